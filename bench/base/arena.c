@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+enum { CHUNK_BYTES = 1 << 16, ALIGNMENT = 16 };
+
+struct vb_arena_chunk {
+    struct vb_arena_chunk *next;
+    size_t used;
+    size_t room;
+    _Alignas(ALIGNMENT) unsigned char memory[];
+};
+
+static struct vb_arena_chunk *new_chunk(struct vb_arena *arena, size_t bytes)
+{
+    size_t room = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+    struct vb_arena_chunk *chunk = calloc(1, sizeof *chunk + room);
+    if (chunk == NULL)
+        return NULL;
+
+    chunk->room = room;
+    chunk->next = arena->chunks;
+    arena->chunks = chunk;
+    return chunk;
+}
+
+void *vb_arena_alloc(struct vb_arena *arena, size_t count, size_t size)
+{
+    uint64_t bytes;
+    if (!vb_mul(count, size, &bytes) || bytes > SIZE_MAX / 2)
+        return NULL;
+
+    bytes = (bytes + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
+    struct vb_arena_chunk *chunk = arena->chunks;
+    if (chunk == NULL || chunk->room - chunk->used < bytes)
+        chunk = new_chunk(arena, bytes);
+    if (chunk == NULL)
+        return NULL;
+
+    void *memory = chunk->memory + chunk->used;
+    chunk->used += bytes;
+    return memory;
+}
+
+void *vb_arena_grow(struct vb_arena *arena, void *items, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return items;
+
+    size_t room = *capacity < 16 ? 16 : *capacity * 2;
+    void *moved = vb_arena_alloc(arena, room, size);
+    if (moved == NULL)
+        return NULL;
+
+    if (count > 0)
+        memcpy(moved, items, count * size);
+    *capacity = room;
+    return moved;
+}
+
+char *vb_arena_copy(struct vb_arena *arena, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    char *copy = vb_arena_alloc(arena, bytes, 1);
+    if (copy != NULL)
+        memcpy(copy, text, bytes);
+    return copy;
+}
+
+char *vb_arena_format(struct vb_arena *arena, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length < 0)
+        return NULL;
+
+    char *text = vb_arena_alloc(arena, (size_t)length + 1, 1);
+    if (text == NULL)
+        return NULL;
+    va_start(arguments, format);
+    (void)vsnprintf(text, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+void vb_arena_clear(struct vb_arena *arena)
+{
+    while (arena->chunks != NULL) {
+        struct vb_arena_chunk *next = arena->chunks->next;
+        free(arena->chunks);
+        arena->chunks = next;
+    }
+}

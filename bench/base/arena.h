@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_BASE_ARENA_H
+#define VB_BASE_ARENA_H
+
+/* Memory that dies together: everything of one point (graph, program, ledger) lives in one arena
+ * and goes at once. A zeroed arena is valid and empty. One thread at a time.
+ */
+
+#include <stddef.h>
+
+struct vb_arena_chunk;
+
+struct vb_arena {
+    struct vb_arena_chunk *chunks; /* owned, the one in use first */
+};
+
+/* Zeroed memory for `count` items of `size` bytes, aligned for any type, valid until the arena is
+ * cleared. NULL where the host has no memory left or the product overflows. */
+void *vb_arena_alloc(struct vb_arena *arena, size_t count, size_t size);
+
+/* `items`, room for `*capacity` of `size` bytes, with room for one more than `count`: moved to twice
+ * the room where it is full. NULL as above; `items` is then still valid. */
+void *vb_arena_grow(struct vb_arena *arena, void *items, size_t count, size_t *capacity, size_t size);
+
+/* A copy of the text, and a text formatted. NULL as above. */
+char *vb_arena_copy(struct vb_arena *arena, const char *text);
+char *vb_arena_format(struct vb_arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Gives all of it back; the arena is then empty and may be used again. */
+void vb_arena_clear(struct vb_arena *arena);
+
+#endif

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_CLI_COMMANDS_H
+#define VB_CLI_COMMANDS_H
+
+/* The commands: each is given its own arguments (argv[0] is its name) and returns the exit status. To
+ * add one: write cmd_<name>.c, declare it here, list it in main.c. */
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program: finds the command and hands it its arguments. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "config.h"
+
+enum { EXIT_USAGE = 2 };
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} commands[] = {
+    { "", NULL, "" }, /* until the first command is here */
+};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_usage(FILE *out)
+{
+    (void)fprintf(out, "usage: vrambench COMMAND [options]\n\n"
+                       "How much GPU memory does training a YOLO model take, and how do you know?\n\n");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    (void)fprintf(out, "\n'vrambench COMMAND --help' tells more. Exit status: 0 done, fits; 1 does not "
+                       "fit;\n2 bad usage or input; 3 no usable device or library; 4 inconclusive; 5 "
+                       "the sweep\nfinished with failed points; 130 interrupted, can be resumed.\n");
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[N_COMMANDS];
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        names[i] = commands[i].name;
+
+    const char *near = vb_text_nearest(name, names, N_COMMANDS);
+    if (near != NULL)
+        (void)fprintf(stderr, "vrambench: error: unknown command '%s'; did you mean '%s'?\n", name, near);
+    else
+        (void)fprintf(stderr, "vrambench: error: unknown command '%s'; 'vrambench help' lists them\n",
+                      name);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_usage(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "--version") == 0) {
+        printf("vrambench %s\n", VB_VERSION);
+        return EXIT_SUCCESS;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    return unknown_command(argv[1]);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_DEVICE_CONV_PLAN_H
+#define VB_DEVICE_CONV_PLAN_H
+
+/* What cuDNN would do for a convolution on a GPU that need not be there: the plan that PyTorch would
+ * take, and its workspace. Asked of the library where it can be opened, else looked up in the table
+ * that ships, else worked out by a fitted model; the answer says which. Plain C: no cuDNN type.
+ * One thread at a time.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "device/gpu_spec.h"
+
+enum vb_conv_direction { VB_CONV_FORWARD, VB_CONV_BACKWARD_DATA, VB_CONV_BACKWARD_FILTER };
+enum vb_conv_type { VB_CONV_FP32, VB_CONV_FP16, VB_CONV_BF16 };
+
+struct vb_conv {
+    enum vb_conv_direction direction;
+    enum vb_conv_type type;
+    bool channels_last;
+    uint32_t n, c, h, w; /* of x */
+    uint32_t k;          /* channels of y */
+    uint32_t kernel_h, kernel_w, stride, pad, dilation, groups;
+};
+
+/* torch.backends.cudnn's settings. */
+struct vb_conv_rules {
+    bool deterministic;
+    bool tf32;
+    bool benchmark;
+};
+
+struct vb_conv_plan {
+    enum vb_conv_source { VB_CONV_LIBRARY, VB_CONV_TABLE, VB_CONV_FITTED } source;
+    int64_t engine; /* cuDNN's global index; -1: not known */
+    uint64_t workspace_bytes;
+    uint64_t low_bytes, high_bytes; /* benchmark: of the first ten that could be chosen; else equal */
+};
+
+struct vb_conv_planner;
+
+/* `gpu` is borrowed until the planner is closed. Never fails for want of cuDNN: see the source of its
+ * answers. VB_E_SYSTEM: no host memory. */
+VB_CHECKED enum vb_status vb_conv_planner_open(const struct vb_gpu_spec *gpu,
+                                               struct vb_conv_planner **out, struct vb_error *err);
+
+/* Writes the on-disk cache if there is something new. May be NULL. */
+void vb_conv_planner_close(struct vb_conv_planner *planner);
+
+/* VB_E_UNSUPPORTED: cuDNN has no plan for it on this GPU. */
+VB_CHECKED enum vb_status vb_conv_planner_plan(struct vb_conv_planner *planner,
+                                               const struct vb_conv *conv,
+                                               const struct vb_conv_rules *rules,
+                                               struct vb_conv_plan *out, struct vb_error *err);
+
+/* The version of the cuDNN whose answers these are, as 91900; 0: none (fitted). */
+uint64_t vb_conv_planner_version(const struct vb_conv_planner *planner);
+
+#endif

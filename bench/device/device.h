@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_DEVICE_DEVICE_H
+#define VB_DEVICE_DEVICE_H
+
+/* A device holds raw memory and runs operators. It decides nothing about lifetimes: the pool
+ * (memory/pool.h) asks it for segments, the executor (device/execute.h) tells it what to run.
+ *
+ * `virtual:GPU` plans. To add a kind, read device/kind.h. A device serves one thread at a time.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "device/conv_plan.h"
+
+struct vb_device;
+
+/* An address in a device's memory: a number, so that no host code follows it by mistake. */
+typedef uint64_t vb_address;
+
+struct vb_segment {
+    vb_address address;
+    uint64_t bytes;
+};
+
+struct vb_device_info {
+    char name[64];              /* as the user writes it: "cuda:0", "virtual:t4" */
+    char product[64];           /* as the vendor does: "Tesla T4" */
+    uint64_t capacity_bytes;    /* all of its memory, as its driver reports it */
+    uint64_t context_bytes;     /* gone before the first segment: context, kernels, handles */
+    uint64_t granularity_bytes; /* segments are multiples of this power of two */
+    uint64_t cudnn_version;     /* whose plans these are, as 91900; 0: none */
+    uint32_t compute_capability; /* times 100; 0: no GPU */
+    bool measures;              /* false: every number that it gives is planned */
+};
+
+/* One operator's work, for a device that models time. */
+struct vb_work {
+    double flops;
+    uint64_t bytes;         /* read and written */
+    enum vb_conv_type type; /* of the arithmetic */
+    bool is_convolution;    /* may use tensor cores */
+};
+
+/* Opens the device called `name`; the caller closes it. `*out` is set on success only.
+ * VB_E_INPUT: no such kind or GPU; the text lists those there are.
+ * VB_E_DEVICE: there is one, but it does not start. */
+VB_CHECKED enum vb_status vb_device_open(const char *name, struct vb_device **out,
+                                         struct vb_error *err);
+
+/* Gives back whatever is still reserved. `device` may be NULL. */
+void vb_device_close(struct vb_device *device);
+
+/* Valid until the device is closed. */
+const struct vb_device_info *vb_device_info(const struct vb_device *device);
+
+/* Takes `bytes`, more than 0, from the device, rounded up to its granularity. The segment is the
+ * caller's until vb_device_release(). `*out` is set on success only.
+ * VB_E_NO_FIT: the device has not that much left. */
+VB_CHECKED enum vb_status vb_device_reserve(struct vb_device *device, uint64_t bytes,
+                                            struct vb_segment *out, struct vb_error *err);
+
+/* `segment` came from vb_device_reserve() on this device and was not released since. */
+void vb_device_release(struct vb_device *device, struct vb_segment segment);
+
+/* What the device still has. */
+uint64_t vb_device_free_bytes(const struct vb_device *device);
+
+/* The plan that the device would run `conv` with. VB_E_UNSUPPORTED: it has none. */
+VB_CHECKED enum vb_status vb_device_plan(struct vb_device *device, const struct vb_conv *conv,
+                                         const struct vb_conv_rules *rules,
+                                         struct vb_conv_plan *out, struct vb_error *err);
+
+/* Runs one operator; a device that plans adds its modelled time. */
+VB_CHECKED enum vb_status vb_device_run(struct vb_device *device, const struct vb_work *work,
+                                        struct vb_error *err);
+
+/* Seconds of work since the last call, measured or modelled; waits for the device. */
+VB_CHECKED enum vb_status vb_device_elapsed(struct vb_device *device, double *seconds,
+                                            struct vb_error *err);
+
+#endif

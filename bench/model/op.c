@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/op.h"
+
+#include "base/bytes.h"
+
+const char *const vb_op_kind_names[VB_N_OP_KINDS] = {
+    [VB_CONV] = "Conv2d",      [VB_BATCHNORM] = "BatchNorm2d", [VB_SILU] = "SiLU",
+    [VB_MAXPOOL] = "MaxPool2d", [VB_UPSAMPLE] = "Upsample",    [VB_CONCAT] = "Concat",
+    [VB_ADD] = "Add",          [VB_SPLIT] = "Split",           [VB_VIEW] = "View",
+    [VB_PERMUTE] = "Permute",  [VB_CLONE] = "Clone",           [VB_SLICE] = "Slice",
+};
+
+uint64_t vb_shape_elements(const struct vb_shape *shape)
+{
+    uint64_t elements = 1;
+    for (uint32_t i = 0; i < shape->n_dims; i++) {
+        if (!vb_mul(elements, shape->dims[i], &elements))
+            return UINT64_MAX;
+    }
+    return elements;
+}

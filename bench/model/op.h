@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_MODEL_OP_H
+#define VB_MODEL_OP_H
+
+/* Leaf operators and shapes: what a model is made of once it is expanded. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum vb_op_kind {
+    VB_CONV,      /* x -> y */
+    VB_BATCHNORM, /* x -> y; its mean and inverse deviation belong to the step program */
+    VB_SILU,      /* in place: y is x's storage */
+    VB_MAXPOOL,   /* x -> y, indices (int64) */
+    VB_UPSAMPLE,  /* nearest, by 2 */
+    VB_CONCAT,    /* along channels */
+    VB_ADD,
+    VB_SPLIT,   /* along channels into equal views of x */
+    VB_VIEW,    /* another shape of the same storage */
+    VB_PERMUTE, /* another order of the same storage */
+    VB_CLONE,   /* a contiguous copy: the v5 head's .contiguous() */
+    VB_SLICE,   /* Focus: every second pixel, a view */
+};
+enum { VB_N_OP_KINDS = 12, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 4 };
+
+extern const char *const vb_op_kind_names[VB_N_OP_KINDS];
+
+/* Axes in the order N, C, H, W (v5's predictions: N, anchors, H, W, values). */
+struct vb_shape {
+    uint32_t n_dims;
+    uint32_t dims[VB_MAX_DIMS];
+};
+
+/* The product of the dimensions; UINT64_MAX where that does not fit 64 bits. */
+uint64_t vb_shape_elements(const struct vb_shape *shape);
+
+struct vb_window {
+    uint32_t kernel_h, kernel_w;
+    uint32_t stride;
+    uint32_t pad;
+    uint32_t dilation;
+};
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_RECORD_POINT_H
+#define VB_RECORD_POINT_H
+
+/* A point: one configuration whose memory is asked for. Plain values, so that it can be copied,
+ * compared and sent anywhere. sweep/keys.h reads and prints it; it decides nothing.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum vb_precision { VB_FP32, VB_FP16, VB_BF16 }; /* fp16 and bf16: autocast over fp32 weights */
+enum vb_mosaic { VB_MOSAIC_OFF, VB_MOSAIC_CPU, VB_MOSAIC_ON }; /* composed: not, host, device */
+enum vb_optimizer { VB_SGD, VB_ADAM, VB_ADAMW };
+enum vb_workload { VB_TRAIN, VB_PROFILE };
+enum vb_pool_kind { VB_POOL_CACHING, VB_POOL_NATIVE };
+
+struct vb_point {
+    char model[256]; /* a built-in name, or the path of a YAML file */
+    enum vb_workload workload;
+    uint32_t batch;
+    uint32_t imgsz; /* pixels a side, square */
+    uint32_t classes; /* 0: as many as the model's file says */
+    enum vb_precision precision;
+    enum vb_mosaic mosaic;
+    enum vb_optimizer optimizer;
+    uint32_t accumulate; /* batches whose gradients are summed before the optimizer steps */
+    uint32_t targets;    /* boxes an image */
+    bool ema;
+    bool deterministic; /* cuDNN plans marked nondeterministic are left out */
+    bool benchmark;     /* torch.backends.cudnn.benchmark */
+    bool tf32;          /* fp32 convolutions may use tensor cores */
+    bool channels_last;
+    enum vb_pool_kind pool;
+    char alloc_conf[256]; /* as PYTORCH_CUDA_ALLOC_CONF's text */
+    uint32_t warmup;      /* steps before the ones that count */
+    uint32_t steps;
+};
+
+/* What a point is unless something else is said. `model`, `batch` and `imgsz` are left empty. */
+struct vb_point vb_point_default(void);
+
+/* The names of an enum's values, in its order, for parsing, printing and error texts. */
+extern const char *const vb_precision_names[3];
+extern const char *const vb_mosaic_names[3];
+extern const char *const vb_optimizer_names[3];
+extern const char *const vb_workload_names[2];
+extern const char *const vb_pool_kind_names[2];
+
+#endif

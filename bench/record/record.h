@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_RECORD_RECORD_H
+#define VB_RECORD_RECORD_H
+
+/* A record: what was measured or planned for one point, as one JSON line. It describes itself:
+ * schema, tool, point, device, libraries, provenance. A value that is not known is absent from the
+ * line, never 0: 0 here where a `has_` or the state says so.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "record/point.h"
+
+enum vb_state {
+    VB_STATE_OK,
+    VB_STATE_LOWER_BOUND, /* capture lost records */
+    VB_STATE_OOM,
+    VB_STATE_BACKSTOP, /* skipped: a smaller one ran out */
+    VB_STATE_UNSUPPORTED,
+    VB_STATE_THROTTLED,
+    VB_STATE_TIMEOUT,
+    VB_STATE_ERROR,
+};
+enum { VB_N_STATES = 8 };
+extern const char *const vb_state_names[VB_N_STATES];
+
+enum vb_provenance { VB_MEASURED, VB_PLANNED };
+extern const char *const vb_provenance_names[2];
+
+/* What a tensor is for. The order is that of the stacked chart, from the bottom. */
+enum vb_category {
+    VB_WEIGHTS,
+    VB_EMA,
+    VB_OPTIMIZER_STATE,
+    VB_GRADIENTS,
+    VB_ACTIVATIONS,
+    VB_INPUT,
+    VB_AUGMENTATION,
+    VB_LOSS,
+    VB_WORKSPACE,
+    VB_TEMPORARY,
+};
+enum { VB_N_CATEGORIES = 10 };
+extern const char *const vb_category_names[VB_N_CATEGORIES];
+
+/* The stretches of a step, in order. */
+enum vb_phase {
+    VB_PHASE_SETUP,
+    VB_PHASE_AUGMENT,
+    VB_PHASE_INPUT, /* the batch to the device and to floating point */
+    VB_PHASE_FORWARD,
+    VB_PHASE_LOSS,
+    VB_PHASE_BACKWARD,
+    VB_PHASE_CLIP,
+    VB_PHASE_OPTIMIZER,
+    VB_PHASE_ZERO_GRAD,
+    VB_PHASE_EMA,
+};
+enum { VB_N_PHASES = 10 };
+extern const char *const vb_phase_names[VB_N_PHASES];
+
+struct vb_named_bytes {
+    char name[96];
+    enum vb_category category;
+    uint64_t bytes;
+};
+enum { VB_N_LARGEST = 5 };
+
+/* One place of the curve of a step over time: bytes allocated per category after an instruction. */
+struct vb_curve_point {
+    uint32_t index; /* instruction of the step */
+    enum vb_phase phase;
+    uint64_t bytes[VB_N_CATEGORIES];
+};
+
+struct vb_record {
+    struct vb_point point;
+    enum vb_state state;
+    enum vb_provenance provenance;
+    char reason[512];   /* each state but ok */
+    char repro[1024];   /* each state but ok: the one command that reproduces it */
+
+    char device[64];    /* "virtual:rtx3090", "cuda:0", "cpu" */
+    char gpu[64];       /* the product's name */
+    char cudnn[32];     /* version that answered, "" if none */
+    char workspaces[16]; /* where workspaces came from: "library", "table", "fitted", or "mixed" */
+    uint64_t usable_bytes;  /* what the driver gives to a process's segments: capacity - context */
+    uint64_t capacity_bytes; /* as the driver reports it */
+    uint64_t context_bytes;
+
+    /* Peaks, over the steady steps and over all of the run (state ok), and what a point that ran out
+     * had when it did (state oom). */
+    uint64_t peak_requested_bytes;
+    uint64_t peak_allocated_bytes;
+    uint64_t peak_reserved_bytes;
+    uint64_t peak_device_bytes; /* reserved + context */
+    uint64_t steady_allocated_bytes; /* peak of the last step */
+    uint64_t end_reserved_bytes;     /* after the last step: what a training log's GPU_mem prints */
+    uint64_t peak_workspace_bytes;
+    uint64_t workspace_low_bytes;  /* benchmark = on: peak reserved with the smallest ... */
+    uint64_t workspace_high_bytes; /* ... and the largest of the plans that could be chosen; else 0 */
+    uint64_t oom_asked_bytes;
+    uint64_t oom_free_bytes;
+
+    enum vb_phase peak_phase;
+    uint64_t phase_peak_bytes[VB_N_PHASES];           /* allocated */
+    uint64_t peak_category_bytes[VB_N_CATEGORIES];    /* allocated, at the moment of the peak */
+    struct vb_named_bytes largest[VB_N_LARGEST];      /* alive at the peak, largest first */
+    uint32_t n_largest;
+    uint64_t parameters;       /* count */
+    uint64_t rule_of_thumb_bytes; /* parameters x 4 B x 3 + the input batch: shown to be distrusted */
+
+    double step_seconds; /* one step; 0: not known */
+    bool time_is_modelled;
+    const struct vb_curve_point *curve; /* one steady step, thinned; NULL where not kept */
+    size_t n_curve;
+};
+
+/* Writes the record as one line of JSON without the newline; the caller gives it to free().
+ * VB_E_SYSTEM: no host memory. */
+VB_CHECKED enum vb_status vb_record_print(const struct vb_record *record, char **line,
+                                          struct vb_error *err);
+
+/* Reads such a line; the curve goes to the arena. VB_E_INPUT: not JSON, no record, another schema; the
+ * text says what was found, without the place. */
+VB_CHECKED enum vb_status vb_record_parse(const char *line, struct vb_arena *arena,
+                                          struct vb_record *out, struct vb_error *err);
+
+/* What tells points apart: 16 hexadecimal digits over the point's values and the device's name. */
+void vb_record_cell_id(const struct vb_point *point, const char *device, char id[17]);
+
+#endif

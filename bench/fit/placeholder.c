@@ -1,0 +1,1 @@
+typedef int vb_placeholder; /* removed with the first real file here */

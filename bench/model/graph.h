@@ -45,6 +45,7 @@ struct vb_op {
  * .to(device) allocates. */
 struct vb_parameter {
     const char *name; /* "model.0.conv.weight" */
+    struct vb_shape shape;
     uint64_t elements;
     uint32_t op; /* that uses it; UINT32_MAX: none in training (v8's frozen DFL weight) */
     enum vb_role { VB_ROLE_WEIGHT, VB_ROLE_NORM, VB_ROLE_BIAS, VB_ROLE_BUFFER } role;

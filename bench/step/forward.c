@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "step/forward.h"
+
+#include "step/layers.h"
+#include "step/math.h"
+
+struct walk {
+    struct vb_tape *tape;
+    const struct vb_graph *graph;
+    const uint32_t *storages;
+    struct vb_variable *values; /* of the graph; undefined before they are made */
+    uint32_t *first_parameter;  /* of each operator: its weight, or its bias follows it; VB_NONE */
+};
+
+/* The operator's weight (place 0) or bias (place 1); undefined where it has none. */
+static struct vb_variable parameter_of(const struct walk *walk, uint32_t op, uint32_t place)
+{
+    uint32_t index = walk->first_parameter[op];
+    if (index == VB_NONE || index + place >= walk->graph->n_parameters ||
+        walk->graph->parameters[index + place].op != op)
+        return vb_undefined;
+    return vb_tape_parameter(walk->tape, index + place, walk->storages[index + place]);
+}
+
+static void run_split(const struct walk *walk, const struct vb_op *op)
+{
+    struct vb_variable views[VB_MAX_OUTPUTS];
+    uint32_t sizes[VB_MAX_OUTPUTS];
+    for (uint32_t i = 0; i < op->n_outputs; i++)
+        sizes[i] = walk->graph->values[op->outputs[i]].shape.dims[1];
+    vb_split(walk->tape, walk->values[op->inputs[0]], 1, sizes, op->n_outputs, views);
+    for (uint32_t i = 0; i < op->n_outputs; i++)
+        walk->values[op->outputs[i]] = views[i];
+}
+
+static struct vb_variable run_concat(const struct walk *walk, const struct vb_op *op)
+{
+    struct vb_variable pieces[VB_MAX_INPUTS];
+    for (uint32_t i = 0; i < op->n_inputs; i++)
+        pieces[i] = walk->values[op->inputs[i]];
+    return vb_concat(walk->tape, pieces, op->n_inputs, 1);
+}
+
+static struct vb_variable run_permute(const struct walk *walk, const struct vb_op *op)
+{
+    static const uint32_t values_last[VB_MAX_DIMS] = { 0, 1, 3, 4, 2 };
+    return vb_permute(walk->tape, walk->values[op->inputs[0]], values_last);
+}
+
+static struct vb_variable run_op(const struct walk *walk, uint32_t index)
+{
+    struct vb_tape *tape = walk->tape;
+    const struct vb_op *op = &walk->graph->ops[index];
+    struct vb_variable x = walk->values[op->inputs[0]];
+    const struct vb_shape *out = &walk->graph->values[op->outputs[0]].shape;
+    struct vb_conv_shape conv = { op->window, op->groups };
+
+    switch (op->kind) {
+    case VB_CONV:
+        return vb_conv2d(tape, x, parameter_of(walk, index, 0), parameter_of(walk, index, 1), &conv,
+                         out);
+    case VB_BATCHNORM:
+        return vb_batch_norm(tape, x, parameter_of(walk, index, 0), parameter_of(walk, index, 1));
+    case VB_SILU:
+        return vb_silu_in_place(tape, x);
+    case VB_MAXPOOL:
+        return vb_max_pool2d(tape, x, &op->window, out);
+    case VB_UPSAMPLE:
+        return vb_upsample(tape, x, out);
+    case VB_CONCAT:
+        return run_concat(walk, op);
+    case VB_ADD:
+        return vb_binary(tape, VB_PLUS, x, walk->values[op->inputs[1]]);
+    case VB_VIEW:
+        return vb_view(tape, x, out);
+    case VB_PERMUTE:
+        return run_permute(walk, op);
+    case VB_CLONE:
+        return vb_contiguous(tape, x);
+    case VB_SLICE:
+        return vb_every_second(tape, x, out);
+    case VB_SPLIT:
+        break;
+    }
+    return vb_undefined;
+}
+
+/* What Python lets go of once operator `index` is done; VB_HELD_TO_END: once the pass is. */
+static void let_go(const struct walk *walk, size_t index)
+{
+    for (uint32_t i = 1; i < walk->graph->n_values; i++) {
+        const struct vb_value *value = &walk->graph->values[i];
+        if (value->held_until != index || value->is_output)
+            continue;
+        vb_tape_drop(walk->tape, walk->values[i]);
+        walk->values[i] = vb_undefined;
+    }
+}
+
+enum vb_status vb_forward(struct vb_tape *tape, const struct vb_graph *graph,
+                          const uint32_t *storages, struct vb_variable image,
+                          struct vb_variable *predictions, struct vb_error *err)
+{
+    struct vb_arena *arena = tape->program->arena;
+    struct walk walk = { .tape = tape, .graph = graph, .storages = storages };
+    walk.values = vb_arena_alloc(arena, graph->n_values, sizeof *walk.values);
+    walk.first_parameter = vb_arena_alloc(arena, graph->n_ops, sizeof *walk.first_parameter);
+    if (walk.values == NULL || walk.first_parameter == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for the forward pass");
+
+    for (uint32_t i = 0; i < graph->n_values; i++)
+        walk.values[i] = vb_undefined;
+    for (uint32_t i = 0; i < graph->n_ops; i++)
+        walk.first_parameter[i] = VB_NONE;
+    for (uint32_t i = graph->n_parameters; i-- > 0;) {
+        if (graph->parameters[i].op != VB_NONE)
+            walk.first_parameter[graph->parameters[i].op] = i;
+    }
+
+    walk.values[0] = image;
+    for (uint32_t i = 0; i < graph->n_ops; i++) {
+        const struct vb_op *op = &graph->ops[i];
+        tape->module = op->module;
+        if (op->kind == VB_SPLIT)
+            run_split(&walk, op);
+        else
+            walk.values[op->outputs[0]] = run_op(&walk, i);
+        let_go(&walk, i);
+    }
+    tape->module = "";
+    let_go(&walk, VB_HELD_TO_END);
+    for (uint32_t i = 0; i < graph->n_levels; i++)
+        predictions[i] = walk.values[graph->levels[i].output];
+    return VB_OK;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_STEP_LAYERS_H
+#define VB_STEP_LAYERS_H
+
+/* The operators that a model is made of, on a tape: what each allocates, keeps and frees, forward and
+ * backward. Each gives its result held once; its arguments stay the caller's.
+ * Source: torch-memory.md, part A, 4.1 and 4.2; part B, 3, 6, 8 and 9.
+ */
+
+#include "step/tape.h"
+
+struct vb_conv_shape {
+    struct vb_window window;
+    uint32_t groups;
+};
+
+/* x [N,C,H,W], weight [K,C/groups,kh,kw], bias [K] or undefined -> [N,K,H',W']. `out` is the result's
+ * shape. Autocast casts all three. */
+struct vb_variable vb_conv2d(struct vb_tape *tape, struct vb_variable x, struct vb_variable weight,
+                             struct vb_variable bias, const struct vb_conv_shape *conv,
+                             const struct vb_shape *out);
+
+/* Training mode: keeps x, and mean and inverse deviation of each channel in fp32. */
+struct vb_variable vb_batch_norm(struct vb_tape *tape, struct vb_variable x,
+                                 struct vb_variable weight, struct vb_variable bias);
+
+/* In place: autograd keeps a copy of what was there. The result is x's storage. */
+struct vb_variable vb_silu_in_place(struct vb_tape *tape, struct vb_variable x);
+
+/* Keeps x and the int64 indices. */
+struct vb_variable vb_max_pool2d(struct vb_tape *tape, struct vb_variable x,
+                                 const struct vb_window *window, const struct vb_shape *out);
+
+/* Nearest, to `out`. */
+struct vb_variable vb_upsample(struct vb_tape *tape, struct vb_variable x, const struct vb_shape *out);
+
+/* Along `axis`; the result's type is the widest of theirs. */
+struct vb_variable vb_concat(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n,
+                             uint32_t axis);
+
+/* Views of `n` stretches along `axis`, `sizes` long; together they are all of x. `gives[i]` false:
+ * nobody takes that one. Each view that is given is held once. */
+void vb_split(struct vb_tape *tape, struct vb_variable x, uint32_t axis, const uint32_t *sizes,
+              uint32_t n, struct vb_variable *views);
+
+/* The same storage in another shape, or with its axes in another order (result's axis i is x's
+ * `order[i]`). */
+struct vb_variable vb_view(struct vb_tape *tape, struct vb_variable x, const struct vb_shape *out);
+struct vb_variable vb_permute(struct vb_tape *tape, struct vb_variable x, const uint32_t *order);
+
+/* Every second pixel from (dy, dx) on: a view, as Focus takes four of. */
+struct vb_variable vb_every_second(struct vb_tape *tape, struct vb_variable x,
+                                   const struct vb_shape *out);
+
+/* .contiguous(): a copy in the order of the axes; x itself, held once more, where it is so already. */
+struct vb_variable vb_contiguous(struct vb_tape *tape, struct vb_variable x);
+
+#endif

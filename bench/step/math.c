@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "step/math.h"
+
+#include <string.h>
+
+static struct vb_variable like(struct vb_tape *tape, const char *what, const struct vb_variable *x)
+{
+    return vb_tape_new(tape, what, &x->shape, x->dtype);
+}
+
+/* A fresh tensor of x's size written from `from`: one kernel. */
+static struct vb_variable kernel(struct vb_tape *tape, const char *name,
+                                 const struct vb_variable *x, struct vb_variable from)
+{
+    struct vb_variable y = like(tape, name, x);
+    struct vb_variable both[] = { from, y };
+    vb_tape_run(tape, name, (double)vb_shape_elements(&x->shape), both, 2);
+    return y;
+}
+
+static void shift_backward(struct vb_tape *tape, const struct vb_node *node,
+                           const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    (void)node;
+    inputs[0] = vb_tape_hold(tape, outputs[0]);
+}
+
+static void scale_backward(struct vb_tape *tape, const struct vb_node *node,
+                           const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    inputs[0] = kernel(tape, "mul", &node->inputs[0], outputs[0]);
+}
+
+static void subtract_from_backward(struct vb_tape *tape, const struct vb_node *node,
+                                   const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    inputs[0] = kernel(tape, "neg", &node->inputs[0], outputs[0]);
+}
+
+static void sigmoid_backward(struct vb_tape *tape, const struct vb_node *node,
+                             const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    inputs[0] = kernel(tape, "sigmoid_backward", &node->inputs[0], outputs[0]);
+}
+
+/* grad * (2 * x ** 1) */
+static void square_backward(struct vb_tape *tape, const struct vb_node *node,
+                            const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    const struct vb_variable *x = &node->inputs[0];
+    struct vb_variable power = kernel(tape, "pow", x, node->saved[0]);
+    struct vb_variable twice = kernel(tape, "mul", x, power);
+    inputs[0] = kernel(tape, "mul", x, outputs[0]);
+    vb_done(tape, twice);
+    vb_done(tape, power);
+}
+
+/* grad / (x * x + 1) */
+static void atan_backward(struct vb_tape *tape, const struct vb_node *node,
+                          const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    const struct vb_variable *x = &node->inputs[0];
+    struct vb_variable square = kernel(tape, "mul", x, node->saved[0]);
+    struct vb_variable sum = kernel(tape, "add", x, square);
+    inputs[0] = kernel(tape, "div", x, outputs[0]);
+    vb_done(tape, sum);
+    vb_done(tape, square);
+}
+
+/* where(x >= bound, grad, 0) with the zero as a tensor */
+static void clamp_backward(struct vb_tape *tape, const struct vb_node *node,
+                           const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    const struct vb_variable *x = &node->inputs[0];
+    struct vb_variable zero = vb_tape_new(tape, "zero", &(struct vb_shape){ 0 }, x->dtype);
+    struct vb_variable mask = vb_tape_new(tape, "ge", &x->shape, VB_BOOL);
+    inputs[0] = kernel(tape, "where", x, outputs[0]);
+    vb_done(tape, mask);
+    vb_done(tape, zero);
+}
+
+static const struct unary {
+    const char *name;
+    vb_backward *backward; /* NULL: never asked for */
+    enum { KEEPS_NOTHING, KEEPS_X, KEEPS_RESULT } keeps;
+} unaries[] = {
+    [VB_SIGMOID] = { "sigmoid", sigmoid_backward, KEEPS_RESULT },
+    [VB_SQUARE] = { "pow", square_backward, KEEPS_X },
+    [VB_ATAN] = { "atan", atan_backward, KEEPS_X },
+    [VB_CLAMP] = { "clamp", clamp_backward, KEEPS_X },
+    [VB_SCALE] = { "mul", scale_backward, KEEPS_NOTHING },
+    [VB_SHIFT] = { "add", shift_backward, KEEPS_NOTHING },
+    [VB_SUBTRACT_FROM] = { "rsub", subtract_from_backward, KEEPS_NOTHING },
+    [VB_RECIPROCAL] = { "reciprocal", NULL, KEEPS_NOTHING },
+    [VB_REMAINDER] = { "remainder", NULL, KEEPS_NOTHING },
+    [VB_COMPARE] = { "compare", NULL, KEEPS_NOTHING },
+    [VB_ZEROS_LIKE] = { "zeros", NULL, KEEPS_NOTHING },
+};
+
+struct vb_variable vb_unary(struct vb_tape *tape, enum vb_unary kind, struct vb_variable x)
+{
+    const struct unary *unary = &unaries[kind];
+    bool in_fp32 = kind == VB_SQUARE && tape->autocast;
+    struct vb_variable input = in_fp32 ? vb_tape_cast(tape, x, VB_FLOAT32) : vb_tape_hold(tape, x);
+
+    struct vb_variable y =
+        vb_tape_new(tape, unary->name, &x.shape, kind == VB_COMPARE ? VB_BOOL : input.dtype);
+    struct vb_variable both[] = { input, y };
+    vb_tape_run(tape, unary->name, (double)vb_shape_elements(&x.shape), both, 2);
+    if (unary->backward != NULL) {
+        struct vb_node *node = vb_tape_node(tape, unary->backward, &input, 1, 1);
+        if (unary->keeps == KEEPS_X)
+            vb_tape_save(tape, node, input);
+        if (unary->keeps == KEEPS_RESULT)
+            vb_tape_save(tape, node, y);
+        vb_tape_output(tape, node, 0, &y);
+    }
+    vb_tape_drop(tape, input);
+    return y;
+}
+
+static bool same_shape(const struct vb_shape *a, const struct vb_shape *b)
+{
+    return a->n_dims == b->n_dims && memcmp(a->dims, b->dims, a->n_dims * sizeof *a->dims) == 0;
+}
+
+/* The gradient of an input that was broadcast: summed to its shape; else the same tensor. */
+static struct vb_variable passed_on(struct vb_tape *tape, const struct vb_variable *input,
+                                    struct vb_variable gradient)
+{
+    if (same_shape(&input->shape, &gradient.shape))
+        return vb_tape_hold(tape, gradient);
+    return kernel(tape, "sum", input, gradient);
+}
+
+static void plus_backward(struct vb_tape *tape, const struct vb_node *node,
+                          const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        if (vb_needs(node, i))
+            inputs[i] = passed_on(tape, &node->inputs[i], outputs[0]);
+    }
+}
+
+static void minus_backward(struct vb_tape *tape, const struct vb_node *node,
+                           const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    if (vb_needs(node, 0))
+        inputs[0] = passed_on(tape, &node->inputs[0], outputs[0]);
+    if (vb_needs(node, 1))
+        inputs[1] = kernel(tape, "neg", &node->inputs[1], outputs[0]);
+}
+
+static void times_backward(struct vb_tape *tape, const struct vb_node *node,
+                           const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        if (vb_needs(node, i))
+            inputs[i] = kernel(tape, "mul", &node->inputs[i], outputs[0]);
+    }
+}
+
+/* a / b: grad / b, and -grad * ((a / b) / b) */
+static void over_backward(struct vb_tape *tape, const struct vb_node *node,
+                          const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    if (vb_needs(node, 1)) {
+        const struct vb_variable *b = &node->inputs[1];
+        struct vb_variable once = kernel(tape, "div", b, node->saved[0]);
+        struct vb_variable twice = kernel(tape, "div", b, once);
+        struct vb_variable minus = kernel(tape, "neg", b, outputs[0]);
+        inputs[1] = kernel(tape, "mul", b, minus);
+        vb_done(tape, minus);
+        vb_done(tape, twice);
+        vb_done(tape, once);
+    }
+    if (vb_needs(node, 0))
+        inputs[0] = kernel(tape, "div", &node->inputs[0], outputs[0]);
+}
+
+/* where(a == b, grad / 2, grad) with the other's places filled with 0, for each that needs it */
+static void extremum_backward(struct vb_tape *tape, const struct vb_node *node,
+                              const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct vb_variable *input = &node->inputs[i];
+        if (!vb_needs(node, i))
+            continue;
+        struct vb_variable half = kernel(tape, "div", input, outputs[0]);
+        struct vb_variable equal = vb_tape_new(tape, "eq", &input->shape, VB_BOOL);
+        inputs[i] = kernel(tape, "where", input, half);
+        struct vb_variable other = vb_tape_new(tape, "other", &input->shape, VB_BOOL);
+        vb_done(tape, other);
+        vb_done(tape, equal);
+        vb_done(tape, half);
+    }
+}
+
+static const struct binary {
+    const char *name;
+    vb_backward *backward;
+    bool keeps_inputs;
+} binaries[] = {
+    [VB_PLUS] = { "add", plus_backward, false },
+    [VB_MINUS] = { "sub", minus_backward, false },
+    [VB_TIMES] = { "mul", times_backward, true },
+    [VB_OVER] = { "div", over_backward, true },
+    [VB_MINIMUM] = { "minimum", extremum_backward, true },
+    [VB_MAXIMUM] = { "maximum", extremum_backward, true },
+    [VB_AND] = { "and", NULL, false },
+};
+
+/* mul and div keep an input only where the other one's gradient needs it; minimum and maximum both. */
+static void save_inputs(struct vb_tape *tape, struct vb_node *node, enum vb_binary kind,
+                        struct vb_variable a, struct vb_variable b)
+{
+    bool both = kind == VB_MINIMUM || kind == VB_MAXIMUM;
+    if (both || b.requires_grad)
+        vb_tape_save(tape, node, a);
+    if (both || a.requires_grad || kind == VB_OVER)
+        vb_tape_save(tape, node, b);
+}
+
+struct vb_variable vb_binary(struct vb_tape *tape, enum vb_binary kind, struct vb_variable a,
+                             struct vb_variable b)
+{
+    const struct binary *binary = &binaries[kind];
+    bool b_is_larger = vb_shape_elements(&b.shape) > vb_shape_elements(&a.shape);
+    struct vb_variable y =
+        vb_tape_new(tape, binary->name, b_is_larger ? &b.shape : &a.shape,
+                    a.dtype > b.dtype ? a.dtype : b.dtype);
+    struct vb_variable all[] = { a, b, y };
+    vb_tape_run(tape, binary->name, (double)vb_shape_elements(&y.shape), all, 3);
+    if (binary->backward == NULL)
+        return y;
+
+    struct vb_variable inputs[] = { a, b };
+    struct vb_node *node = vb_tape_node(tape, binary->backward, inputs, 2, 1);
+    if (binary->keeps_inputs)
+        save_inputs(tape, node, kind, a, b);
+    vb_tape_output(tape, node, 0, &y);
+    return y;
+}
+
+void vb_add_in_place(struct vb_tape *tape, struct vb_variable *sum, struct vb_variable x)
+{
+    struct vb_variable inputs[] = { *sum, x };
+    vb_tape_run(tape, "add_", (double)vb_shape_elements(&sum->shape), inputs, 2);
+    vb_tape_output(tape, vb_tape_node(tape, plus_backward, inputs, 2, 1), 0, sum);
+}
+
+void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x)
+{
+    vb_tape_run(tape, "mul_", (double)vb_shape_elements(&x->shape), x, 1);
+    vb_tape_output(tape, vb_tape_node(tape, scale_backward, x, 1, 1), 0, x);
+}
+
+struct vb_variable vb_mean(struct vb_tape *tape, struct vb_variable x)
+{
+    struct vb_variable y = vb_tape_new(tape, "mean", &(struct vb_shape){ 0 }, x.dtype);
+    struct vb_variable both[] = { x, y };
+    vb_tape_run(tape, "mean", (double)vb_shape_elements(&x.shape), both, 2);
+    vb_tape_output(tape, vb_tape_node(tape, scale_backward, &x, 1, 1), 0, &y);
+    return y;
+}
+
+static void sum_backward(struct vb_tape *tape, const struct vb_node *node,
+                         const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    inputs[0] = vb_tape_hold(tape, outputs[0]);
+    inputs[0].shape = node->inputs[0].shape;
+    inputs[0].is_dense = inputs[0].is_ordered = false;
+}
+
+struct vb_variable vb_sum(struct vb_tape *tape, struct vb_variable x)
+{
+    struct vb_variable input = tape->autocast ? vb_tape_cast(tape, x, VB_FLOAT32)
+                                              : vb_tape_hold(tape, x);
+    struct vb_variable y = vb_tape_new(tape, "sum", &(struct vb_shape){ 0 }, input.dtype);
+    struct vb_variable both[] = { input, y };
+    vb_tape_run(tape, "sum", (double)vb_shape_elements(&x.shape), both, 2);
+    vb_tape_output(tape, vb_tape_node(tape, sum_backward, &input, 1, 1), 0, &y);
+    vb_tape_drop(tape, input);
+    return y;
+}
+
+/* Zeros of x's size, filled at the indices: index and select alike. */
+static void fill_backward(struct vb_tape *tape, const struct vb_node *node,
+                          const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    inputs[0] = kernel(tape, "zeros", &node->inputs[0], outputs[0]);
+}
+
+struct vb_variable vb_index(struct vb_tape *tape, struct vb_variable x,
+                            const struct vb_variable *indices, uint32_t n_indices,
+                            const struct vb_shape *out)
+{
+    struct vb_variable y = vb_tape_new(tape, "index", out, x.dtype);
+    struct vb_variable both[] = { y, y };
+    vb_tape_run(tape, "index", 0, both, 2);
+    struct vb_node *node = vb_tape_node(tape, fill_backward, &x, 1, 1);
+    for (uint32_t i = 0; i < n_indices; i++)
+        vb_tape_save(tape, node, indices[i]);
+    vb_tape_output(tape, node, 0, &y);
+    return y;
+}
+
+struct vb_variable vb_mask(struct vb_tape *tape, struct vb_variable x, uint32_t mask_dims,
+                           uint32_t n_true, const struct vb_shape *out)
+{
+    struct vb_variable places =
+        vb_tape_new(tape, "nonzero", &VB_SHAPE(n_true, mask_dims), VB_INT64);
+    struct vb_variable y = vb_index(tape, x, NULL, 0, out);
+    vb_done(tape, places);
+    return y;
+}
+
+struct vb_variable vb_select_last(struct vb_tape *tape, struct vb_variable x)
+{
+    struct vb_variable y = vb_tape_hold(tape, x);
+    y.shape.n_dims--;
+    y.is_dense = y.is_ordered = false;
+    vb_tape_output(tape, vb_tape_node(tape, fill_backward, &x, 1, 1), 0, &y);
+    return y;
+}
+
+/* (weight * target + 1 - target) * sigmoid(x) - weight * target, times grad */
+static void bce_backward(struct vb_tape *tape, const struct vb_node *node,
+                         const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    const struct vb_variable *logits = &node->inputs[0];
+    struct vb_variable weighted = kernel(tape, "mul", logits, node->saved[1]);
+    inputs[0] = kernel(tape, "add", logits, weighted);
+    struct vb_variable probability = kernel(tape, "sigmoid", logits, outputs[0]);
+    vb_done(tape, probability);
+    vb_done(tape, weighted);
+}
+
+/* (1 - target) * x - ((weight - 1) * target + 1) * log_sigmoid(x) */
+struct vb_variable vb_bce_mean(struct vb_tape *tape, struct vb_variable logits,
+                               struct vb_variable target)
+{
+    struct vb_variable x = tape->autocast ? vb_tape_cast(tape, logits, VB_FLOAT32)
+                                          : vb_tape_hold(tape, logits);
+    struct vb_variable t = tape->autocast ? vb_tape_cast(tape, target, VB_FLOAT32)
+                                          : vb_tape_hold(tape, target);
+    struct vb_variable log_sigmoid = kernel(tape, "log_sigmoid", &x, x);
+    struct vb_variable weight = vb_tape_new(tape, "weight", &VB_SHAPE(1), VB_FLOAT32);
+    struct vb_variable log_weight = kernel(tape, "mul", &x, t);
+    vb_done(tape, weight);
+    vb_done(tape, log_weight);
+    struct vb_variable loss = kernel(tape, "rsub", &x, t);
+    struct vb_variable y = vb_tape_new(tape, "mean", &(struct vb_shape){ 0 }, VB_FLOAT32);
+    vb_done(tape, log_sigmoid);
+    vb_done(tape, loss);
+
+    struct vb_node *node = vb_tape_node(tape, bce_backward, &x, 1, 1);
+    vb_tape_save(tape, node, x);
+    vb_tape_save(tape, node, t);
+    vb_tape_output(tape, node, 0, &y);
+    vb_tape_drop(tape, x);
+    vb_tape_drop(tape, t);
+    return y;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_STEP_MATH_H
+#define VB_STEP_MATH_H
+
+/* The arithmetic that losses are made of, on a tape. Each gives its result held once; its arguments stay
+ * the caller's, but vb_math_done() drops an intermediate that no name of the traced program holds.
+ * Backward formulas and what they allocate: PyTorch's derivatives of these operators.
+ */
+
+#include "step/tape.h"
+
+enum vb_unary {
+    VB_SIGMOID,    /* keeps its result */
+    VB_SQUARE,     /* x ** 2; keeps x; autocast: in fp32 */
+    VB_ATAN,       /* keeps x */
+    VB_CLAMP,      /* at a lower bound; keeps x */
+    VB_SCALE,      /* by a number: x * 2, x / 4; keeps nothing */
+    VB_SHIFT,      /* by a number: x + eps, x - 0.5 */
+    VB_SUBTRACT_FROM, /* 1 - x */
+    VB_RECIPROCAL, /* no gradient is asked of the rest */
+    VB_REMAINDER,
+    VB_COMPARE, /* bool */
+    VB_ZEROS_LIKE,
+};
+struct vb_variable vb_unary(struct vb_tape *tape, enum vb_unary kind, struct vb_variable x);
+
+enum vb_binary { VB_PLUS, VB_MINUS, VB_TIMES, VB_OVER, VB_MINIMUM, VB_MAXIMUM, VB_AND };
+/* The result has the larger shape and the wider type. */
+struct vb_variable vb_binary(struct vb_tape *tape, enum vb_binary kind, struct vb_variable a,
+                             struct vb_variable b);
+
+/* `*sum += x` and `*x *= number`: in place, as names of the traced program. */
+void vb_add_in_place(struct vb_tape *tape, struct vb_variable *sum, struct vb_variable x);
+void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x);
+
+/* Of all elements, a scalar. */
+struct vb_variable vb_mean(struct vb_tape *tape, struct vb_variable x);
+
+/* Of all elements, a scalar; autocast: in fp32. Its gradient is one number seen as a whole tensor. */
+struct vb_variable vb_sum(struct vb_tape *tape, struct vb_variable x);
+
+/* x[indices]: rows picked by index tensors (which the node keeps), `out` of them. */
+struct vb_variable vb_index(struct vb_tape *tape, struct vb_variable x,
+                            const struct vb_variable *indices, uint32_t n_indices,
+                            const struct vb_shape *out);
+
+/* x[mask] with `n_true` of the mask's elements true: finds them first. `out` is the result's shape. */
+struct vb_variable vb_mask(struct vb_tape *tape, struct vb_variable x, uint32_t mask_dims,
+                           uint32_t n_true, const struct vb_shape *out);
+
+/* x[..., i]: a view; its gradient is zeros of x's size with the stretch filled in. */
+struct vb_variable vb_select_last(struct vb_tape *tape, struct vb_variable x);
+
+/* Binary cross entropy with logits, mean of all, positive weights given. Autocast: in fp32. */
+struct vb_variable vb_bce_mean(struct vb_tape *tape, struct vb_variable logits,
+                               struct vb_variable target);
+
+/* Drops an intermediate that only the expression held. */
+static inline void vb_done(struct vb_tape *tape, struct vb_variable x)
+{
+    vb_tape_drop(tape, x);
+}
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_STEP_PROGRAM_H
+#define VB_STEP_PROGRAM_H
+
+/* A program: a point compiled to a linear list of instructions. Allocate a tensor, free a tensor, run an
+ * operator, enter a phase. Devices execute it and decide nothing about lifetimes.
+ *
+ * Workspaces are not in it: how large they are is the device's answer, so who executes the program
+ * asks for one before it runs a convolution and gives it back after.
+ *
+ * The instructions are, in order: the set-up (weights and what stays for the run), the first step, and
+ * the loop, which is one steady step. What a steady step leaves alive for the next one goes by another
+ * tensor at its end than at its start: `carries` says which becomes which.
+ */
+
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "model/op.h"
+#include "record/record.h"
+
+enum vb_dtype { VB_BOOL, VB_UINT8, VB_INT64, VB_FLOAT16, VB_BFLOAT16, VB_FLOAT32 };
+enum { VB_N_DTYPES = 6 };
+extern const char *const vb_dtype_names[VB_N_DTYPES];
+extern const uint64_t vb_dtype_bytes[VB_N_DTYPES];
+
+struct vb_tensor {
+    const char *name; /* "model.0.conv.weight", "model.2.m.0.cv1.bn/output" */
+    struct vb_shape shape;
+    enum vb_dtype dtype;
+    enum vb_category category;
+    uint64_t bytes; /* requested; 0 bytes take no memory at all */
+};
+
+enum vb_call_kind { VB_CALL_ELEMENTWISE, VB_CALL_CONV };
+enum vb_call_direction { VB_CALL_FORWARD, VB_CALL_BACKWARD_DATA, VB_CALL_BACKWARD_FILTER };
+
+/* One operator to run. */
+struct vb_call {
+    enum vb_call_kind kind;
+    const char *name;   /* "conv2d", "batch_norm_backward" */
+    const char *module; /* "model.0.conv"; "" outside the model */
+    enum vb_dtype dtype; /* of the arithmetic */
+    double flops;
+    uint64_t bytes; /* read and written */
+    enum vb_call_direction direction; /* of a convolution, as are the rest */
+    uint32_t n, c, h, w, k;           /* x is [n,c,h,w], y has k channels */
+    struct vb_window window;
+    uint32_t groups;
+};
+
+enum vb_instruction_kind { VB_ALLOC, VB_FREE, VB_RUN, VB_PHASE };
+
+struct vb_instruction {
+    enum vb_instruction_kind kind;
+    uint32_t index; /* of a tensor, of a call; a phase itself */
+};
+
+struct vb_carry {
+    uint32_t end;   /* tensor alive at the end of the loop */
+    uint32_t start; /* that it is when the loop begins again */
+};
+
+/* Sums of distinct storages that autograd keeps for backward, parameters and buffers left out. */
+struct vb_saved {
+    uint64_t bytes;
+    uint32_t count;
+};
+
+struct vb_program {
+    struct vb_arena *arena; /* borrowed; all of the program lives in it */
+    struct vb_tensor *tensors;
+    size_t n_tensors, tensors_room;
+    struct vb_call *calls;
+    size_t n_calls, calls_room;
+    struct vb_instruction *instructions;
+    size_t n_instructions, instructions_room;
+    size_t first_step; /* instruction with which the first step begins */
+    size_t loop_start; /* and the steady one; it ends with the last instruction */
+    struct vb_carry *carries;
+    size_t n_carries, carries_room;
+    struct vb_saved saved_forward; /* by the model, the input batch included */
+    struct vb_saved saved_loss;    /* by the loss, beyond that */
+    bool failed;                   /* host memory ran out: what follows was dropped */
+};
+
+/* Each appends; where host memory runs out `failed` is set and 0 returned. */
+uint32_t vb_program_tensor(struct vb_program *program, const struct vb_tensor *tensor);
+void vb_program_emit(struct vb_program *program, enum vb_instruction_kind kind, uint32_t index);
+void vb_program_run(struct vb_program *program, const struct vb_call *call);
+void vb_program_carry(struct vb_program *program, uint32_t end, uint32_t start);
+
+/* Appends the listing, one instruction a line with the bytes alive after it, 80 columns where names
+ * allow. `csv`: the same as comma-separated values with a header. */
+void vb_program_print(const struct vb_program *program, bool csv, struct vb_text *out);
+
+#endif

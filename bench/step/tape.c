@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "step/tape.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+const struct vb_variable vb_undefined = { .storage = VB_NONE, .node = VB_NONE, .parameter = VB_NONE };
+
+/* Room for one more entry in both arrays that go with the program's tensors. */
+static bool track_storage(struct vb_tape *tape)
+{
+    struct vb_program *program = tape->program;
+    uint32_t *holders = vb_arena_grow(program->arena, tape->holders, program->n_tensors,
+                                      &tape->holders_room, sizeof *holders);
+    bool *is_saved = vb_arena_grow(program->arena, tape->is_saved, program->n_tensors,
+                                   &tape->saved_room, sizeof *is_saved);
+    if (holders == NULL || is_saved == NULL) {
+        program->failed = true;
+        return false;
+    }
+    tape->holders = holders;
+    tape->is_saved = is_saved;
+    return true;
+}
+
+static const char *tensor_name(const struct vb_tape *tape, const char *what)
+{
+    const char *name = tape->module[0] == '\0'
+                           ? what
+                           : vb_arena_format(tape->program->arena, "%s/%s%s", tape->module, what,
+                                             tape->is_backward ? ".grad" : "");
+    if (name == NULL)
+        tape->program->failed = true;
+    return name;
+}
+
+struct vb_variable vb_tape_new(struct vb_tape *tape, const char *what, const struct vb_shape *shape,
+                               enum vb_dtype dtype)
+{
+    struct vb_program *program = tape->program;
+    uint64_t bytes;
+    const char *name = tensor_name(tape, what);
+    if (!vb_mul(vb_shape_elements(shape), vb_dtype_bytes[dtype], &bytes))
+        program->failed = true;
+    if (program->failed || !track_storage(tape))
+        return vb_undefined;
+
+    struct vb_tensor tensor = { name, *shape, dtype, tape->category, bytes };
+    uint32_t storage = vb_program_tensor(program, &tensor);
+    if (program->failed)
+        return vb_undefined;
+    tape->holders[storage] = 1;
+    tape->is_saved[storage] = false;
+    vb_program_emit(program, VB_ALLOC, storage);
+    return (struct vb_variable){
+        .storage = storage, .shape = *shape, .dtype = dtype, .is_dense = true, .is_ordered = true,
+        .node = VB_NONE, .parameter = VB_NONE,
+    };
+}
+
+struct vb_variable vb_tape_hold(struct vb_tape *tape, struct vb_variable variable)
+{
+    if (vb_is_defined(&variable))
+        tape->holders[variable.storage]++;
+    return variable;
+}
+
+void vb_tape_drop(struct vb_tape *tape, struct vb_variable variable)
+{
+    if (!vb_is_defined(&variable) || tape->program->failed)
+        return;
+    assert(tape->holders[variable.storage] > 0);
+    if (--tape->holders[variable.storage] == 0)
+        vb_program_emit(tape->program, VB_FREE, variable.storage);
+}
+
+void vb_tape_assign(struct vb_tape *tape, struct vb_variable *variable, struct vb_variable value)
+{
+    vb_tape_drop(tape, *variable);
+    *variable = value;
+}
+
+void vb_tape_run(struct vb_tape *tape, const char *name, double flops,
+                 const struct vb_variable *variables, size_t n)
+{
+    struct vb_call call = { .kind = VB_CALL_ELEMENTWISE, .name = name, .module = tape->module,
+                            .flops = flops, .dtype = VB_FLOAT32 };
+    for (size_t i = 0; i < n; i++) {
+        if (vb_is_defined(&variables[i]))
+            call.bytes += vb_shape_elements(&variables[i].shape) * vb_dtype_bytes[variables[i].dtype];
+    }
+    vb_program_run(tape->program, &call);
+}
+
+struct vb_node *vb_tape_node(struct vb_tape *tape, vb_backward *backward,
+                             const struct vb_variable *inputs, uint32_t n_inputs, uint32_t n_outputs)
+{
+    struct vb_arena *arena = tape->program->arena;
+    bool is_needed = false;
+    for (uint32_t i = 0; i < n_inputs; i++)
+        is_needed = is_needed || inputs[i].requires_grad;
+    if (!is_needed || tape->is_grad_off || tape->program->failed)
+        return NULL;
+
+    struct vb_node *nodes =
+        vb_arena_grow(arena, tape->nodes, tape->n_nodes, &tape->nodes_room, sizeof *nodes);
+    struct vb_variable *kept = vb_arena_alloc(arena, n_inputs, sizeof *kept);
+    struct vb_variable *buffers = vb_arena_alloc(arena, n_outputs, sizeof *buffers);
+    struct vb_variable *saved = vb_arena_alloc(arena, VB_MAX_GRADIENTS, sizeof *saved);
+    if (nodes == NULL || kept == NULL || buffers == NULL || saved == NULL) {
+        tape->program->failed = true;
+        return NULL;
+    }
+    memcpy(kept, inputs, n_inputs * sizeof *kept);
+    for (uint32_t i = 0; i < n_outputs; i++)
+        buffers[i] = vb_undefined;
+    tape->nodes = nodes;
+    nodes[tape->n_nodes] = (struct vb_node){
+        .backward = backward, .module = tape->module, .n_inputs = n_inputs, .n_outputs = n_outputs,
+        .inputs = kept, .buffers = buffers, .saved = saved,
+    };
+    return &nodes[tape->n_nodes++];
+}
+
+void vb_tape_save(struct vb_tape *tape, struct vb_node *node, struct vb_variable variable)
+{
+    if (node == NULL || !vb_is_defined(&variable))
+        return;
+    assert(node->n_saved < VB_MAX_GRADIENTS);
+    node->saved[node->n_saved++] = vb_tape_hold(tape, variable);
+    if (tape->saved_sum == NULL || tape->is_saved[variable.storage] || variable.parameter != VB_NONE)
+        return;
+    tape->is_saved[variable.storage] = true;
+    tape->saved_sum->bytes += tape->program->tensors[variable.storage].bytes;
+    tape->saved_sum->count++;
+}
+
+void vb_tape_output(const struct vb_tape *tape, const struct vb_node *node, uint32_t output,
+                    struct vb_variable *variable)
+{
+    variable->parameter = VB_NONE;
+    variable->requires_grad = node != NULL;
+    variable->node = node != NULL ? (uint32_t)(node - tape->nodes) : VB_NONE;
+    variable->output = output;
+}
+
+struct vb_variable vb_tape_parameter(const struct vb_tape *tape, uint32_t parameter, uint32_t storage)
+{
+    const struct vb_tensor *tensor = &tape->program->tensors[storage];
+    return (struct vb_variable){
+        .storage = storage, .shape = tensor->shape, .dtype = tensor->dtype, .is_dense = true,
+        .is_ordered = true, .requires_grad = true, .node = VB_NONE, .parameter = parameter,
+    };
+}
+
+/* Adds the gradient to what has come before. In place only where nobody else could see it: the first
+ * one's storage has no other holder and no gaps. Takes over the caller's hold of `gradient`. */
+static void accumulate(struct vb_tape *tape, struct vb_variable *buffer, struct vb_variable gradient)
+{
+    if (!vb_is_defined(buffer)) {
+        *buffer = gradient;
+        return;
+    }
+    struct vb_variable sum = *buffer;
+    bool in_place = buffer->is_dense && tape->holders[buffer->storage] == 1;
+    if (!in_place)
+        sum = vb_tape_new(tape, "sum", &buffer->shape, buffer->dtype);
+    struct vb_variable all[] = { *buffer, gradient, sum };
+    vb_tape_run(tape, "add", (double)vb_shape_elements(&sum.shape), all, 3);
+    if (!in_place)
+        vb_tape_assign(tape, buffer, sum);
+    vb_tape_drop(tape, gradient);
+}
+
+/* A parameter's gradient: the first one that comes is kept as it is, later ones are added in place. */
+static void accumulate_parameter(struct vb_tape *tape, uint32_t parameter,
+                                 struct vb_variable gradient)
+{
+    struct vb_variable *sum = &tape->gradients[parameter];
+    if (!vb_is_defined(sum)) {
+        *sum = gradient;
+        return;
+    }
+    struct vb_variable both[] = { *sum, gradient, *sum };
+    vb_tape_run(tape, "add_", (double)vb_shape_elements(&sum->shape), both, 3);
+    vb_tape_drop(tape, gradient);
+}
+
+static void run_node(struct vb_tape *tape, struct vb_node *node)
+{
+    struct vb_variable gradients[VB_MAX_GRADIENTS];
+    bool is_reached = false;
+    for (uint32_t i = 0; i < node->n_inputs; i++)
+        gradients[i] = vb_undefined;
+    for (uint32_t i = 0; i < node->n_outputs; i++)
+        is_reached = is_reached || vb_is_defined(&node->buffers[i]);
+
+    tape->module = node->module;
+    if (is_reached)
+        node->backward(tape, node, node->buffers, gradients);
+    for (uint32_t i = 0; i < node->n_outputs; i++)
+        vb_tape_drop(tape, node->buffers[i]);
+    for (uint32_t i = 0; i < node->n_saved; i++)
+        vb_tape_drop(tape, node->saved[i]);
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        const struct vb_variable *input = &node->inputs[i];
+        if (!vb_is_defined(&gradients[i]))
+            continue;
+        if (input->node != VB_NONE)
+            accumulate(tape, &tape->nodes[input->node].buffers[input->output], gradients[i]);
+        else if (input->parameter != VB_NONE)
+            accumulate_parameter(tape, input->parameter, gradients[i]);
+        else
+            vb_tape_drop(tape, gradients[i]);
+    }
+}
+
+/* A node's consumers were all made after it, so "the last made that is ready" is the last made. */
+void vb_tape_backward(struct vb_tape *tape, struct vb_variable loss)
+{
+    if (tape->program->failed)
+        return;
+    tape->module = "";
+    struct vb_variable root = vb_tape_new(tape, "loss.grad", &loss.shape, loss.dtype);
+    tape->is_backward = true;
+    if (loss.node != VB_NONE)
+        tape->nodes[loss.node].buffers[loss.output] = vb_tape_hold(tape, root);
+    for (size_t i = tape->n_nodes; i-- > 0 && !tape->program->failed;)
+        run_node(tape, &tape->nodes[i]);
+    tape->module = "";
+    tape->is_backward = false;
+    vb_tape_drop(tape, root);
+    tape->n_nodes = 0;
+}
+
+static void cast_backward(struct vb_tape *tape, const struct vb_node *node,
+                          const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    const struct vb_variable *to = &node->inputs[0];
+    /* A parameter's gradient is named after the parameter: it stays until it is zeroed. */
+    enum vb_category category = tape->category;
+    if (to->parameter != VB_NONE)
+        tape->category = VB_GRADIENTS;
+    inputs[0] = vb_tape_new(tape, to->parameter != VB_NONE ? tape->parameter_names[to->parameter] : "cast",
+                            &to->shape, to->dtype);
+    tape->category = category;
+    struct vb_variable both[] = { outputs[0], inputs[0] };
+    vb_tape_run(tape, "copy", 0, both, 2);
+}
+
+static struct vb_variable copy_as(struct vb_tape *tape, struct vb_variable variable,
+                                  enum vb_dtype dtype)
+{
+    struct vb_variable cast = vb_tape_new(tape, "cast", &variable.shape, dtype);
+    struct vb_variable both[] = { variable, cast };
+    vb_tape_run(tape, "copy", 0, both, 2);
+    vb_tape_output(tape, vb_tape_node(tape, cast_backward, &variable, 1, 1), 0, &cast);
+    return cast;
+}
+
+struct vb_variable vb_tape_cast(struct vb_tape *tape, struct vb_variable variable, enum vb_dtype dtype)
+{
+    if (!vb_is_defined(&variable) || variable.dtype == dtype)
+        return vb_tape_hold(tape, variable);
+    if (variable.parameter == VB_NONE)
+        return copy_as(tape, variable, dtype);
+
+    for (size_t i = 0; i < tape->n_casts; i++) {
+        if (tape->casts[i].parameter == variable.parameter)
+            return vb_tape_hold(tape, tape->casts[i].cast);
+    }
+    struct vb_cast *casts = vb_arena_grow(tape->program->arena, tape->casts, tape->n_casts,
+                                          &tape->casts_room, sizeof *casts);
+    if (casts == NULL) {
+        tape->program->failed = true;
+        return vb_undefined;
+    }
+    tape->casts = casts;
+    struct vb_variable cast = copy_as(tape, variable, dtype);
+    casts[tape->n_casts++] = (struct vb_cast){ variable.parameter, cast };
+    return vb_tape_hold(tape, cast);
+}
+
+void vb_tape_autocast_end(struct vb_tape *tape)
+{
+    for (size_t i = 0; i < tape->n_casts; i++)
+        vb_tape_drop(tape, tape->casts[i].cast);
+    tape->n_casts = 0;
+    tape->autocast = false;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_STEP_TAPE_H
+#define VB_STEP_TAPE_H
+
+/* A tape: eager execution and autograd, with sizes in the place of numbers.
+ *
+ * Each operator (layers.h, math.h) takes and gives variables as PyTorch does: it allocates its result,
+ * and where a gradient will be asked for it leaves a node that keeps what the backward pass needs. A
+ * storage lives while somebody holds it: a variable of the program being traced (hold, drop), a
+ * node's saved tensors, a gradient on its way. The last drop emits its FREE. vb_tape_backward() then
+ * runs the nodes as autograd's engine does. So the lifetimes follow from the rules, and no list of
+ * events is written down anywhere.
+ * Source: torch-memory.md, part A, section 4.
+ *
+ * Host memory that runs out is noted in the program (program->failed); everything after it does nothing.
+ */
+
+#include "step/program.h"
+#include "step/torch.h"
+
+enum { VB_MAX_GRADIENTS = 32 }; /* inputs, and outputs, of one node */
+
+#define VB_NONE UINT32_MAX
+
+/* A tensor as autograd sees it. Passed by value: copies share the storage and count as one holder. */
+struct vb_variable {
+    uint32_t storage; /* tensor of the program whose memory it is; VB_NONE: undefined */
+    struct vb_shape shape;
+    enum vb_dtype dtype;
+    bool is_dense;   /* no gaps: covers its storage's stretch, in some order */
+    bool is_ordered; /* dense, and in the order of its axes: what .contiguous() gives */
+    bool requires_grad;
+    uint32_t node; /* that made it; VB_NONE for a leaf */
+    uint32_t output; /* which of the node's */
+    uint32_t parameter; /* a leaf that gets a gradient; else VB_NONE */
+};
+
+struct vb_tape;
+struct vb_node;
+
+/* Fills the gradients of the node's inputs from those of its outputs; either may be undefined. What it
+ * gives is held once for each; what it is given stays the caller's. */
+typedef void vb_backward(struct vb_tape *tape, const struct vb_node *node,
+                         const struct vb_variable *outputs, struct vb_variable *inputs);
+
+struct vb_node {
+    vb_backward *backward;
+    const char *module;
+    uint32_t n_inputs, n_outputs, n_saved;
+    struct vb_variable *inputs;  /* what they were: shape, type, where their gradient goes; not held */
+    struct vb_variable *buffers; /* gradients that have come, one an output */
+    struct vb_variable *saved;   /* held until the node has run */
+    const void *detail;          /* the operator's own, in the arena */
+};
+
+/* autocast's memory of the parameters that it has cast. */
+struct vb_cast {
+    uint32_t parameter;
+    struct vb_variable cast;
+};
+
+struct vb_tape {
+    struct vb_program *program;
+    const struct vb_torch *torch;
+    uint32_t *holders; /* of each tensor of the program */
+    size_t holders_room;
+    bool *is_saved;    /* has been counted in saved_* */
+    size_t saved_room;
+    struct vb_node *nodes;
+    size_t n_nodes, nodes_room;
+    struct vb_variable *gradients; /* one a parameter */
+    uint32_t n_parameters;
+    const char **parameter_names;
+    enum vb_category category; /* of what is allocated next */
+    const char *module;        /* in which it is */
+    bool is_backward;
+    bool is_grad_off; /* torch.no_grad() */
+    bool autocast;
+    enum vb_dtype autocast_dtype;
+    struct vb_cast *casts;
+    size_t n_casts, casts_room;
+    struct vb_saved *saved_sum; /* where what nodes save is counted; NULL: nowhere */
+};
+
+/* A shape of these dimensions: an object with an address, as long as its block lasts. */
+#define VB_SHAPE(...)                                                                              \
+    ((struct vb_shape){ sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t), { __VA_ARGS__ } })
+extern const struct vb_variable vb_undefined;
+static inline bool vb_is_defined(const struct vb_variable *variable)
+{
+    return variable->storage != VB_NONE;
+}
+
+/* A new tensor, held once. `what` is appended to the module's name. */
+struct vb_variable vb_tape_new(struct vb_tape *tape, const char *what, const struct vb_shape *shape,
+                               enum vb_dtype dtype);
+
+/* Another holder of the storage, and one fewer; undefined variables are nobody's. */
+struct vb_variable vb_tape_hold(struct vb_tape *tape, struct vb_variable variable);
+void vb_tape_drop(struct vb_tape *tape, struct vb_variable variable);
+/* `*variable = value` as Python does it: the new value is there before the old one goes. */
+void vb_tape_assign(struct vb_tape *tape, struct vb_variable *variable, struct vb_variable value);
+
+/* Emits an operator that reads and writes these and does `flops`. */
+void vb_tape_run(struct vb_tape *tape, const char *name, double flops,
+                 const struct vb_variable *variables, size_t n);
+
+/* A node for an operator of these inputs, or NULL where none of them needs a gradient. */
+struct vb_node *vb_tape_node(struct vb_tape *tape, vb_backward *backward,
+                             const struct vb_variable *inputs, uint32_t n_inputs, uint32_t n_outputs);
+/* Holds `variable` until the node has run. `node` may be NULL. */
+void vb_tape_save(struct vb_tape *tape, struct vb_node *node, struct vb_variable variable);
+/* Makes the variable the node's output. `node` may be NULL. */
+void vb_tape_output(const struct vb_tape *tape, const struct vb_node *node, uint32_t output,
+                    struct vb_variable *variable);
+
+/* True where the operator's backward is to fill this input's gradient. */
+static inline bool vb_needs(const struct vb_node *node, uint32_t input)
+{
+    return node->inputs[input].requires_grad;
+}
+
+/* A leaf: a parameter whose memory is there already. */
+struct vb_variable vb_tape_parameter(const struct vb_tape *tape, uint32_t parameter,
+                                     uint32_t storage);
+
+/* loss.backward(): runs the nodes, last made first; parameters' gradients are in tape->gradients after.
+ * The tape has no nodes then. */
+void vb_tape_backward(struct vb_tape *tape, struct vb_variable loss);
+
+/* What autocast makes of an argument: a copy of another type, held, or the same, held once more.
+ * Parameters are cast once while the context is open. */
+struct vb_variable vb_tape_cast(struct vb_tape *tape, struct vb_variable variable,
+                                enum vb_dtype dtype);
+/* The end of the autocast context: its memory of parameters goes. */
+void vb_tape_autocast_end(struct vb_tape *tape);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "step/targets.h"
+
+#include <math.h>
+
+enum { CLASSES = 80, SEED = 12345 };
+
+static double next(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (double)(*state >> 8) / 16777216.0;
+}
+
+/* The box within the image: its sides are cut where they lie outside. */
+static void clip(double *centre, double *side)
+{
+    double low = fmax(*centre - *side / 2, 0.0);
+    double high = fmin(*centre + *side / 2, 1.0);
+    *centre = (low + high) / 2;
+    *side = high - low;
+}
+
+struct vb_targets vb_targets_draw(struct vb_arena *arena, uint32_t batch, uint32_t per_image)
+{
+    struct vb_target *items = vb_arena_alloc(arena, (size_t)batch * per_image + 1, sizeof *items);
+    struct vb_targets targets = { .items = items, .most_in_an_image = per_image };
+    for (uint32_t b = 0; b < batch && items != NULL; b++) {
+        uint32_t state = SEED + b;
+        for (uint32_t i = 0; i < per_image; i++) {
+            uint32_t label = (uint32_t)(next(&state) * CLASSES);
+            double cx = 0.1 + 0.8 * next(&state);
+            double cy = 0.1 + 0.8 * next(&state);
+            double w = 0.05 + 0.45 * next(&state);
+            double h = 0.05 + 0.45 * next(&state);
+            clip(&cx, &w);
+            clip(&cy, &h);
+            items[targets.n++] =
+                (struct vb_target){ b, label, (float)cx, (float)cy, (float)w, (float)h };
+        }
+    }
+    return targets;
+}
+
+/* How many of the two neighbours along one axis share a box whose centre is at `x` of `cells`. */
+static uint32_t neighbours(float x, float cells)
+{
+    float mirrored = cells - x;
+    uint32_t n = 0;
+    if (fmodf(x, 1.0f) < 0.5f && x > 1.0f)
+        n++;
+    if (fmodf(mirrored, 1.0f) < 0.5f && mirrored > 1.0f)
+        n++;
+    return n;
+}
+
+struct vb_matches vb_targets_match(const struct vb_targets *targets, const struct vb_level *level)
+{
+    struct vb_matches matches = { 0 };
+    float grid_w = (float)level->grid_w;
+    float grid_h = (float)level->grid_h;
+
+    for (uint32_t a = 0; a < level->n_anchors; a++) {
+        float anchor_w = level->anchors[2 * a] / (float)level->stride;
+        float anchor_h = level->anchors[2 * a + 1] / (float)level->stride;
+        for (uint32_t i = 0; i < targets->n; i++) {
+            const struct vb_target *target = &targets->items[i];
+            float ratio_w = target->w * grid_w / anchor_w;
+            float ratio_h = target->h * grid_h / anchor_h;
+            float worst = fmaxf(fmaxf(ratio_w, 1.0f / ratio_w), fmaxf(ratio_h, 1.0f / ratio_h));
+            if (!(worst < 4.0f))
+                continue;
+            matches.n_anchor_boxes++;
+            matches.n += 1 + neighbours(target->cx * grid_w, grid_w) +
+                         neighbours(target->cy * grid_h, grid_h);
+        }
+    }
+    return matches;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/catalogue.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "model/expand.h"
+
+enum { MAX_FILE_BYTES = 1 << 20 };
+
+const char *const vb_catalogue_names[] = { "yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x",
+                                           "yolov8n", "yolov8s", "yolov8m", "yolov8l", "yolov8x" };
+const size_t vb_catalogue_size = sizeof vb_catalogue_names / sizeof *vb_catalogue_names;
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text);
+    size_t n = strlen(end);
+    return length >= n && strcmp(text + length - n, end) == 0;
+}
+
+static enum vb_status find_file(const char *model, char *path, size_t room, struct vb_error *err)
+{
+    for (size_t i = 0; i < vb_catalogue_size; i++) {
+        char relative[64];
+        if (strcmp(model, vb_catalogue_names[i]) != 0)
+            continue;
+        (void)snprintf(relative, sizeof relative, "sweeps/models/%s.yaml", model);
+        vb_file_shipped(relative, path, room);
+        return VB_OK;
+    }
+    if (ends_with(model, ".yaml") || ends_with(model, ".yml")) {
+        (void)snprintf(path, room, "%s", model);
+        return VB_OK;
+    }
+    const char *near = vb_text_nearest(model, vb_catalogue_names, vb_catalogue_size);
+    if (near != NULL)
+        return vb_fail(err, VB_E_INPUT, "unknown model '%s'; did you mean %s?", model, near);
+    return vb_fail(err, VB_E_INPUT, "unknown model '%s'; expected yolov5 or yolov8 with n, s, m, l or x, "
+                   "or the path of a .yaml file", model);
+}
+
+enum vb_status vb_catalogue_expand(const char *model, uint32_t batch, uint32_t imgsz,
+                                   uint32_t classes, struct vb_arena *arena, struct vb_graph *out,
+                                   struct vb_error *err)
+{
+    char path[PATH_MAX];
+    char *data = NULL;
+    size_t bytes = 0;
+    struct vb_description description;
+    enum vb_status status = find_file(model, path, sizeof path, err);
+    if (status == VB_OK)
+        status = vb_file_read(path, MAX_FILE_BYTES, &data, &bytes, err);
+    if (status != VB_OK)
+        return status;
+    const char *file = vb_arena_copy(arena, path);
+    if (file == NULL)
+        status = vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to read it", path);
+    if (status == VB_OK)
+        status = vb_description_parse(file, data, bytes, arena, &description, err);
+    free(data);
+    if (status == VB_OK)
+        status = vb_expand(&description, batch, imgsz, classes, arena, out, err);
+    if (status == VB_OK) {
+        const char *name = vb_arena_copy(arena, model);
+        out->model = name != NULL ? name : file;
+    }
+    return status;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_MODEL_MODULES_H
+#define VB_MODEL_MODULES_H
+
+/* The modules that a layer may name. To add one: write its function, list it in modules.c. */
+
+#include "model/description.h"
+#include "model/weave.h"
+
+enum { VB_MAX_ARGS = 6 };
+
+/* A layer about to be expanded. */
+struct vb_site {
+    struct vb_weave *weave;
+    const struct vb_description *description;
+    const struct vb_layer *layer;
+    uint32_t inputs[VB_MAX_FROM]; /* values */
+    uint32_t n_inputs;
+    uint32_t in;          /* channels of the first input */
+    uint32_t out;         /* after width, limit and rounding, where the module takes channels */
+    uint32_t repeats;     /* after depth */
+    long args[VB_MAX_ARGS]; /* whole numbers and truth values, defaults filled in */
+    uint32_t n_given;
+};
+
+struct vb_module {
+    const char *name;
+    const char *usage;  /* its arguments, for errors: "[channels, kernel=1, stride=1]" */
+    uint32_t min_args, max_args;
+    bool takes_channels; /* the first argument is out channels, scaled by width */
+    bool takes_repeats;  /* the layer's repeats go into the module, not around it */
+    bool joins;          /* takes a list of layers */
+    bool reads_args;     /* its arguments are numbers that it needs */
+    long defaults[VB_MAX_ARGS]; /* after the channels */
+    uint32_t (*run)(const struct vb_site *site);
+};
+
+/* NULL: there is none of that name. */
+const struct vb_module *vb_module_find(const char *name);
+extern const char *const vb_module_names[];
+extern const size_t vb_module_count;
+
+#endif

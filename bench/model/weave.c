@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/weave.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+enum { MAX_VALUES = 1 << 20 };
+
+size_t vb_weave_enter(struct vb_weave *weave, const char *part)
+{
+    size_t length = strlen(weave->path);
+    int written = snprintf(weave->path + length, sizeof weave->path - length, "%s%s",
+                           length > 0 ? "." : "", part);
+    if (written < 0 || (size_t)written >= sizeof weave->path - length)
+        weave->failed = true;
+    return length;
+}
+
+size_t vb_weave_enter_number(struct vb_weave *weave, uint32_t part)
+{
+    char text[16];
+    (void)snprintf(text, sizeof text, "%u", part);
+    return vb_weave_enter(weave, text);
+}
+
+void vb_weave_leave(struct vb_weave *weave, size_t length)
+{
+    weave->path[length] = '\0';
+}
+
+static const char *path_with(struct vb_weave *weave, const char *base, const char *part)
+{
+    const char *text = part[0] == '\0' ? vb_arena_copy(weave->arena, base)
+                                       : vb_arena_format(weave->arena, "%s.%s", base, part);
+    if (text == NULL)
+        weave->failed = true;
+    return text != NULL ? text : "";
+}
+
+uint32_t vb_weave_value(struct vb_weave *weave, const struct vb_shape *shape)
+{
+    struct vb_graph *graph = &weave->graph;
+    uint64_t bytes;
+    if (!vb_mul(vb_shape_elements(shape), sizeof(int64_t), &bytes) || bytes > INT64_MAX ||
+        graph->n_values >= MAX_VALUES)
+        weave->failed = true;
+    struct vb_value *values = vb_arena_grow(weave->arena, graph->values, graph->n_values,
+                                            &weave->values_room, sizeof *values);
+    if (values == NULL || weave->failed) {
+        weave->failed = true;
+        return 0;
+    }
+    graph->values = values;
+    values[graph->n_values] = (struct vb_value){
+        .shape = *shape, .storage = graph->n_values, .producer = UINT32_MAX, .is_contiguous = true,
+    };
+    return graph->n_values++;
+}
+
+uint32_t vb_weave_view(struct vb_weave *weave, uint32_t of, const struct vb_shape *shape,
+                       bool is_contiguous)
+{
+    uint32_t view = vb_weave_value(weave, shape);
+    if (weave->failed)
+        return 0;
+    weave->graph.values[view].storage = weave->graph.values[of].storage;
+    weave->graph.values[view].is_contiguous = is_contiguous;
+    return view;
+}
+
+struct vb_op *vb_weave_op(struct vb_weave *weave, enum vb_op_kind kind, const uint32_t *inputs,
+                          uint32_t n_inputs)
+{
+    static struct vb_op nowhere; /* where a failed weave may write */
+    struct vb_graph *graph = &weave->graph;
+    struct vb_op *ops =
+        vb_arena_grow(weave->arena, graph->ops, graph->n_ops, &weave->ops_room, sizeof *ops);
+    if (ops == NULL || weave->failed || n_inputs > VB_MAX_INPUTS) {
+        weave->failed = true;
+        nowhere = (struct vb_op){ 0 };
+        return &nowhere;
+    }
+    graph->ops = ops;
+    struct vb_op *op = &ops[graph->n_ops];
+    *op = (struct vb_op){ .kind = kind, .module = path_with(weave, weave->path, ""),
+                          .n_inputs = n_inputs, .groups = 1 };
+    memcpy(op->inputs, inputs, n_inputs * sizeof *inputs);
+    graph->n_ops++;
+    for (uint32_t i = 0; i < n_inputs; i++)
+        vb_weave_hold(weave, inputs[i]);
+    return op;
+}
+
+void vb_weave_produce(struct vb_weave *weave, uint32_t value)
+{
+    struct vb_graph *graph = &weave->graph;
+    if (weave->failed)
+        return;
+    struct vb_op *op = &graph->ops[graph->n_ops - 1];
+    op->outputs[op->n_outputs++] = value;
+    graph->values[value].producer = graph->n_ops - 1;
+    vb_weave_hold(weave, value);
+}
+
+void vb_weave_hold(struct vb_weave *weave, uint32_t value)
+{
+    struct vb_value *held = &weave->graph.values[value];
+    if (!weave->failed && held->held_until != VB_HELD_TO_END && weave->graph.n_ops > 0)
+        held->held_until = weave->graph.n_ops - 1;
+}
+
+void vb_weave_hold_to_end(struct vb_weave *weave, uint32_t value)
+{
+    if (!weave->failed)
+        weave->graph.values[value].held_until = VB_HELD_TO_END;
+}
+
+/* Registers a parameter, or a buffer, of the module `path`; gives its place among its kind. */
+static uint32_t add_parameter(struct vb_weave *weave, const char *path, const char *name,
+                              const struct vb_shape *shape, enum vb_role role, bool is_int64)
+{
+    struct vb_graph *graph = &weave->graph;
+    bool is_buffer = role == VB_ROLE_BUFFER;
+    struct vb_parameter **list = is_buffer ? &weave->buffers : &graph->parameters;
+    uint32_t *n = is_buffer ? &graph->n_buffers : &graph->n_parameters;
+    size_t *room = is_buffer ? &weave->buffers_room : &weave->parameters_room;
+    struct vb_parameter *grown = vb_arena_grow(weave->arena, *list, *n, room, sizeof *grown);
+    if (grown == NULL || weave->failed) {
+        weave->failed = true;
+        return 0;
+    }
+    *list = grown;
+    grown[*n] = (struct vb_parameter){
+        .name = path_with(weave, path, name), .shape = *shape, .role = role, .op = UINT32_MAX,
+        .elements = vb_shape_elements(shape), .is_int64 = is_int64,
+    };
+    return (*n)++;
+}
+
+static void declare_norm(struct vb_weave *weave, struct vb_block *block)
+{
+    struct vb_shape channels = { 1, { block->out } };
+    const char *path = path_with(weave, block->path, "bn");
+    block->norm_parameter = add_parameter(weave, path, "weight", &channels, VB_ROLE_NORM, false);
+    (void)add_parameter(weave, path, "bias", &channels, VB_ROLE_BIAS, false);
+    (void)add_parameter(weave, path, "running_mean", &channels, VB_ROLE_BUFFER, false);
+    (void)add_parameter(weave, path, "running_var", &channels, VB_ROLE_BUFFER, false);
+    (void)add_parameter(weave, path, "num_batches_tracked", &(struct vb_shape){ 0 }, VB_ROLE_BUFFER,
+                        true);
+}
+
+static struct vb_block declare(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out,
+                               uint32_t kernel, uint32_t stride, uint32_t groups, bool is_plain)
+{
+    size_t length = part[0] != '\0' ? vb_weave_enter(weave, part) : strlen(weave->path);
+    struct vb_block block = {
+        .path = path_with(weave, weave->path, ""), .in = in, .out = out, .groups = groups,
+        .window = { kernel, kernel, stride, kernel / 2, 1 }, .has_bias = is_plain,
+        .has_norm = !is_plain, .has_silu = !is_plain,
+    };
+    vb_weave_leave(weave, length);
+    const char *path = path_with(weave, block.path, is_plain ? "" : "conv");
+    struct vb_shape shape = { 4, { out, in / groups, kernel, kernel } };
+    block.conv_parameter = add_parameter(weave, path, "weight", &shape, VB_ROLE_WEIGHT, false);
+    if (is_plain)
+        (void)add_parameter(weave, path, "bias", &(struct vb_shape){ 1, { out } }, VB_ROLE_BIAS, false);
+    else
+        declare_norm(weave, &block);
+    weave->has_silu = weave->has_silu || block.has_silu;
+    weave->n_leaves += is_plain ? 1 : 2;
+    weave->n_modules += is_plain ? 1 : 3;
+    return block;
+}
+
+struct vb_block vb_declare_conv(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out,
+                                uint32_t kernel, uint32_t stride, uint32_t groups)
+{
+    return declare(weave, part, in, out, kernel, stride, groups, false);
+}
+
+struct vb_block vb_declare_plain(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out)
+{
+    return declare(weave, part, in, out, 1, 1, 1, true);
+}
+
+void vb_weave_declare_anchors(struct vb_weave *weave, uint32_t levels, uint32_t anchors)
+{
+    struct vb_shape shape = { 3, { levels, anchors, 2 } };
+    (void)add_parameter(weave, weave->path, "anchors", &shape, VB_ROLE_BUFFER, false);
+}
+
+void vb_weave_declare_frozen(struct vb_weave *weave, const char *part, uint32_t elements)
+{
+    size_t length = vb_weave_enter(weave, part);
+    struct vb_shape shape = { 4, { 1, elements, 1, 1 } };
+    uint32_t at = add_parameter(weave, weave->path, "weight", &shape, VB_ROLE_WEIGHT, false);
+    if (!weave->failed)
+        weave->graph.parameters[at].is_frozen = true;
+    vb_weave_leave(weave, length);
+    weave->n_modules++;
+    weave->n_leaves++;
+}
+
+/* The operator that has just been added uses `n` parameters from `first` on. */
+static void use_parameters(struct vb_weave *weave, uint32_t first, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && !weave->failed; i++)
+        weave->graph.parameters[first + i].op = weave->graph.n_ops - 1;
+}
+
+static uint32_t slid(struct vb_weave *weave, uint32_t size, const struct vb_window *window)
+{
+    uint64_t padded = (uint64_t)size + 2 * (uint64_t)window->pad;
+    uint64_t reach = (uint64_t)window->dilation * (window->kernel_h - 1) + 1;
+    if (padded < reach || window->stride == 0) {
+        weave->failed = true;
+        return 1;
+    }
+    return (uint32_t)((padded - reach) / window->stride + 1);
+}
+
+static uint32_t run_plain_conv(struct vb_weave *weave, const struct vb_block *block, uint32_t x)
+{
+    struct vb_shape shape = *vb_weave_shape(weave, x);
+    shape.dims[1] = block->out;
+    shape.dims[2] = slid(weave, shape.dims[2], &block->window);
+    shape.dims[3] = slid(weave, shape.dims[3], &block->window);
+    struct vb_op *op = vb_weave_op(weave, VB_CONV, &x, 1);
+    op->window = block->window;
+    op->groups = block->groups;
+    op->has_bias = block->has_bias;
+    op->weight_elements = (uint64_t)block->out * (block->in / block->groups) *
+                          block->window.kernel_h * block->window.kernel_w;
+    uint64_t pixels = (uint64_t)shape.dims[0] * shape.dims[2] * shape.dims[3];
+    if (!vb_mul(pixels, op->weight_elements, &op->macs))
+        weave->failed = true;
+    weave->graph.conv_macs += op->macs;
+    use_parameters(weave, block->conv_parameter, block->has_bias ? 2 : 1);
+    uint32_t y = vb_weave_value(weave, &shape);
+    vb_weave_produce(weave, y);
+    return y;
+}
+
+uint32_t vb_run_conv(struct vb_weave *weave, const struct vb_block *block, uint32_t x)
+{
+    char outer[sizeof weave->path];
+    memcpy(outer, weave->path, sizeof outer);
+    (void)snprintf(weave->path, sizeof weave->path, "%s", block->path);
+    size_t length = strlen(weave->path);
+
+    if (block->has_norm)
+        (void)vb_weave_enter(weave, "conv");
+    uint32_t y = run_plain_conv(weave, block, x);
+    if (block->has_norm) {
+        vb_weave_leave(weave, length);
+        (void)vb_weave_enter(weave, "bn");
+        struct vb_op *op = vb_weave_op(weave, VB_BATCHNORM, &y, 1);
+        op->weight_elements = block->out;
+        use_parameters(weave, block->norm_parameter, 2);
+        y = vb_weave_value(weave, vb_weave_shape(weave, y));
+        vb_weave_produce(weave, y);
+    }
+    if (block->has_silu) {
+        vb_weave_leave(weave, length);
+        (void)vb_weave_enter(weave, "act");
+        (void)vb_weave_op(weave, VB_SILU, &y, 1);
+        y = vb_weave_view(weave, y, vb_weave_shape(weave, y), true);
+        vb_weave_produce(weave, y);
+    }
+    memcpy(weave->path, outer, sizeof outer);
+    return y;
+}
+
+uint32_t vb_run_concat(struct vb_weave *weave, const uint32_t *pieces, uint32_t n)
+{
+    struct vb_shape shape = *vb_weave_shape(weave, pieces[0]);
+    for (uint32_t i = 1; i < n; i++)
+        shape.dims[1] += vb_weave_shape(weave, pieces[i])->dims[1];
+    (void)vb_weave_op(weave, VB_CONCAT, pieces, n);
+    uint32_t y = vb_weave_value(weave, &shape);
+    vb_weave_produce(weave, y);
+    return y;
+}
+
+uint32_t vb_run_add(struct vb_weave *weave, uint32_t a, uint32_t b)
+{
+    uint32_t both[] = { a, b };
+    (void)vb_weave_op(weave, VB_ADD, both, 2);
+    uint32_t y = vb_weave_value(weave, vb_weave_shape(weave, a));
+    vb_weave_produce(weave, y);
+    return y;
+}
+
+uint32_t vb_run_max_pool(struct vb_weave *weave, uint32_t x, uint32_t kernel, uint32_t stride,
+                         uint32_t pad)
+{
+    struct vb_window window = { kernel, kernel, stride, pad, 1 };
+    struct vb_shape shape = *vb_weave_shape(weave, x);
+    shape.dims[2] = slid(weave, shape.dims[2], &window);
+    shape.dims[3] = slid(weave, shape.dims[3], &window);
+    vb_weave_op(weave, VB_MAXPOOL, &x, 1)->window = window;
+    uint32_t y = vb_weave_value(weave, &shape);
+    vb_weave_produce(weave, y);
+    uint32_t indices = vb_weave_value(weave, &shape);
+    if (!weave->failed)
+        weave->graph.values[indices].is_int64 = true;
+    vb_weave_produce(weave, indices);
+    return y;
+}
+
+uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x)
+{
+    struct vb_shape shape = *vb_weave_shape(weave, x);
+    shape.dims[2] *= 2;
+    shape.dims[3] *= 2;
+    (void)vb_weave_op(weave, VB_UPSAMPLE, &x, 1);
+    uint32_t y = vb_weave_value(weave, &shape);
+    vb_weave_produce(weave, y);
+    return y;
+}
+
+uint32_t vb_run_view(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x,
+                     const struct vb_shape *shape, bool is_contiguous)
+{
+    (void)vb_weave_op(weave, kind, &x, 1);
+    uint32_t y = vb_weave_view(weave, x, shape, is_contiguous);
+    vb_weave_produce(weave, y);
+    return y;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_MODEL_WEAVE_H
+#define VB_MODEL_WEAVE_H
+
+/* For those who expand modules: a graph while it is being made. As in PyTorch a module is first built
+ * (its parameters are registered, in its constructor's order) and then run (its operators follow one
+ * another): so each block here has a `declare` and a `run`.
+ *
+ * A value lives until the last operator that reads it, unless vb_weave_hold() says that a variable of the
+ * module still has it. Host memory that runs out, and shapes that overflow, set `failed`. */
+
+#include "model/graph.h"
+
+struct vb_weave {
+    struct vb_arena *arena;
+    const char *file; /* for errors */
+    uint32_t line;
+    struct vb_graph graph;
+    size_t values_room, ops_room, parameters_room, buffers_room;
+    struct vb_parameter *buffers;
+    char path[160]; /* of the module being built */
+    uint32_t n_modules, n_leaves; /* as model.modules() counts */
+    bool has_silu;                /* one instance serves all */
+    bool failed;
+};
+
+/* A name's part pushed on the path; gives the length to go back to. */
+size_t vb_weave_enter(struct vb_weave *weave, const char *part);
+size_t vb_weave_enter_number(struct vb_weave *weave, uint32_t part);
+void vb_weave_leave(struct vb_weave *weave, size_t length);
+
+uint32_t vb_weave_value(struct vb_weave *weave, const struct vb_shape *shape);
+/* A view of `of`'s storage. */
+uint32_t vb_weave_view(struct vb_weave *weave, uint32_t of, const struct vb_shape *shape,
+                       bool is_contiguous);
+/* An operator of the module at the path, with these inputs; outputs are added by the caller. */
+struct vb_op *vb_weave_op(struct vb_weave *weave, enum vb_op_kind kind, const uint32_t *inputs,
+                          uint32_t n_inputs);
+void vb_weave_produce(struct vb_weave *weave, uint32_t value);
+/* Held until the last operator so far, or to the end. */
+void vb_weave_hold(struct vb_weave *weave, uint32_t value);
+void vb_weave_hold_to_end(struct vb_weave *weave, uint32_t value);
+
+static inline const struct vb_shape *vb_weave_shape(const struct vb_weave *weave, uint32_t value)
+{
+    return &weave->graph.values[value].shape;
+}
+
+/* A convolution with or without batch normalisation and SiLU. */
+struct vb_block {
+    const char *path;
+    uint32_t in, out, groups;
+    struct vb_window window;
+    bool has_bias, has_norm, has_silu;
+    uint32_t conv_parameter, norm_parameter; /* the first of each */
+};
+
+/* Conv: no bias, batch normalisation, SiLU, padding k/2. */
+struct vb_block vb_declare_conv(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out,
+                                uint32_t kernel, uint32_t stride, uint32_t groups);
+/* A bare convolution with a bias, as heads end with. */
+struct vb_block vb_declare_plain(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out);
+/* The v5 head keeps its anchors as a buffer: [levels, anchors, 2]. */
+void vb_weave_declare_anchors(struct vb_weave *weave, uint32_t levels, uint32_t anchors);
+/* Weights that training neither runs nor changes. */
+void vb_weave_declare_frozen(struct vb_weave *weave, const char *part, uint32_t elements);
+uint32_t vb_run_conv(struct vb_weave *weave, const struct vb_block *block, uint32_t x);
+
+uint32_t vb_run_concat(struct vb_weave *weave, const uint32_t *pieces, uint32_t n);
+uint32_t vb_run_add(struct vb_weave *weave, uint32_t a, uint32_t b);
+uint32_t vb_run_max_pool(struct vb_weave *weave, uint32_t x, uint32_t kernel, uint32_t stride,
+                         uint32_t pad);
+uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x);
+uint32_t vb_run_view(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x,
+                     const struct vb_shape *shape, bool is_contiguous);
+
+#endif

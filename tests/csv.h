@@ -22,6 +22,7 @@ struct csv {
 static inline size_t csv_cut(char *line, char **cells)
 {
     size_t n = 0;
+    line[strcspn(line, "\r")] = '\0';
     for (char *cell = strsep(&line, ","); cell != NULL && n < CSV_COLUMNS; cell = strsep(&line, ","))
         cells[n++] = cell;
     return n;
@@ -52,10 +53,7 @@ static inline struct csv csv_open(const char *name)
     char *rest = csv.data;
     csv.n_columns = csv_cut(strsep(&rest, "\n"), csv.header);
     for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
-        size_t length = strlen(line);
-        if (length > 0 && line[length - 1] == '\r')
-            line[length - 1] = '\0';
-        if (length > 0)
+        if (line[0] != '\0')
             (void)csv_cut(line, csv.rows[csv.n_rows++]);
     }
     return csv;

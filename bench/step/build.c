@@ -12,7 +12,7 @@
 #include "step/math.h"
 #include "step/optimizer.h"
 
-enum { MAX_LEVELS = 8, COLUMNS_V8 = 6 };
+enum { MAX_LEVELS = 8 };
 
 const struct vb_torch vb_torch_2_4 = { .name = "2.4", .upsample_fp32 = true };
 const struct vb_torch vb_torch_2_3 = { .name = "2.3" };
@@ -20,7 +20,6 @@ const struct vb_torch vb_torch_2_4_cpu = { .name = "2.4-cpu", .upsample_fp32 = t
 
 /* The loop's names. */
 struct names {
-    struct vb_variable batch; /* what is uploaded, where it outlives its conversion: v8's dictionary */
     struct vb_variable images;
     struct vb_variable predictions[MAX_LEVELS];
     struct vb_variable loss, loss_items, mean_loss;
@@ -35,6 +34,7 @@ struct builder {
     uint32_t *storages; /* of the parameters and buffers */
     struct names names;
     struct vb_optimizer_state state;
+    struct vb_loss_constants constants;
 };
 
 static void enter(struct builder *self, enum vb_phase phase, enum vb_category category)
@@ -92,31 +92,29 @@ static struct vb_variable compose_mosaic(struct builder *self)
     return flipped;
 }
 
-/* The last batch goes first: the loop's name is given the host's tensor before it is uploaded. */
+/* The last batch goes first: the loop's name is given the host's tensor before it is uploaded. v8 keeps
+ * the bytes in its dictionary until the quotient takes their place. */
 static void upload(struct builder *self)
 {
     struct vb_tape *tape = &self->tape;
     bool is_v8 = self->graph->head == VB_HEAD_V8;
-    vb_tape_assign(tape, &self->names.images, vb_undefined);
-
     struct vb_variable bytes = vb_undefined;
-    if (self->point->mosaic == VB_MOSAIC_ON) {
-        vb_tape_assign(tape, &self->names.batch, vb_undefined);
+
+    vb_tape_assign(tape, &self->names.images, vb_undefined);
+    if (self->point->mosaic == VB_MOSAIC_ON)
         bytes = compose_mosaic(self);
-    }
     enter(self, VB_PHASE_INPUT, VB_INPUT);
-    if (!vb_is_defined(&bytes)) {
-        vb_tape_assign(tape, &self->names.batch, vb_undefined);
+    if (!vb_is_defined(&bytes))
         bytes = image_tensor(self, "batch", VB_UINT8, self->point->batch, 1);
-    }
     struct vb_variable real = image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
     copy_images(self, "to", bytes, real);
-    if (is_v8)
-        self->names.batch = vb_tape_hold(tape, bytes);
-    vb_tape_drop(tape, bytes);
+    if (!is_v8)
+        vb_tape_drop(tape, bytes);
     self->names.images = image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
     copy_images(self, "div", real, self->names.images);
     vb_tape_drop(tape, real);
+    if (is_v8)
+        vb_tape_drop(tape, bytes);
 }
 
 static void open_autocast(struct builder *self)
@@ -162,8 +160,10 @@ static enum vb_status train_batch(struct builder *self, struct vb_error *err)
     enter(self, VB_PHASE_LOSS, VB_LOSS);
     program->saved_loss = (struct vb_saved){ 0 };
     tape->saved_sum = &program->saved_loss;
-    struct vb_loss loss = is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets)
-                                : vb_loss_v8(tape, self->graph, predictions, &self->targets);
+    struct vb_loss loss = is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets,
+                                             &self->constants)
+                                : vb_loss_v8(tape, self->graph, predictions, &self->targets,
+                                             &self->constants);
     tape->saved_sum = NULL;
     if (!is_v5) {
         for (uint32_t i = 0; i < self->graph->n_levels; i++)
@@ -247,6 +247,15 @@ static void set_up_train(struct builder *self)
     if (self->point->ema)
         make_weights(self, VB_EMA, NULL);
     self->tape.category = VB_LOSS;
+    if (self->graph->head == VB_HEAD_V5) {
+        self->constants.class_weight =
+            vb_tape_new(&self->tape, "class_weight", &VB_SHAPE(1), VB_FLOAT32);
+        self->constants.objectness_weight =
+            vb_tape_new(&self->tape, "objectness_weight", &VB_SHAPE(1), VB_FLOAT32);
+    } else {
+        self->constants.projection =
+            vb_tape_new(&self->tape, "projection", &VB_SHAPE(16), VB_FLOAT32);
+    }
     self->names.mean_loss = vb_tape_new(&self->tape, "mean_loss", &VB_SHAPE(3), VB_FLOAT32);
 }
 
@@ -264,7 +273,7 @@ static uint32_t *held(struct builder *self, size_t *n)
 {
     uint32_t n_gradients = self->tape.n_parameters;
     uint32_t *list = vb_arena_alloc(self->tape.program->arena, N_NAMES + n_gradients, sizeof *list);
-    const struct vb_variable *names = &self->names.batch;
+    const struct vb_variable *names = &self->names.images;
     *n = 0;
     if (list == NULL) {
         self->tape.program->failed = true;
@@ -300,7 +309,7 @@ static enum vb_status build_steps(struct builder *self, struct vb_error *err)
         return status;
     const uint32_t *after = held(self, &n);
     for (size_t i = 0; i < n && !program->failed; i++) {
-        if (before[i] != after[i])
+        if (before[i] != after[i] && before[i] != VB_NONE && after[i] != VB_NONE)
             vb_program_carry(program, after[i], before[i]);
     }
     if (program->failed)
@@ -329,7 +338,7 @@ enum vb_status vb_program_build(const struct vb_graph *graph, const struct vb_po
         self.state.first == NULL || self.state.second == NULL || self.targets.items == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the program of %s", graph->model);
 
-    struct vb_variable *names = &self.names.batch;
+    struct vb_variable *names = &self.names.images;
     for (size_t i = 0; i < N_NAMES; i++)
         names[i] = vb_undefined;
     for (size_t i = 0; i < n + 1; i++)

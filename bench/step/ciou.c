@@ -76,14 +76,17 @@ static void drop_edges(struct vb_tape *tape, struct edges *e)
         vb_tape_drop(tape, e->views[i]);
 }
 
-/* How far the inner edges overlap (clamped) or the outer ones span, along one axis. */
-static struct vb_variable stretch(struct vb_tape *tape, bool overlap, struct vb_variable a1,
-                                  struct vb_variable a2, struct vb_variable b1, struct vb_variable b2)
+/* How far the inner edges overlap (clamped, `in_place` or not) or the outer ones span, along one axis. */
+static struct vb_variable stretch(struct vb_tape *tape, bool overlap, bool in_place,
+                                  struct vb_variable a1, struct vb_variable a2,
+                                  struct vb_variable b1, struct vb_variable b2)
 {
     struct vb_variable high = vb_binary(tape, overlap ? VB_MINIMUM : VB_MAXIMUM, a2, b2);
     struct vb_variable low = vb_binary(tape, overlap ? VB_MAXIMUM : VB_MINIMUM, a1, b1);
     struct vb_variable length = take(tape, VB_MINUS, high, true, low, true);
-    return overlap ? take_unary(tape, VB_CLAMP, length) : length;
+    if (!overlap)
+        return length;
+    return in_place ? vb_clamp_in_place(tape, length) : take_unary(tape, VB_CLAMP, length);
 }
 
 /* (b1 + b2 - a1 - a2) ** 2 */
@@ -131,14 +134,14 @@ struct vb_variable vb_ciou(struct vb_tape *tape, struct vb_variable box, struct 
         edges_of_centre(tape, &b);
     }
 
-    struct vb_variable inter_w = stretch(tape, true, a.x1, a.x2, b.x1, b.x2);
-    struct vb_variable inter_h = stretch(tape, true, a.y1, a.y2, b.y1, b.y2);
+    struct vb_variable inter_w = stretch(tape, true, is_corners, a.x1, a.x2, b.x1, b.x2);
+    struct vb_variable inter_h = stretch(tape, true, is_corners, a.y1, a.y2, b.y1, b.y2);
     struct vb_variable inter = take(tape, VB_TIMES, inter_w, true, inter_h, true);
     struct vb_variable together = union_of(tape, &a, &b, inter);
     struct vb_variable iou = vb_binary(tape, VB_OVER, inter, together);
 
-    struct vb_variable hull_w = stretch(tape, false, a.x1, a.x2, b.x1, b.x2);
-    struct vb_variable hull_h = stretch(tape, false, a.y1, a.y2, b.y1, b.y2);
+    struct vb_variable hull_w = stretch(tape, false, is_corners, a.x1, a.x2, b.x1, b.x2);
+    struct vb_variable hull_h = stretch(tape, false, is_corners, a.y1, a.y2, b.y1, b.y2);
     struct vb_variable square_w = vb_unary(tape, VB_SQUARE, hull_w);
     struct vb_variable square_h = vb_unary(tape, VB_SQUARE, hull_h);
     struct vb_variable diagonal = take(tape, VB_PLUS, square_w, true, square_h, true);
@@ -153,10 +156,11 @@ struct vb_variable vb_ciou(struct vb_tape *tape, struct vb_variable box, struct 
     struct vb_variable turn = take(tape, VB_MINUS, angle_b, true, angle_a, true);
     struct vb_variable v = take_unary(tape, VB_SCALE, take_unary(tape, VB_SQUARE, turn));
 
+    bool was_off = tape->is_grad_off;
     tape->is_grad_off = true;
     struct vb_variable weight = take_unary(tape, VB_SHIFT, vb_binary(tape, VB_MINUS, v, iou));
     struct vb_variable alpha = take(tape, VB_OVER, v, false, weight, true);
-    tape->is_grad_off = false;
+    tape->is_grad_off = was_off;
 
     struct vb_variable distance = vb_binary(tape, VB_OVER, apart, diagonal);
     struct vb_variable shape = vb_binary(tape, VB_TIMES, v, alpha);

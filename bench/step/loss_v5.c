@@ -3,6 +3,8 @@
  * cross entropy on their classes and on every cell's objectness. Names of the traced program hold what
  * they name until they are given something else or the function returns. */
 
+#include <stddef.h>
+
 #include "step/layers.h"
 #include "step/loss.h"
 #include "step/math.h"
@@ -170,7 +172,9 @@ static void match_targets(struct vb_tape *tape, const struct vb_graph *graph,
 struct terms {
     struct vb_variable objectness_target, pxy, pwh, rest, classes, box, iou, class_target, objectness;
     struct vb_variable class_loss, box_loss, objectness_loss;
+    const struct vb_loss_constants *constants;
 };
+enum { N_TERMS = offsetof(struct terms, constants) / sizeof(struct vb_variable) };
 
 /* x.sigmoid() * 2 */
 static struct vb_variable twice_sigmoid(struct vb_tape *tape, struct vb_variable x)
@@ -241,7 +245,8 @@ static void class_term(struct vb_tape *tape, struct terms *terms, uint32_t n)
     struct vb_variable one = vb_tape_new(tape, "one", &(struct vb_shape){ 0 }, target.dtype);
     passing(tape, "range", VB_INT64, VB_SHAPE(n));
     vb_done(tape, one);
-    struct vb_variable mean = vb_bce_mean(tape, terms->classes, terms->class_target);
+    struct vb_variable mean = vb_bce_mean(tape, terms->classes, terms->class_target,
+                                          terms->constants->class_weight);
     vb_add_in_place(tape, &terms->class_loss, mean);
     vb_done(tape, mean);
 }
@@ -259,7 +264,8 @@ static void level_terms(struct vb_tape *tape, struct terms *terms, struct vb_var
         class_term(tape, terms, match->count.n);
     }
     struct vb_variable logits = vb_select_last(tape, prediction);
-    struct vb_variable mean = vb_bce_mean(tape, logits, terms->objectness_target);
+    struct vb_variable mean = vb_bce_mean(tape, logits, terms->objectness_target,
+                                          terms->constants->objectness_weight);
     vb_done(tape, logits);
     vb_tape_assign(tape, &terms->objectness, mean);
     struct vb_variable balanced = vb_unary(tape, VB_SCALE, mean);
@@ -284,13 +290,13 @@ static struct vb_loss total(struct vb_tape *tape, struct terms *terms)
 }
 
 struct vb_loss vb_loss_v5(struct vb_tape *tape, const struct vb_graph *graph,
-                          const struct vb_variable *predictions, const struct vb_targets *targets)
+                          const struct vb_variable *predictions, const struct vb_targets *targets,
+                          const struct vb_loss_constants *constants)
 {
     struct match matches[MAX_LEVELS];
-    struct terms terms;
+    struct terms terms = { .constants = constants };
     struct vb_variable *all = &terms.objectness_target;
-    size_t n_names = sizeof terms / sizeof *all;
-    for (size_t i = 0; i < n_names; i++)
+    for (size_t i = 0; i < N_TERMS; i++)
         all[i] = vb_undefined;
 
     struct vb_variable uploaded =
@@ -309,7 +315,7 @@ struct vb_loss vb_loss_v5(struct vb_tape *tape, const struct vb_graph *graph,
         for (size_t k = 0; k < sizeof handed / sizeof *handed; k++)
             vb_tape_drop(tape, handed[k]);
     }
-    for (size_t i = 0; i < n_names; i++)
+    for (size_t i = 0; i < N_TERMS; i++)
         vb_tape_drop(tape, all[i]);
     vb_tape_drop(tape, uploaded);
     return loss;

@@ -82,13 +82,13 @@ static void clamp_backward(struct vb_tape *tape, const struct vb_node *node,
 static const struct unary {
     const char *name;
     vb_backward *backward; /* NULL: never asked for */
-    enum { KEEPS_NOTHING, KEEPS_X, KEEPS_RESULT } keeps;
+    enum { KEEPS_NOTHING, KEEPS_X, KEEPS_RESULT, KEEPS_NUMBER } keeps;
 } unaries[] = {
     [VB_SIGMOID] = { "sigmoid", sigmoid_backward, KEEPS_RESULT },
     [VB_SQUARE] = { "pow", square_backward, KEEPS_X },
     [VB_ATAN] = { "atan", atan_backward, KEEPS_X },
     [VB_CLAMP] = { "clamp", clamp_backward, KEEPS_X },
-    [VB_SCALE] = { "mul", scale_backward, KEEPS_NOTHING },
+    [VB_SCALE] = { "mul", scale_backward, KEEPS_NUMBER },
     [VB_SHIFT] = { "add", shift_backward, KEEPS_NOTHING },
     [VB_SUBTRACT_FROM] = { "rsub", subtract_from_backward, KEEPS_NOTHING },
     [VB_RECIPROCAL] = { "reciprocal", NULL, KEEPS_NOTHING },
@@ -113,6 +113,8 @@ struct vb_variable vb_unary(struct vb_tape *tape, enum vb_unary kind, struct vb_
             vb_tape_save(tape, node, input);
         if (unary->keeps == KEEPS_RESULT)
             vb_tape_save(tape, node, y);
+        if (unary->keeps == KEEPS_NUMBER)
+            vb_tape_save_number(tape, node);
         vb_tape_output(tape, node, 0, &y);
     }
     vb_tape_drop(tape, input);
@@ -242,6 +244,19 @@ struct vb_variable vb_binary(struct vb_tape *tape, enum vb_binary kind, struct v
     return y;
 }
 
+struct vb_variable vb_clamp_in_place(struct vb_tape *tape, struct vb_variable x)
+{
+    struct vb_node *node = vb_tape_node(tape, clamp_backward, &x, 1, 1);
+    if (node != NULL) {
+        struct vb_variable before = kernel(tape, "clone", &x, x);
+        vb_tape_save(tape, node, before);
+        vb_tape_drop(tape, before);
+    }
+    vb_tape_run(tape, "clamp_", (double)vb_shape_elements(&x.shape), &x, 1);
+    vb_tape_output(tape, node, 0, &x);
+    return x;
+}
+
 void vb_add_in_place(struct vb_tape *tape, struct vb_variable *sum, struct vb_variable x)
 {
     struct vb_variable inputs[] = { *sum, x };
@@ -252,14 +267,29 @@ void vb_add_in_place(struct vb_tape *tape, struct vb_variable *sum, struct vb_va
 void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x)
 {
     vb_tape_run(tape, "mul_", (double)vb_shape_elements(&x->shape), x, 1);
-    vb_tape_output(tape, vb_tape_node(tape, scale_backward, x, 1, 1), 0, x);
+    struct vb_node *node = vb_tape_node(tape, scale_backward, x, 1, 1);
+    vb_tape_save_number(tape, node);
+    vb_tape_output(tape, node, 0, x);
+}
+
+/* A mean's result. The CPU's kernel divides by a number that it puts into a tensor, or, beyond one
+ * thread's share, first sums into one number a thread; VB_HOST_SCRATCH names both. */
+static struct vb_variable mean_of(struct vb_tape *tape, struct vb_variable x)
+{
+    enum { ELEMENTS_A_THREAD = 32768, THREADS = 2 };
+    struct vb_variable y = vb_tape_new(tape, "mean", &(struct vb_shape){ 0 }, x.dtype);
+    struct vb_variable both[] = { x, y };
+    uint64_t n = vb_shape_elements(&x.shape);
+    vb_tape_run(tape, "mean", (double)n, both, 2);
+    if (tape->torch->cpu_kernels)
+        vb_done(tape, vb_tape_new(tape, VB_HOST_SCRATCH,
+                                  &VB_SHAPE(n > ELEMENTS_A_THREAD ? THREADS : 1), x.dtype));
+    return y;
 }
 
 struct vb_variable vb_mean(struct vb_tape *tape, struct vb_variable x)
 {
-    struct vb_variable y = vb_tape_new(tape, "mean", &(struct vb_shape){ 0 }, x.dtype);
-    struct vb_variable both[] = { x, y };
-    vb_tape_run(tape, "mean", (double)vb_shape_elements(&x.shape), both, 2);
+    struct vb_variable y = mean_of(tape, x);
     vb_tape_output(tape, vb_tape_node(tape, scale_backward, &x, 1, 1), 0, &y);
     return y;
 }
@@ -338,25 +368,26 @@ static void bce_backward(struct vb_tape *tape, const struct vb_node *node,
 
 /* (1 - target) * x - ((weight - 1) * target + 1) * log_sigmoid(x) */
 struct vb_variable vb_bce_mean(struct vb_tape *tape, struct vb_variable logits,
-                               struct vb_variable target)
+                               struct vb_variable target, struct vb_variable positive_weight)
 {
     struct vb_variable x = tape->autocast ? vb_tape_cast(tape, logits, VB_FLOAT32)
                                           : vb_tape_hold(tape, logits);
     struct vb_variable t = tape->autocast ? vb_tape_cast(tape, target, VB_FLOAT32)
                                           : vb_tape_hold(tape, target);
     struct vb_variable log_sigmoid = kernel(tape, "log_sigmoid", &x, x);
-    struct vb_variable weight = vb_tape_new(tape, "weight", &VB_SHAPE(1), VB_FLOAT32);
+    struct vb_variable weight = kernel(tape, "sub", &positive_weight, positive_weight);
     struct vb_variable log_weight = kernel(tape, "mul", &x, t);
     vb_done(tape, weight);
     vb_done(tape, log_weight);
     struct vb_variable loss = kernel(tape, "rsub", &x, t);
-    struct vb_variable y = vb_tape_new(tape, "mean", &(struct vb_shape){ 0 }, VB_FLOAT32);
+    struct vb_variable y = mean_of(tape, loss);
     vb_done(tape, log_sigmoid);
     vb_done(tape, loss);
 
     struct vb_node *node = vb_tape_node(tape, bce_backward, &x, 1, 1);
     vb_tape_save(tape, node, x);
     vb_tape_save(tape, node, t);
+    vb_tape_save(tape, node, positive_weight);
     vb_tape_output(tape, node, 0, &y);
     vb_tape_drop(tape, x);
     vb_tape_drop(tape, t);

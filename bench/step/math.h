@@ -9,12 +9,15 @@
 
 #include "step/tape.h"
 
+/* The name of what only a CPU's kernels put into memory to work with. */
+#define VB_HOST_SCRATCH "host scratch"
+
 enum vb_unary {
     VB_SIGMOID,    /* keeps its result */
     VB_SQUARE,     /* x ** 2; keeps x; autocast: in fp32 */
     VB_ATAN,       /* keeps x */
     VB_CLAMP,      /* at a lower bound; keeps x */
-    VB_SCALE,      /* by a number: x * 2, x / 4; keeps nothing */
+    VB_SCALE,      /* by a number: x * 2, x / 4; keeps the number */
     VB_SHIFT,      /* by a number: x + eps, x - 0.5 */
     VB_SUBTRACT_FROM, /* 1 - x */
     VB_RECIPROCAL, /* no gradient is asked of the rest */
@@ -28,6 +31,9 @@ enum vb_binary { VB_PLUS, VB_MINUS, VB_TIMES, VB_OVER, VB_MINIMUM, VB_MAXIMUM, V
 /* The result has the larger shape and the wider type. */
 struct vb_variable vb_binary(struct vb_tape *tape, enum vb_binary kind, struct vb_variable a,
                              struct vb_variable b);
+
+/* x.clamp_(0): takes over the caller's hold of x; autograd keeps a copy of what was there. */
+struct vb_variable vb_clamp_in_place(struct vb_tape *tape, struct vb_variable x);
 
 /* `*sum += x` and `*x *= number`: in place, as names of the traced program. */
 void vb_add_in_place(struct vb_tape *tape, struct vb_variable *sum, struct vb_variable x);
@@ -48,12 +54,31 @@ struct vb_variable vb_index(struct vb_tape *tape, struct vb_variable x,
 struct vb_variable vb_mask(struct vb_tape *tape, struct vb_variable x, uint32_t mask_dims,
                            uint32_t n_true, const struct vb_shape *out);
 
+/* The same for a mask that autograd keeps: x has a gradient. */
+struct vb_variable vb_mask_rows(struct vb_tape *tape, struct vb_variable x, struct vb_variable mask,
+                                uint32_t n_true, const struct vb_shape *out);
+
+/* Along the last axis; fp32 whatever x is. Both keep their result. */
+struct vb_variable vb_softmax(struct vb_tape *tape, struct vb_variable x);
+struct vb_variable vb_log_softmax(struct vb_tape *tape, struct vb_variable x);
+
+/* x @ vector over x's last axis; keeps the vector, which gets no gradient. */
+struct vb_variable vb_matvec(struct vb_tape *tape, struct vb_variable x, struct vb_variable vector);
+
+/* -x[target] of each row [n,classes], int64 targets [n]: keeps x, the targets and their summed weight. */
+struct vb_variable vb_nll(struct vb_tape *tape, struct vb_variable x, struct vb_variable target);
+
+/* Of each row: [n,k] -> [n,1]. */
+struct vb_variable vb_row_mean(struct vb_tape *tape, struct vb_variable x);
+
 /* x[..., i]: a view; its gradient is zeros of x's size with the stretch filled in. */
 struct vb_variable vb_select_last(struct vb_tape *tape, struct vb_variable x);
 
-/* Binary cross entropy with logits, mean of all, positive weights given. Autocast: in fp32. */
+/* Binary cross entropy with logits, mean of all; `positive_weight` [1] is kept. Autocast: in fp32. */
 struct vb_variable vb_bce_mean(struct vb_tape *tape, struct vb_variable logits,
-                               struct vb_variable target);
+                               struct vb_variable target, struct vb_variable positive_weight);
+/* The same of each element, unweighted. */
+struct vb_variable vb_bce(struct vb_tape *tape, struct vb_variable logits, struct vb_variable target);
 
 /* Drops an intermediate that only the expression held. */
 static inline void vb_done(struct vb_tape *tape, struct vb_variable x)

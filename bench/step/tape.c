@@ -137,6 +137,14 @@ void vb_tape_save(struct vb_tape *tape, struct vb_node *node, struct vb_variable
     tape->saved_sum->count++;
 }
 
+void vb_tape_save_number(struct vb_tape *tape, const struct vb_node *node)
+{
+    if (node == NULL || tape->saved_sum == NULL)
+        return;
+    tape->saved_sum->bytes += sizeof(double);
+    tape->saved_sum->count++;
+}
+
 void vb_tape_output(const struct vb_tape *tape, const struct vb_node *node, uint32_t output,
                     struct vb_variable *variable)
 {

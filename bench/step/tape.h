@@ -110,6 +110,9 @@ struct vb_node *vb_tape_node(struct vb_tape *tape, vb_backward *backward,
                              const struct vb_variable *inputs, uint32_t n_inputs, uint32_t n_outputs);
 /* Holds `variable` until the node has run. `node` may be NULL. */
 void vb_tape_save(struct vb_tape *tape, struct vb_node *node, struct vb_variable variable);
+/* A Python number that autograd keeps with the node: 8 bytes on the host, counted and never on the device.
+ * `node` may be NULL. */
+void vb_tape_save_number(struct vb_tape *tape, const struct vb_node *node);
 /* Makes the variable the node's output. `node` may be NULL. */
 void vb_tape_output(const struct vb_tape *tape, const struct vb_node *node, uint32_t output,
                     struct vb_variable *variable);

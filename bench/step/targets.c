@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-enum { CLASSES = 80, SEED = 12345 };
+enum { CLASSES = 80, SEED = 12345, ANCHORS_A_BOX = 10 };
 
 static double next(uint32_t *state)
 {
@@ -38,6 +38,7 @@ struct vb_targets vb_targets_draw(struct vb_arena *arena, uint32_t batch, uint32
                 (struct vb_target){ b, label, (float)cx, (float)cy, (float)w, (float)h };
         }
     }
+    targets.n_foreground = targets.n * ANCHORS_A_BOX;
     return targets;
 }
 
@@ -75,4 +76,27 @@ struct vb_matches vb_targets_match(const struct vb_targets *targets, const struc
         }
     }
     return matches;
+}
+
+/* Cell centres (i + 0.5, of `cells`) strictly between the box's edges along one axis. */
+static uint32_t centres_inside(float centre, float side, uint32_t cells)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < cells; i++) {
+        float x = ((float)i + 0.5f) / (float)cells;
+        if (x > centre - side / 2 && x < centre + side / 2)
+            n++;
+    }
+    return n;
+}
+
+uint32_t vb_targets_count_inside(const struct vb_targets *targets, const struct vb_level *level)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < targets->n; i++) {
+        const struct vb_target *target = &targets->items[i];
+        n += centres_inside(target->cx, target->w, level->grid_w) *
+             centres_inside(target->cy, target->h, level->grid_h);
+    }
+    return n;
 }

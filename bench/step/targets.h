@@ -22,11 +22,9 @@ struct vb_targets {
     const struct vb_target *items;
     uint32_t n;
     uint32_t most_in_an_image;
-    /* Anchors that YOLOv8's assigner takes as foreground, and those whose centre lies in a box. Both
-     * depend on the network's output, so a point that is only planned takes what the boxes allow at
-     * most; 0: not given. */
+    /* Anchors that YOLOv8's assigner takes as foreground: that depends on the network's output. Drawn
+     * boxes take ten each, which is what the assigner picks where boxes do not contend. */
     uint32_t n_foreground;
-    uint32_t n_in_boxes;
 };
 
 /* `per_image` boxes for each of `batch` images, 80 classes: centres within 0.1 to 0.9, sides 0.05 to 0.5
@@ -41,5 +39,8 @@ struct vb_matches {
     uint32_t n;
 };
 struct vb_matches vb_targets_match(const struct vb_targets *targets, const struct vb_level *level);
+
+/* How many (box, anchor) pairs of YOLOv8 there are in which the anchor's cell centre lies in the box. */
+uint32_t vb_targets_count_inside(const struct vb_targets *targets, const struct vb_level *level);
 
 #endif

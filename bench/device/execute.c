@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A planned step is the same each time once the pool has settled: when a steady step has been given the
+ * very addresses of the one before, live blocks and segments are the same at its start and its end, so
+ * every further step is that step again and is not walked. */
+
+#include "device/execute.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "memory/ledger.h"
+
+enum { MAX_CURVE = 600 };
+
+struct walk {
+    const struct vb_program *program;
+    const struct vb_point *point;
+    struct vb_device *device;
+    struct vb_pool *pool;
+    struct vb_arena *arena;
+    struct vb_record *record;
+    struct vb_ledger ledger;
+    struct vb_block **blocks;   /* of each tensor; NULL while it is not there */
+    struct vb_conv_plan *plans; /* of each call; asked for once */
+    bool *has_plan;
+    uint64_t addresses; /* a running hash of what the pool gave */
+    uint32_t step;      /* the first is 0 */
+    uint64_t peak_workspace_bytes;
+    uint64_t workspace_at_peak_bytes;
+    const char *workspace_at_peak;
+    bool keeps_curve;
+    struct vb_curve_point *curve;
+    size_t n_curve, curve_room;
+};
+
+static enum vb_status source_reserve(void *context, uint64_t bytes, uint64_t *address,
+                                     struct vb_error *err)
+{
+    struct vb_segment segment;
+    enum vb_status status = vb_device_reserve(context, bytes, &segment, err);
+    if (status == VB_OK)
+        *address = segment.address;
+    return status;
+}
+
+static void source_release(void *context, uint64_t address, uint64_t bytes)
+{
+    vb_device_release(context, (struct vb_segment){ address, bytes });
+}
+
+static uint64_t place_of(const struct walk *walk, size_t instruction)
+{
+    return ((uint64_t)walk->step << 40) | instruction;
+}
+
+/* Takes a block; VB_E_NO_FIT leaves in the record what was asked for and what was free. */
+static enum vb_status take(struct walk *walk, uint64_t bytes, uint32_t category, size_t instruction,
+                           struct vb_block **out, struct vb_error *err)
+{
+    enum vb_status status = vb_pool_alloc(walk->pool, bytes, 0, out, err);
+    if (status == VB_E_NO_FIT) {
+        walk->record->oom_asked_bytes = bytes;
+        walk->record->oom_free_bytes = vb_device_free_bytes(walk->device);
+    }
+    if (status != VB_OK || *out == NULL)
+        return status;
+    walk->addresses = (walk->addresses ^ vb_block_address(*out)) * UINT64_C(0x100000001b3);
+    vb_ledger_take(&walk->ledger, category, vb_block_bytes(*out), place_of(walk, instruction));
+    return VB_OK;
+}
+
+static void give(struct walk *walk, struct vb_block *block, uint32_t category)
+{
+    if (block == NULL)
+        return;
+    vb_ledger_give(&walk->ledger, category, vb_block_bytes(block));
+    vb_pool_free(walk->pool, block);
+}
+
+static enum vb_conv_type conv_type(enum vb_dtype dtype)
+{
+    if (dtype == VB_FLOAT16)
+        return VB_CONV_FP16;
+    return dtype == VB_BFLOAT16 ? VB_CONV_BF16 : VB_CONV_FP32;
+}
+
+static enum vb_status plan_conv(struct walk *walk, uint32_t index, struct vb_error *err)
+{
+    const struct vb_call *call = &walk->program->calls[index];
+    struct vb_conv conv = {
+        .direction = (enum vb_conv_direction)call->direction, .type = conv_type(call->dtype),
+        .channels_last = walk->point->channels_last, .n = call->n, .c = call->c, .h = call->h,
+        .w = call->w, .k = call->k, .kernel_h = call->window.kernel_h,
+        .kernel_w = call->window.kernel_w, .stride = call->window.stride, .pad = call->window.pad,
+        .dilation = call->window.dilation, .groups = call->groups,
+    };
+    struct vb_conv_rules rules = { walk->point->deterministic, walk->point->tf32,
+                                   walk->point->benchmark };
+    if (walk->has_plan[index])
+        return VB_OK;
+    enum vb_status status = vb_device_plan(walk->device, &conv, &rules, &walk->plans[index], err);
+    walk->has_plan[index] = status == VB_OK;
+    return status;
+}
+
+static enum vb_status run_call(struct walk *walk, size_t instruction, uint32_t index,
+                               struct vb_error *err)
+{
+    const struct vb_call *call = &walk->program->calls[index];
+    struct vb_work work = { call->flops, call->bytes, conv_type(call->dtype),
+                            call->kind == VB_CALL_CONV };
+    if (call->kind != VB_CALL_CONV)
+        return vb_device_run(walk->device, &work, err);
+
+    enum vb_status status = plan_conv(walk, index, err);
+    if (status != VB_OK)
+        return status;
+    uint64_t bytes = walk->plans[index].workspace_bytes;
+    uint64_t peak_bytes = walk->ledger.peak_bytes;
+    struct vb_block *workspace = NULL;
+    status = take(walk, bytes, VB_WORKSPACE, instruction, &workspace, err);
+    if (status != VB_OK)
+        return status;
+    if (bytes > walk->peak_workspace_bytes)
+        walk->peak_workspace_bytes = bytes;
+    if (walk->ledger.peak_bytes > peak_bytes) {
+        walk->workspace_at_peak = call->module;
+        walk->workspace_at_peak_bytes = bytes;
+    }
+    status = vb_device_run(walk->device, &work, err);
+    give(walk, workspace, VB_WORKSPACE);
+    return status;
+}
+
+static void keep_curve(struct walk *walk, size_t instruction)
+{
+    struct vb_curve_point *curve = vb_arena_grow(walk->arena, walk->curve, walk->n_curve,
+                                                 &walk->curve_room, sizeof *curve);
+    if (curve == NULL) {
+        walk->keeps_curve = false;
+        return;
+    }
+    walk->curve = curve;
+    struct vb_curve_point *point = &curve[walk->n_curve++];
+    point->index = (uint32_t)instruction;
+    point->phase = (enum vb_phase)walk->ledger.phase;
+    memcpy(point->bytes, walk->ledger.bytes, sizeof point->bytes);
+}
+
+static enum vb_status run_instruction(struct walk *walk, size_t i, struct vb_error *err)
+{
+    struct vb_instruction instruction = walk->program->instructions[i];
+    uint32_t index = instruction.index;
+    const struct vb_tensor *tensor = &walk->program->tensors[index];
+
+    switch (instruction.kind) {
+    case VB_ALLOC: {
+        uint64_t peak_bytes = walk->ledger.peak_bytes;
+        enum vb_status status =
+            take(walk, tensor->bytes, tensor->category, i, &walk->blocks[index], err);
+        if (walk->ledger.peak_bytes > peak_bytes)
+            walk->workspace_at_peak_bytes = 0;
+        return status;
+    }
+    case VB_FREE:
+        give(walk, walk->blocks[index], tensor->category);
+        walk->blocks[index] = NULL;
+        return VB_OK;
+    case VB_RUN:
+        return run_call(walk, i, index, err);
+    case VB_PHASE:
+        vb_ledger_enter(&walk->ledger, index);
+        return VB_OK;
+    }
+    return VB_OK;
+}
+
+static enum vb_status run_range(struct walk *walk, size_t from, size_t to, struct vb_error *err)
+{
+    walk->addresses = UINT64_C(0xcbf29ce484222325);
+    walk->n_curve = 0;
+    for (size_t i = from; i < to; i++) {
+        enum vb_status status = run_instruction(walk, i, err);
+        if (status != VB_OK)
+            return status;
+        if (walk->keeps_curve && walk->program->instructions[i].kind != VB_FREE)
+            keep_curve(walk, i);
+    }
+    return VB_OK;
+}
+
+/* What the step leaves goes by the names under which the next one frees it. No tensor is both: what
+ * ends a step was made in it. */
+static void carry(struct walk *walk)
+{
+    const struct vb_program *program = walk->program;
+    for (size_t i = 0; i < program->n_carries; i++) {
+        struct vb_carry carry = program->carries[i];
+        walk->blocks[carry.start] = walk->blocks[carry.end];
+        walk->blocks[carry.end] = NULL;
+    }
+}
+
+static enum vb_status run_steps(struct walk *walk, struct vb_error *err)
+{
+    const struct vb_program *program = walk->program;
+    uint32_t n_steps = walk->point->warmup + walk->point->steps;
+    enum vb_status status = run_range(walk, 0, program->first_step, err);
+    if (status == VB_OK)
+        status = run_range(walk, program->first_step, program->loop_start, err);
+    double seconds = 0;
+    if (status == VB_OK)
+        status = vb_device_elapsed(walk->device, &seconds, err);
+
+    uint64_t previous = 0;
+    for (walk->step = 1; status == VB_OK && walk->step < n_steps; walk->step++) {
+        uint64_t peak_bytes = walk->ledger.peak_bytes;
+        status = run_range(walk, program->loop_start, program->n_instructions, err);
+        if (status == VB_OK)
+            status = vb_device_elapsed(walk->device, &seconds, err);
+        if (status != VB_OK)
+            break;
+        carry(walk);
+        bool settled = walk->addresses == previous && walk->ledger.peak_bytes == peak_bytes;
+        if (settled && !vb_device_info(walk->device)->measures)
+            break;
+        previous = walk->addresses;
+    }
+    walk->record->step_seconds = seconds;
+    walk->record->time_is_modelled = !vb_device_info(walk->device)->measures;
+    return status;
+}
+
+static void add_largest(struct vb_record *record, const char *name, enum vb_category category,
+                        uint64_t bytes)
+{
+    uint32_t at = record->n_largest;
+    while (at > 0 && record->largest[at - 1].bytes < bytes)
+        at--;
+    if (at == VB_N_LARGEST)
+        return;
+    if (record->n_largest < VB_N_LARGEST)
+        record->n_largest++;
+    memmove(&record->largest[at + 1], &record->largest[at],
+            (record->n_largest - at - 1) * sizeof record->largest[0]);
+    record->largest[at].category = category;
+    record->largest[at].bytes = bytes;
+    (void)snprintf(record->largest[at].name, sizeof record->largest[at].name, "%s", name);
+}
+
+/* Which tensors were there when the peak was: told from the program alone. */
+static void find_largest(struct walk *walk)
+{
+    const struct vb_program *program = walk->program;
+    size_t until = (size_t)(walk->ledger.peak_place & ((UINT64_C(1) << 40) - 1));
+    bool *alive = vb_arena_alloc(walk->arena, program->n_tensors + 1, sizeof *alive);
+    if (alive == NULL)
+        return;
+    for (size_t i = 0; i <= until && i < program->n_instructions; i++) {
+        struct vb_instruction instruction = program->instructions[i];
+        if (instruction.kind == VB_ALLOC || instruction.kind == VB_FREE)
+            alive[instruction.index] = instruction.kind == VB_ALLOC;
+    }
+    for (size_t i = 0; i < program->n_tensors; i++) {
+        if (alive[i])
+            add_largest(walk->record, program->tensors[i].name, program->tensors[i].category,
+                        program->tensors[i].bytes);
+    }
+    if (walk->workspace_at_peak_bytes > 0) {
+        char name[96];
+        (void)snprintf(name, sizeof name, "%.80s/workspace", walk->workspace_at_peak);
+        add_largest(walk->record, name, VB_WORKSPACE, walk->workspace_at_peak_bytes);
+    }
+}
+
+/* At most MAX_CURVE places of the curve, evenly, each the highest of its stretch. */
+static void thin_curve(struct walk *walk)
+{
+    struct vb_record *record = walk->record;
+    size_t n = walk->n_curve < MAX_CURVE ? walk->n_curve : MAX_CURVE;
+    struct vb_curve_point *thinned = vb_arena_alloc(walk->arena, n + 1, sizeof *thinned);
+    if (thinned == NULL || n == 0)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t highest = 0;
+        for (size_t k = i * walk->n_curve / n; k < (i + 1) * walk->n_curve / n; k++) {
+            uint64_t total = 0;
+            for (size_t c = 0; c < VB_N_CATEGORIES; c++)
+                total += walk->curve[k].bytes[c];
+            if (total >= highest)
+                thinned[i] = walk->curve[k];
+            highest = total > highest ? total : highest;
+        }
+    }
+    record->curve = thinned;
+    record->n_curve = n;
+}
+
+static void tell_sources(struct walk *walk)
+{
+    static const char *const names[] = { "library", "table", "fitted" };
+    unsigned seen = 0;
+    for (size_t i = 0; i < walk->program->n_calls; i++) {
+        if (walk->has_plan[i])
+            seen |= 1u << walk->plans[i].source;
+    }
+    const char *name = "mixed";
+    for (unsigned i = 0; i < 3; i++) {
+        if (seen == 1u << i)
+            name = names[i];
+    }
+    (void)snprintf(walk->record->workspaces, sizeof walk->record->workspaces, "%s",
+                   seen == 0 ? "" : name);
+}
+
+static void tell(struct walk *walk, enum vb_status status)
+{
+    struct vb_record *record = walk->record;
+    const struct vb_pool_stats *stats = vb_pool_stats(walk->pool);
+
+    record->state = status == VB_OK ? VB_STATE_OK : VB_STATE_OOM;
+    record->peak_requested_bytes = stats->requested_bytes.peak;
+    record->peak_allocated_bytes = stats->allocated_bytes.peak;
+    record->peak_reserved_bytes = stats->reserved_bytes.peak;
+    record->end_reserved_bytes = stats->reserved_bytes.current;
+    record->peak_device_bytes = stats->reserved_bytes.peak + record->context_bytes;
+    record->peak_workspace_bytes = walk->peak_workspace_bytes;
+    record->peak_phase = (enum vb_phase)walk->ledger.peak_phase;
+    memcpy(record->phase_peak_bytes, walk->ledger.phase_peak_bytes, sizeof record->phase_peak_bytes);
+    memcpy(record->peak_category_bytes, walk->ledger.peak_category_bytes,
+           sizeof record->peak_category_bytes);
+    find_largest(walk);
+    tell_sources(walk);
+    if (walk->keeps_curve && status == VB_OK)
+        thin_curve(walk);
+}
+
+static void tell_device(struct vb_record *record, const struct vb_device_info *info)
+{
+    (void)snprintf(record->device, sizeof record->device, "%s", info->name);
+    (void)snprintf(record->gpu, sizeof record->gpu, "%s", info->product);
+    if (info->cudnn_version > 0)
+        (void)snprintf(record->cudnn, sizeof record->cudnn, "%" PRIu64 ".%" PRIu64 ".%" PRIu64,
+                       info->cudnn_version / 10000, info->cudnn_version / 100 % 100,
+                       info->cudnn_version % 100);
+    record->provenance = info->measures ? VB_MEASURED : VB_PLANNED;
+    record->capacity_bytes = info->capacity_bytes;
+    record->context_bytes = info->context_bytes;
+    record->usable_bytes = info->capacity_bytes - info->context_bytes;
+}
+
+enum vb_status vb_execute(const struct vb_program *program, const struct vb_point *point,
+                          struct vb_device *device, bool with_curve, struct vb_arena *arena,
+                          struct vb_record *record, struct vb_error *err)
+{
+    struct walk walk = { .program = program, .point = point, .device = device, .arena = arena,
+                         .record = record, .keeps_curve = with_curve };
+    struct vb_pool_options options;
+    enum vb_status status = vb_pool_options_parse(point->alloc_conf, &options, err);
+    if (status != VB_OK)
+        return status;
+    options.native = point->pool == VB_POOL_NATIVE;
+    walk.blocks = vb_arena_alloc(arena, program->n_tensors + 1, sizeof(struct vb_block *));
+    walk.plans = vb_arena_alloc(arena, program->n_calls + 1, sizeof *walk.plans);
+    walk.has_plan = vb_arena_alloc(arena, program->n_calls + 1, sizeof *walk.has_plan);
+    if (walk.blocks == NULL || walk.plans == NULL || walk.has_plan == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left to execute the program");
+
+    tell_device(record, vb_device_info(device));
+    struct vb_source source = { device, source_reserve, source_release, record->capacity_bytes };
+    status = vb_pool_open(&source, &options, &walk.pool, err);
+    if (status != VB_OK)
+        return status;
+    status = run_steps(&walk, err);
+    if (status == VB_OK || status == VB_E_NO_FIT) {
+        tell(&walk, status);
+        status = VB_OK;
+    }
+    vb_pool_close(walk.pool);
+    return status;
+}

@@ -132,6 +132,7 @@ static enum vb_status run_forward(struct builder *self, struct vb_variable *pred
     enter(self, VB_PHASE_FORWARD, VB_ACTIVATIONS);
     program->saved_forward = (struct vb_saved){ 0 };
     self->tape.saved_sum = &program->saved_forward;
+    self->tape.batch++;
     open_autocast(self);
     enum vb_status status = vb_forward(&self->tape, self->graph, self->storages, self->names.images,
                                        predictions, err);

@@ -289,8 +289,8 @@ struct vb_variable vb_concat(struct vb_tape *tape, const struct vb_variable *pie
         struct vb_variable both[] = { pieces[i], pieces[i] };
         vb_tape_run(tape, "cat", 0, both, 2);
         if (pieces[i].dtype != dtype && tape->torch->cpu_kernels) {
-            struct vb_variable promoted = vb_tape_new(tape, "promoted", &pieces[i].shape, dtype);
-            vb_tape_drop(tape, promoted);
+            struct vb_variable copy = vb_tape_new(tape, "copy", &pieces[i].shape, pieces[i].dtype);
+            vb_tape_drop(tape, copy);
         }
     }
     struct vb_node *node = vb_tape_node(tape, concat_backward, pieces, n, 1);

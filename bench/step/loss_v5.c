@@ -220,9 +220,9 @@ static void decode(struct vb_tape *tape, struct terms *terms, struct vb_variable
 static void box_term(struct vb_tape *tape, struct terms *terms, const struct match *match,
                      enum vb_dtype dtype)
 {
-    struct vb_variable iou = vb_ciou(tape, terms->box, match->box, false);
-    iou.shape = VB_SHAPE(match->count.n);
-    vb_tape_assign(tape, &terms->iou, iou);
+    struct vb_variable column = vb_ciou(tape, terms->box, match->box, false);
+    vb_tape_assign(tape, &terms->iou, vb_view(tape, column, &VB_SHAPE(match->count.n)));
+    vb_done(tape, column);
     struct vb_variable missing = vb_unary(tape, VB_SUBTRACT_FROM, terms->iou);
     struct vb_variable mean = vb_mean(tape, missing);
     vb_done(tape, missing);

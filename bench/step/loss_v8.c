@@ -8,7 +8,7 @@
 #include "step/loss.h"
 #include "step/math.h"
 
-enum { BINS = 16, SIDES = 4, DISTANCES = BINS * SIDES, MAX_LEVELS = 8 };
+enum { BINS = 16, SIDES = 4, DISTANCES = BINS * SIDES, MAX_LEVELS = 8, TERMS = 3 };
 
 static struct vb_variable fresh(struct vb_tape *tape, const char *what, enum vb_dtype dtype,
                                 struct vb_shape shape)
@@ -23,6 +23,7 @@ static struct vb_variable fresh(struct vb_tape *tape, const char *what, enum vb_
 struct names {
     struct vb_variable loss, scores, distances, centres, strides, boxes_known, valid, boxes;
     struct vb_variable in_cells;
+    struct vb_variable score_sum; /* of what is wanted: every term is divided by it */
 };
 
 static uint32_t count_anchors(const struct vb_graph *graph)
@@ -100,7 +101,7 @@ static void decode(struct vb_tape *tape, const struct vb_assignment *s, struct n
 static void into_loss(struct vb_tape *tape, struct names *names, struct vb_variable x)
 {
     struct vb_variable sum = vb_sum(tape, x);
-    struct vb_variable part = vb_unary(tape, VB_SCALE, sum);
+    struct vb_variable part = vb_binary(tape, VB_OVER, sum, names->score_sum);
     vb_done(tape, sum);
     vb_add_in_place(tape, &names->loss, part);
     vb_done(tape, part);
@@ -208,6 +209,7 @@ struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
     prepare(tape, &s, targets, names.scores.dtype, &names);
     decode(tape, &s, &names, constants->projection);
     vb_assign_targets(tape, &s, names.scores, names.boxes);
+    names.score_sum = fresh(tape, "score_sum", VB_FLOAT32, (struct vb_shape){ 0 });
     score_term(tape, &s, &names);
     if (s.n_foreground > 0) {
         struct vb_variable iou = vb_undefined;
@@ -217,6 +219,8 @@ struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
         vb_done(tape, weight);
         vb_done(tape, iou);
     }
+    for (uint32_t i = 0; i < TERMS; i++)
+        vb_scale_in_place(tape, &names.loss);
     struct vb_loss loss;
     struct vb_variable scaled = vb_unary(tape, VB_SCALE, names.loss);
     loss.items = vb_tape_hold(tape, names.loss);

@@ -68,7 +68,7 @@ struct vb_variable vb_matvec(struct vb_tape *tape, struct vb_variable x, struct 
 /* -x[target] of each row [n,classes], int64 targets [n]: keeps x, the targets and their summed weight. */
 struct vb_variable vb_nll(struct vb_tape *tape, struct vb_variable x, struct vb_variable target);
 
-/* Of each row: [n,k] -> [n,1]. */
+/* Of each row: [n,k] -> [n,1]; keeps x. */
 struct vb_variable vb_row_mean(struct vb_tape *tape, struct vb_variable x);
 
 /* x[..., i]: a view; its gradient is zeros of x's size with the stretch filled in. */

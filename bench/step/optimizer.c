@@ -150,6 +150,8 @@ void vb_optimizer_step(struct vb_tape *tape, const struct vb_graph *graph,
 
 void vb_zero_gradients(struct vb_tape *tape, const struct vb_graph *graph)
 {
+    if (tape->torch->cpu_kernels)
+        vb_tape_drop(tape, vb_tape_new(tape, "profiler handle", &VB_SHAPE(1), VB_FLOAT32));
     for (uint32_t i = 0; i < graph->n_parameters; i++)
         vb_tape_assign(tape, &tape->gradients[i], vb_undefined);
 }

@@ -88,7 +88,9 @@ struct vb_variable vb_nll(struct vb_tape *tape, struct vb_variable x, struct vb_
 struct vb_variable vb_row_mean(struct vb_tape *tape, struct vb_variable x)
 {
     struct vb_variable y = kernel(tape, "mean", &VB_SHAPE(x.shape.dims[0], 1), x.dtype, x);
-    vb_tape_output(tape, vb_tape_node(tape, rows_backward, &x, 1, 1), 0, &y);
+    struct vb_node *node = vb_tape_node(tape, rows_backward, &x, 1, 1);
+    vb_tape_save(tape, node, x);
+    vb_tape_output(tape, node, 0, &y);
     return y;
 }
 

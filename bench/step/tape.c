@@ -14,14 +14,14 @@ static bool track_storage(struct vb_tape *tape)
     struct vb_program *program = tape->program;
     uint32_t *holders = vb_arena_grow(program->arena, tape->holders, program->n_tensors,
                                       &tape->holders_room, sizeof *holders);
-    bool *is_saved = vb_arena_grow(program->arena, tape->is_saved, program->n_tensors,
-                                   &tape->saved_room, sizeof *is_saved);
-    if (holders == NULL || is_saved == NULL) {
+    uint32_t *counted = vb_arena_grow(program->arena, tape->counted, program->n_tensors,
+                                      &tape->counted_room, sizeof *counted);
+    if (holders == NULL || counted == NULL) {
         program->failed = true;
         return false;
     }
     tape->holders = holders;
-    tape->is_saved = is_saved;
+    tape->counted = counted;
     return true;
 }
 
@@ -52,7 +52,7 @@ struct vb_variable vb_tape_new(struct vb_tape *tape, const char *what, const str
     if (program->failed)
         return vb_undefined;
     tape->holders[storage] = 1;
-    tape->is_saved[storage] = false;
+    tape->counted[storage] = 0;
     vb_program_emit(program, VB_ALLOC, storage);
     return (struct vb_variable){
         .storage = storage, .shape = *shape, .dtype = dtype, .is_dense = true, .is_ordered = true,
@@ -130,9 +130,10 @@ void vb_tape_save(struct vb_tape *tape, struct vb_node *node, struct vb_variable
         return;
     assert(node->n_saved < VB_MAX_GRADIENTS);
     node->saved[node->n_saved++] = vb_tape_hold(tape, variable);
-    if (tape->saved_sum == NULL || tape->is_saved[variable.storage] || variable.parameter != VB_NONE)
+    if (tape->saved_sum == NULL || tape->counted[variable.storage] == tape->batch ||
+        variable.parameter != VB_NONE)
         return;
-    tape->is_saved[variable.storage] = true;
+    tape->counted[variable.storage] = tape->batch;
     tape->saved_sum->bytes += tape->program->tensors[variable.storage].bytes;
     tape->saved_sum->count++;
 }

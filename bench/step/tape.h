@@ -64,8 +64,9 @@ struct vb_tape {
     const struct vb_torch *torch;
     uint32_t *holders; /* of each tensor of the program */
     size_t holders_room;
-    bool *is_saved;    /* has been counted in saved_* */
-    size_t saved_room;
+    uint32_t *counted; /* in which batch each was last counted as saved; 0: in none */
+    size_t counted_room;
+    uint32_t batch;    /* of the run, from 1 */
     struct vb_node *nodes;
     size_t n_nodes, nodes_room;
     struct vb_variable *gradients; /* one a parameter */

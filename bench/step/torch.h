@@ -12,7 +12,9 @@
 struct vb_torch {
     const char *name;
     bool upsample_fp32; /* autocast runs nearest upsampling in fp32: from 2.4 on */
-    bool cpu_kernels;   /* what CPU kernels alone allocate: index tables, copies to promote a type */
+    /* What CPU kernels and the profiler allocated in the recordings: index tables, copies where types
+     * mix, a handle. */
+    bool cpu_kernels;
 };
 
 extern const struct vb_torch vb_torch_2_4;     /* on CUDA: what a user runs */

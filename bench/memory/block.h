@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_MEMORY_BLOCK_H
+#define VB_MEMORY_BLOCK_H
+
+/* For the pool's own files: blocks, and the ordered set that free ones wait in. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vb_range;
+
+/* A stretch of a segment. Blocks tile their segment, in a list by address. */
+struct vb_block {
+    uint64_t address, bytes, requested_bytes, stream;
+    struct vb_block *before, *after; /* neighbours in the segment */
+    bool is_taken, is_small;
+    bool is_mapped; /* false: addresses of an expandable segment without memory */
+    struct vb_range *range; /* the expandable segment; NULL: an ordinary one */
+    uint64_t searches_at_free; /* for garbage collection: the pool's count when it became free */
+    struct vb_block *low, *high; /* in the set */
+    uint32_t priority;
+};
+
+/* A treap: a search tree by its keys, a heap by the blocks' priorities, which are drawn by a generator
+ * of the set's own, so that the same run gives the same tree. Zeroed is valid and empty. */
+struct vb_block_set {
+    struct vb_block *root;
+    bool by_address; /* (stream, address); else (stream, bytes, address) */
+    uint32_t state;
+};
+
+void vb_block_set_insert(struct vb_block_set *set, struct vb_block *block);
+void vb_block_set_remove(struct vb_block_set *set, struct vb_block *block);
+
+/* The first not before the key; NULL: none. */
+struct vb_block *vb_block_set_at_least(const struct vb_block_set *set, uint64_t stream,
+                                       uint64_t bytes, uint64_t address);
+/* The neighbours of a block of the set, by its order; NULL: none. */
+struct vb_block *vb_block_set_next(const struct vb_block_set *set, const struct vb_block *block);
+struct vb_block *vb_block_set_previous(const struct vb_block_set *set, const struct vb_block *block);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_RECORD_JSON_H
+#define VB_RECORD_JSON_H
+
+/* For record.c: one table of a record's plain members, so that writing and reading cannot differ. */
+
+#include <stddef.h>
+
+#include "record/record.h"
+
+enum vb_member_kind {
+    VB_MEMBER_TEXT,    /* absent while empty */
+    VB_MEMBER_BYTES,   /* uint64_t, absent while 0 */
+    VB_MEMBER_U32,
+    VB_MEMBER_BOOL,
+    VB_MEMBER_NAME,    /* an enum by its name */
+    VB_MEMBER_SECONDS, /* double, absent while 0 */
+};
+
+struct vb_member {
+    const char *key;
+    enum vb_member_kind kind;
+    size_t offset, room;
+    const char *const *names;
+    size_t n_names;
+};
+
+extern const struct vb_member vb_point_members[];
+extern const size_t vb_point_member_count;
+extern const struct vb_member vb_record_members[];
+extern const size_t vb_record_member_count;
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sweep/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+enum { MAX_JOURNAL_BYTES = 1 << 30 };
+
+struct vb_journal {
+    int file;
+    char path[PATH_MAX];
+};
+
+static enum vb_status path_of(const char *folder, char *path, size_t room, struct vb_error *err)
+{
+    int length = snprintf(path, room, "%s/rows.jsonl", folder);
+    if (length < 0 || (size_t)length >= room)
+        return vb_fail(err, VB_E_SYSTEM, "%s: the path is too long", folder);
+    return VB_OK;
+}
+
+static enum vb_status add_row(const char *path, const char *line, size_t number, struct vb_arena *arena,
+                              struct vb_rows *out, struct vb_error *err)
+{
+    struct vb_record *items = vb_arena_grow(arena, out->items, out->n, &out->room, sizeof *items);
+    struct vb_error inner = { 0 };
+    if (items == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to read it", path);
+    out->items = items;
+    enum vb_status status = vb_record_parse(line, arena, &items[out->n], &inner);
+    if (status == VB_OK) {
+        out->n++;
+        return VB_OK;
+    }
+    if (status != VB_E_INPUT)
+        return vb_fail(err, status, "%s", inner.text);
+    if (out->n_corrupt++ == 0)
+        (void)snprintf(out->note, sizeof out->note, "%.300s:%zu: %.150s", path, number, inner.text);
+    return VB_OK;
+}
+
+enum vb_status vb_journal_read(const char *folder, struct vb_arena *arena, struct vb_rows *out,
+                               struct vb_error *err)
+{
+    char path[PATH_MAX];
+    char *text = NULL;
+    size_t bytes = 0, number = 0;
+    *out = (struct vb_rows){ 0 };
+    enum vb_status status = path_of(folder, path, sizeof path, err);
+    if (status != VB_OK || access(path, F_OK) != 0)
+        return status;
+    status = vb_file_read(path, MAX_JOURNAL_BYTES, &text, &bytes, err);
+    if (status != VB_OK)
+        return status;
+    char *rest = text;
+    for (char *line = strsep(&rest, "\n"); line != NULL && status == VB_OK; line = strsep(&rest, "\n")) {
+        number++;
+        if (line[0] != '\0')
+            status = add_row(path, line, number, arena, out, err);
+    }
+    free(text);
+    return status;
+}
+
+/* The length up to the last newline: what follows it was cut by a kill. */
+static off_t whole_lines(int file, off_t length)
+{
+    char byte;
+    while (length > 0 && pread(file, &byte, 1, length - 1) == 1 && byte != '\n')
+        length--;
+    return length;
+}
+
+enum vb_status vb_journal_open(const char *folder, bool fresh, struct vb_journal **out,
+                               struct vb_error *err)
+{
+    enum vb_status status = vb_file_make_folder(folder, err);
+    if (status != VB_OK)
+        return status;
+    struct vb_journal *journal = calloc(1, sizeof *journal);
+    if (journal == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left for the journal", folder);
+    status = path_of(folder, journal->path, sizeof journal->path, err);
+    if (status == VB_OK) {
+        journal->file = open(journal->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (journal->file < 0)
+            status = vb_fail(err, VB_E_SYSTEM, "%s: cannot be written: %s", journal->path,
+                             strerror(errno));
+        else if (flock(journal->file, LOCK_EX | LOCK_NB) != 0)
+            status = vb_fail(err, VB_E_SYSTEM, "%s: another run is writing it; wait for it, or take "
+                             "another --out", journal->path);
+    }
+    if (status == VB_OK) {
+        struct stat info;
+        off_t length = fresh || fstat(journal->file, &info) != 0 ? 0 : info.st_size;
+        length = whole_lines(journal->file, length);
+        if (ftruncate(journal->file, length) != 0 || lseek(journal->file, length, SEEK_SET) < 0)
+            status = vb_fail(err, VB_E_SYSTEM, "%s: cannot be written: %s", journal->path,
+                             strerror(errno));
+    }
+    if (status != VB_OK) {
+        vb_journal_close(journal);
+        return status;
+    }
+    *out = journal;
+    return VB_OK;
+}
+
+static int write_all(int file, const char *text, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t n = write(file, text, bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        text += n;
+        bytes -= (size_t)n;
+    }
+    return fdatasync(file);
+}
+
+enum vb_status vb_journal_append(struct vb_journal *journal, const struct vb_record *record,
+                                 struct vb_error *err)
+{
+    char *line = NULL;
+    enum vb_status status = vb_record_print(record, &line, err);
+    if (status != VB_OK)
+        return status;
+    size_t length = strlen(line);
+    off_t start = lseek(journal->file, 0, SEEK_CUR);
+    line[length] = '\n'; /* in the place of the 0: the length says where it ends */
+    if (write_all(journal->file, line, length + 1) != 0) {
+        int why = errno;
+        if (ftruncate(journal->file, start) == 0)
+            (void)lseek(journal->file, start, SEEK_SET);
+        status = vb_fail(err, VB_E_SYSTEM, "%s: cannot be written: %s; free some space and run again with "
+                         "--resume", journal->path, strerror(why));
+    }
+    free(line);
+    return status;
+}
+
+void vb_journal_close(struct vb_journal *journal)
+{
+    if (journal == NULL)
+        return;
+    if (journal->file > 0)
+        (void)close(journal->file);
+    free(journal);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_SWEEP_JOURNAL_H
+#define VB_SWEEP_JOURNAL_H
+
+/* The journal of a sweep: FOLDER/rows.jsonl, one finished point a line, each on the disk before the next
+ * point begins. A run that is killed loses the point in flight: a last line that was cut is cut off, a
+ * corrupt one is passed over and its point run again. One process writes at a time. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "record/record.h"
+
+struct vb_journal;
+
+/* What was in the journal. */
+struct vb_rows {
+    struct vb_record *items;
+    size_t n, room;
+    size_t n_corrupt; /* lines passed over */
+    char note[512];   /* of the first of them, "" where there is none */
+};
+
+/* Reads FOLDER/rows.jsonl; none there gives no rows. VB_E_INPUT: it cannot be read. */
+VB_CHECKED enum vb_status vb_journal_read(const char *folder, struct vb_arena *arena,
+                                          struct vb_rows *out, struct vb_error *err);
+
+/* Opens the journal for writing, made where there is none; `fresh` empties it. What a killed run left
+ * of a line is cut off. VB_E_SYSTEM: the folder cannot be written, or another run writes there. */
+VB_CHECKED enum vb_status vb_journal_open(const char *folder, bool fresh, struct vb_journal **out,
+                                          struct vb_error *err);
+
+/* VB_E_SYSTEM: the disk is full; what was there is whole. */
+VB_CHECKED enum vb_status vb_journal_append(struct vb_journal *journal,
+                                            const struct vb_record *record, struct vb_error *err);
+void vb_journal_close(struct vb_journal *journal); /* may be NULL */
+
+#endif

@@ -5,4 +5,10 @@
 /* The commands: each is given its own arguments (argv[0] is its name) and returns the exit status. To
  * add one: write cmd_<name>.c, declare it here, list it in main.c. */
 
+int cmd_estimate(int argc, char **argv);
+int cmd_models(int argc, char **argv);
+int cmd_program(int argc, char **argv);
+int cmd_sweep(int argc, char **argv);
+int cmd_validate(int argc, char **argv);
+
 #endif

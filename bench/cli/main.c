@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "config.h"
+#include "sweep/keys.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -16,7 +17,11 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
-    { "", NULL, "" }, /* until the first command is here */
+    { "sweep", cmd_sweep, "run or plan every point of an INI file, with tables and charts" },
+    { "estimate", cmd_estimate, "one configuration: will it fit, and what takes the memory" },
+    { "validate", cmd_validate, "predictions beside published or measured numbers" },
+    { "models", cmd_models, "the built-in models, or one model's graph" },
+    { "program", cmd_program, "the instructions of one point" },
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -51,6 +56,13 @@ int main(int argc, char **argv)
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;
+    }
+    if (argc > 2 && strcmp(argv[1], "help") == 0 && strcmp(argv[2], "keys") == 0) {
+        struct vb_text text = { 0 };
+        vb_keys_reference(&text);
+        (void)fputs(vb_text_data(&text), stdout);
+        vb_text_clear(&text);
+        return EXIT_SUCCESS;
     }
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_usage(stdout);

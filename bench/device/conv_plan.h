@@ -2,10 +2,10 @@
 #ifndef VB_DEVICE_CONV_PLAN_H
 #define VB_DEVICE_CONV_PLAN_H
 
-/* What cuDNN would do for a convolution on a GPU that need not be there: the plan that PyTorch would
- * take, and its workspace. Asked of the library where it can be opened, else looked up in the table
- * that ships, else worked out by a fitted model; the answer says which. Plain C: no cuDNN type.
- * One thread at a time.
+/* What cuDNN would do for a convolution on a GPU that need not be there: the plan that PyTorch
+ * would take, and its workspace. Asked of the library where it can be opened, else looked up in the
+ * table that ships, else worked out by a fitted model; the answer says which. Plain C: no cuDNN
+ * type. One thread at a time.
  */
 
 #include <stdbool.h>
@@ -37,13 +37,14 @@ struct vb_conv_plan {
     enum vb_conv_source { VB_CONV_LIBRARY, VB_CONV_TABLE, VB_CONV_FITTED } source;
     int64_t engine; /* cuDNN's global index; -1: not known */
     uint64_t workspace_bytes;
-    uint64_t low_bytes, high_bytes; /* benchmark: of the first ten that could be chosen; else equal */
+    uint64_t low_bytes,
+        high_bytes; /* benchmark: of the first ten that could be chosen; else equal */
 };
 
 struct vb_conv_planner;
 
-/* `gpu` is borrowed until the planner is closed. Never fails for want of cuDNN: see the source of its
- * answers. VB_E_SYSTEM: no host memory. */
+/* `gpu` is borrowed until the planner is closed. Never fails for want of cuDNN: see the source of
+ * its answers. VB_E_SYSTEM: no host memory. */
 VB_CHECKED enum vb_status vb_conv_planner_open(const struct vb_gpu_spec *gpu,
                                                struct vb_conv_planner **out, struct vb_error *err);
 

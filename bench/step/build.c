@@ -7,6 +7,7 @@
 
 #include "step/build.h"
 
+#include "base/bytes.h"
 #include "step/forward.h"
 #include "step/loss.h"
 #include "step/math.h"
@@ -328,6 +329,8 @@ enum vb_status vb_program_build(const struct vb_graph *graph, const struct vb_po
     *out = (struct vb_program){ .arena = arena };
     struct builder self = { .tape = { .program = out, .torch = torch, .module = "" },
                             .graph = graph, .point = point };
+    /* Deterministic runs are given CUBLAS_WORKSPACE_CONFIG=:4096:8, others have the default. */
+    self.tape.cublas_bytes = torch->cpu_kernels ? 0 : point->deterministic ? VB_MIB(32) : 8519680;
     self.tape.n_parameters = graph->n_parameters + 1; /* the profiled image is the last */
     self.tape.gradients = vb_arena_alloc(arena, n + 1, sizeof *self.tape.gradients);
     self.tape.parameter_names = vb_arena_alloc(arena, n + 1, sizeof(char *));

@@ -80,6 +80,7 @@ struct vb_tape {
     enum vb_dtype autocast_dtype;
     struct vb_cast *casts;
     size_t n_casts, casts_room;
+    uint64_t cublas_bytes; /* cuBLAS's workspace, made at the first product and kept; 0: made, or none */
     struct vb_saved *saved_sum; /* where what nodes save is counted; NULL: nowhere */
 };
 

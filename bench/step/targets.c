@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-enum { CLASSES = 80, SEED = 12345, ANCHORS_A_BOX = 10 };
+enum { CLASSES = 80, SEED = 12345, ANCHORS_A_BOX = 10, FULLEST = 3 };
 
 static double next(uint32_t *state)
 {
@@ -23,7 +23,7 @@ static void clip(double *centre, double *side)
 struct vb_targets vb_targets_draw(struct vb_arena *arena, uint32_t batch, uint32_t per_image)
 {
     struct vb_target *items = vb_arena_alloc(arena, (size_t)batch * per_image + 1, sizeof *items);
-    struct vb_targets targets = { .items = items, .most_in_an_image = per_image };
+    struct vb_targets targets = { .items = items, .most_in_an_image = FULLEST * per_image };
     for (uint32_t b = 0; b < batch && items != NULL; b++) {
         uint32_t state = SEED + b;
         for (uint32_t i = 0; i < per_image; i++) {

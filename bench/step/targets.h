@@ -28,7 +28,8 @@ struct vb_targets {
 };
 
 /* `per_image` boxes for each of `batch` images, 80 classes: centres within 0.1 to 0.9, sides 0.05 to 0.5
- * of the image's, clipped to it. A linear congruential generator seeded with 12345 + image.
+ * of the image's, clipped to it. Real images are not equally full, and YOLOv8 pads all to the fullest: that
+ * one is taken to have three times as many (an assumption, as the number of boxes itself is). A linear congruential generator seeded with 12345 + image.
  * NULL items where the host has no memory left. */
 struct vb_targets vb_targets_draw(struct vb_arena *arena, uint32_t batch, uint32_t per_image);
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/point_options.h"
+#include "model/catalogue.h"
+#include "step/build.h"
+
+static enum vb_status print_program(const struct vb_point *point, bool csv, struct vb_error *err)
+{
+    struct vb_arena arena = { 0 };
+    struct vb_graph graph;
+    struct vb_program program;
+    struct vb_text text = { 0 };
+    enum vb_status status = vb_catalogue_expand(point->model, point->batch, point->imgsz,
+                                                point->classes, &arena, &graph, err);
+    if (status == VB_OK)
+        status = vb_program_build(&graph, point, &vb_torch_2_4, NULL, &arena, &program, err);
+    if (status == VB_OK) {
+        vb_program_print(&program, csv, &text);
+        (void)fputs(vb_text_data(&text), stdout);
+    }
+    vb_text_clear(&text);
+    vb_arena_clear(&arena);
+    return status;
+}
+
+int cmd_program(int argc, char **argv)
+{
+    struct cli_point_options options = { 0 };
+    struct cli_option table[CLI_MAX_POINT_OPTIONS + 4];
+    struct cli_values positional = { 0 };
+    const char *format = "text";
+    size_t n = 0;
+    int exit_status = 0;
+    cli_add_point_options(&options, table, &n);
+    table[n++] = (struct cli_option){ "format", "NAME", "text or csv", &format, NULL };
+    struct cli_command command = {
+        .usage = "vrambench program --model NAME [options]",
+        .summary = "Prints the instructions of one point: the set-up, the first step and the steady step.",
+        .options = table,
+        .n_options = n,
+    };
+    struct vb_error err = { 0 };
+    struct vb_point point;
+    if (!cli_begin(&command, argc, argv, &positional, &exit_status))
+        return exit_status;
+    enum vb_status status = cli_read_point(&options, &point, &err);
+    if (status == VB_OK && strcmp(format, "text") != 0 && strcmp(format, "csv") != 0)
+        status = vb_fail(&err, VB_E_INPUT, "--format is '%s', expected text or csv", format);
+    if (status == VB_OK)
+        status = print_program(&point, strcmp(format, "csv") == 0, &err);
+    return status == VB_OK ? 0 : cli_fail(status, &err);
+}

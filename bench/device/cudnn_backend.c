@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How it works: every descriptor that a question needs is made through a bag, which destroys them
+ * all in reverse when the question is answered, whichever way it ends. A question is one graph with
+ * one convolution; its results are engine configurations; each becomes a plan that tells its
+ * workspace.
+ */
+#include "device/cudnn_backend.h"
+
+#include <string.h>
+
+#include "config.h"
+#include "device/cudnn_abi.h"
+
+#if VB_WITH_CUDNN_HEADERS
+#include <cudnn_graph.h>
+#define SAME(ours, theirs) _Static_assert((int)(ours) == (int)(theirs), #theirs)
+SAME(VB_CUDNN_CONVOLUTION, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+SAME(VB_CUDNN_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+SAME(VB_CUDNN_ENGINECFG, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+SAME(VB_CUDNN_ENGINEHEUR, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+SAME(VB_CUDNN_EXECUTION_PLAN, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+SAME(VB_CUDNN_OPERATION_FORWARD, CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
+SAME(VB_CUDNN_OPERATION_BACKWARD_FILTER,
+     CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR);
+SAME(VB_CUDNN_OPERATION_BACKWARD_DATA,
+     CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR);
+SAME(VB_CUDNN_OPERATIONGRAPH, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+SAME(VB_CUDNN_TENSOR, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+SAME(VB_CUDNN_CONVOLUTION_COMP_TYPE, CUDNN_ATTR_CONVOLUTION_COMP_TYPE);
+SAME(VB_CUDNN_CONVOLUTION_CONV_MODE, CUDNN_ATTR_CONVOLUTION_CONV_MODE);
+SAME(VB_CUDNN_CONVOLUTION_DILATIONS, CUDNN_ATTR_CONVOLUTION_DILATIONS);
+SAME(VB_CUDNN_CONVOLUTION_FILTER_STRIDES, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES);
+SAME(VB_CUDNN_CONVOLUTION_POST_PADDINGS, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS);
+SAME(VB_CUDNN_CONVOLUTION_PRE_PADDINGS, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS);
+SAME(VB_CUDNN_CONVOLUTION_SPATIAL_DIMS, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS);
+SAME(VB_CUDNN_ENGINEHEUR_MODE, CUDNN_ATTR_ENGINEHEUR_MODE);
+SAME(VB_CUDNN_ENGINEHEUR_OPERATION_GRAPH, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
+SAME(VB_CUDNN_ENGINEHEUR_RESULTS, CUDNN_ATTR_ENGINEHEUR_RESULTS);
+SAME(VB_CUDNN_ENGINECFG_ENGINE, CUDNN_ATTR_ENGINECFG_ENGINE);
+SAME(VB_CUDNN_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
+SAME(VB_CUDNN_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+SAME(VB_CUDNN_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA);
+SAME(VB_CUDNN_FORWARD_ALPHA + 1, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA);
+SAME(VB_CUDNN_FORWARD_ALPHA + 2, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC);
+SAME(VB_CUDNN_FORWARD_ALPHA + 3, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W);
+SAME(VB_CUDNN_FORWARD_ALPHA + 4, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X);
+SAME(VB_CUDNN_FORWARD_ALPHA + 5, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y);
+SAME(VB_CUDNN_BACKWARD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA);
+SAME(VB_CUDNN_BACKWARD_DATA_ALPHA + 3, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W);
+SAME(VB_CUDNN_BACKWARD_DATA_ALPHA + 4, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX);
+SAME(VB_CUDNN_BACKWARD_DATA_ALPHA + 5, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY);
+SAME(VB_CUDNN_BACKWARD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA);
+SAME(VB_CUDNN_BACKWARD_FILTER_ALPHA + 3, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW);
+SAME(VB_CUDNN_BACKWARD_FILTER_ALPHA + 4, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X);
+SAME(VB_CUDNN_BACKWARD_FILTER_ALPHA + 5, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY);
+SAME(VB_CUDNN_OPERATIONGRAPH_OPS, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+SAME(VB_CUDNN_TENSOR_BYTE_ALIGNMENT, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT);
+SAME(VB_CUDNN_TENSOR_DATA_TYPE, CUDNN_ATTR_TENSOR_DATA_TYPE);
+SAME(VB_CUDNN_TENSOR_DIMENSIONS, CUDNN_ATTR_TENSOR_DIMENSIONS);
+SAME(VB_CUDNN_TENSOR_STRIDES, CUDNN_ATTR_TENSOR_STRIDES);
+SAME(VB_CUDNN_TENSOR_UNIQUE_ID, CUDNN_ATTR_TENSOR_UNIQUE_ID);
+SAME(VB_CUDNN_ENGINE_GLOBAL_INDEX, CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
+SAME(VB_CUDNN_ENGINE_NUMERICAL_NOTE, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE);
+SAME(VB_CUDNN_TYPE_DATA_TYPE, CUDNN_TYPE_DATA_TYPE);
+SAME(VB_CUDNN_TYPE_INT64, CUDNN_TYPE_INT64);
+SAME(VB_CUDNN_TYPE_FLOAT, CUDNN_TYPE_FLOAT);
+SAME(VB_CUDNN_TYPE_CONVOLUTION_MODE, CUDNN_TYPE_CONVOLUTION_MODE);
+SAME(VB_CUDNN_TYPE_HEUR_MODE, CUDNN_TYPE_HEUR_MODE);
+SAME(VB_CUDNN_TYPE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE);
+SAME(VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR);
+SAME(VB_CUDNN_TYPE_CHAR, CUDNN_TYPE_CHAR);
+SAME(VB_CUDNN_FLOAT, CUDNN_DATA_FLOAT);
+SAME(VB_CUDNN_HALF, CUDNN_DATA_HALF);
+SAME(VB_CUDNN_BFLOAT16, CUDNN_DATA_BFLOAT16);
+SAME(VB_CUDNN_CROSS_CORRELATION, CUDNN_CROSS_CORRELATION);
+SAME(VB_CUDNN_FALLBACK, CUDNN_HEUR_MODE_FALLBACK);
+SAME(VB_CUDNN_MODE_A, CUDNN_HEUR_MODE_A);
+SAME(VB_CUDNN_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
+SAME(VB_CUDNN_NOTE_DOWN_CONVERT, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
+SAME(VB_CUDNN_NOTE_NONDETERMINISTIC, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
+SAME(sizeof(int), sizeof(cudnnStatus_t));
+#if CUDNN_VERSION >= 90800 /* the first headers that have device properties */
+SAME(VB_CUDNN_DEVICEPROP, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+SAME(VB_CUDNN_DEVICEPROP_JSON, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);
+SAME(VB_CUDNN_ENGINEHEUR_DEVICEPROP, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP);
+SAME(VB_CUDNN_EXECUTION_PLAN_DEVICEPROP, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
+#endif
+#endif
+
+/* Heuristics give 6 to 64 configurations; a bag holds them with their engines and the graph. */
+enum { MAX_CONFIGURATIONS = 96, MAX_DESCRIPTORS = 2 * MAX_CONFIGURATIONS + 16, MAX_NOTES = 32 };
+enum { BYTE_ALIGNMENT = 16, N_DIMS = 4, N_SPATIAL = 2 };
+enum { UID_X = 1, UID_W = 2, UID_Y = 3 };
+
+struct bag {
+    const struct vb_cudnn *cudnn;
+    size_t n;
+    void *items[MAX_DESCRIPTORS];
+};
+
+static void bag_clear(struct bag *bag)
+{
+    while (bag->n > 0)
+        (void)bag->cudnn->destroy(bag->items[--bag->n]);
+}
+
+/* Turns cuDNN's status into ours; `what` is what was done, for the text. */
+static enum vb_status check(const struct vb_cudnn *cudnn, int code, const char *what,
+                            struct vb_error *err)
+{
+    if (code == 0)
+        return VB_OK;
+
+    char reason[256] = "";
+    cudnn->get_last_error(reason, sizeof reason);
+    reason[strcspn(reason, "\n")] = '\0';
+    return vb_fail(err, VB_E_DEVICE, "cuDNN %llu: %s failed with status %d: %s",
+                   (unsigned long long)cudnn->version, what, code, reason);
+}
+
+static enum vb_status make(struct bag *bag, enum vb_cudnn_descriptor_type type, void **out,
+                           struct vb_error *err)
+{
+    if (bag->n == MAX_DESCRIPTORS)
+        return vb_fail(err, VB_E_DEVICE, "cuDNN: more than %d descriptors", MAX_DESCRIPTORS);
+    int code = bag->cudnn->create((int)type, out);
+    if (code == 0)
+        bag->items[bag->n++] = *out;
+    return check(bag->cudnn, code, "creating a descriptor", err);
+}
+
+/* One attribute to set. */
+struct setting {
+    int name;
+    int type;
+    int64_t n;
+    const void *values;
+};
+
+/* Makes a descriptor, sets all its attributes and finalizes it. */
+static enum vb_status build(struct bag *bag, enum vb_cudnn_descriptor_type type, const char *what,
+                            const struct setting *settings, size_t n_settings, void **out,
+                            struct vb_error *err)
+{
+    enum vb_status status = make(bag, type, out, err);
+    for (size_t i = 0; i < n_settings && status == VB_OK; i++)
+        status = check(bag->cudnn,
+                       bag->cudnn->set(*out, settings[i].name, settings[i].type, settings[i].n,
+                                       settings[i].values),
+                       what, err);
+    if (status == VB_OK)
+        status = check(bag->cudnn, bag->cudnn->finalize(*out), what, err);
+    return status;
+}
+#define BUILD(bag, type, what, settings, out, err)                                                 \
+    build(bag, type, what, settings, sizeof(settings) / sizeof *(settings), out, err)
+
+enum vb_status vb_cudnn_device_open(const struct vb_cudnn *cudnn, const char *json, void **device,
+                                    struct vb_error *err)
+{
+    void *made = NULL;
+    enum vb_status status =
+        check(cudnn, cudnn->create(VB_CUDNN_DEVICEPROP, &made), "describing a GPU", err);
+    if (status != VB_OK)
+        return status;
+
+    int code =
+        cudnn->set(made, VB_CUDNN_DEVICEPROP_JSON, VB_CUDNN_TYPE_CHAR, (int64_t)strlen(json), json);
+    if (code == 0)
+        code = cudnn->finalize(made);
+    if (code != 0) {
+        struct vb_error reason = { 0 };
+        (void)check(cudnn, code, "describing the GPU", &reason);
+        (void)cudnn->destroy(made);
+        return vb_fail(err, VB_E_INPUT, "%s", reason.text);
+    }
+    *device = made;
+    return VB_OK;
+}
+
+void vb_cudnn_device_close(const struct vb_cudnn *cudnn, void *device)
+{
+    if (device != NULL)
+        (void)cudnn->destroy(device);
+}
+
+static int32_t data_type(enum vb_conv_type type)
+{
+    static const int32_t types[] = { [VB_CONV_FP32] = VB_CUDNN_FLOAT,
+                                     [VB_CONV_FP16] = VB_CUDNN_HALF,
+                                     [VB_CONV_BF16] = VB_CUDNN_BFLOAT16 };
+    return types[type];
+}
+
+/* `dims` in the order N, C, H, W (a weight's: K, C, R, S), whatever the layout. */
+static enum vb_status make_tensor(struct bag *bag, int64_t uid, const int64_t *dims,
+                                  const struct vb_conv *conv, void **out, struct vb_error *err)
+{
+    const int64_t plane = dims[2] * dims[3];
+    const int64_t nchw[N_DIMS] = { dims[1] * plane, plane, dims[3], 1 };
+    const int64_t nhwc[N_DIMS] = { dims[1] * plane, 1, dims[3] * dims[1], dims[1] };
+    const int64_t alignment = BYTE_ALIGNMENT;
+    const int32_t type = data_type(conv->type);
+    const struct setting settings[] = {
+        { VB_CUDNN_TENSOR_DATA_TYPE, VB_CUDNN_TYPE_DATA_TYPE, 1, &type },
+        { VB_CUDNN_TENSOR_DIMENSIONS, VB_CUDNN_TYPE_INT64, N_DIMS, dims },
+        { VB_CUDNN_TENSOR_STRIDES, VB_CUDNN_TYPE_INT64, N_DIMS, conv->channels_last ? nhwc : nchw },
+        { VB_CUDNN_TENSOR_UNIQUE_ID, VB_CUDNN_TYPE_INT64, 1, &uid },
+        { VB_CUDNN_TENSOR_BYTE_ALIGNMENT, VB_CUDNN_TYPE_INT64, 1, &alignment },
+    };
+    return BUILD(bag, VB_CUDNN_TENSOR, "describing a tensor", settings, out, err);
+}
+
+static enum vb_status make_convolution(struct bag *bag, const struct vb_conv *conv, void **out,
+                                       struct vb_error *err)
+{
+    const int64_t spatial = N_SPATIAL;
+    const int32_t compute = VB_CUDNN_FLOAT;
+    const int32_t mode = VB_CUDNN_CROSS_CORRELATION;
+    const int64_t pads[N_SPATIAL] = { conv->pad, conv->pad };
+    const int64_t strides[N_SPATIAL] = { conv->stride, conv->stride };
+    const int64_t dilations[N_SPATIAL] = { conv->dilation, conv->dilation };
+    const struct setting settings[] = {
+        { VB_CUDNN_CONVOLUTION_SPATIAL_DIMS, VB_CUDNN_TYPE_INT64, 1, &spatial },
+        { VB_CUDNN_CONVOLUTION_COMP_TYPE, VB_CUDNN_TYPE_DATA_TYPE, 1, &compute },
+        { VB_CUDNN_CONVOLUTION_CONV_MODE, VB_CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode },
+        { VB_CUDNN_CONVOLUTION_PRE_PADDINGS, VB_CUDNN_TYPE_INT64, N_SPATIAL, pads },
+        { VB_CUDNN_CONVOLUTION_POST_PADDINGS, VB_CUDNN_TYPE_INT64, N_SPATIAL, pads },
+        { VB_CUDNN_CONVOLUTION_FILTER_STRIDES, VB_CUDNN_TYPE_INT64, N_SPATIAL, strides },
+        { VB_CUDNN_CONVOLUTION_DILATIONS, VB_CUDNN_TYPE_INT64, N_SPATIAL, dilations },
+    };
+    return BUILD(bag, VB_CUDNN_CONVOLUTION, "describing a convolution", settings, out, err);
+}
+
+static int64_t output_size(uint32_t size, uint32_t kernel, const struct vb_conv *conv)
+{
+    int64_t window = (int64_t)conv->dilation * ((int64_t)kernel - 1) + 1;
+    return ((int64_t)size + 2 * (int64_t)conv->pad - window) / conv->stride + 1;
+}
+
+/* An operation graph that holds the one convolution. */
+static enum vb_status make_graph(struct bag *bag, const struct vb_conv *conv, void **out,
+                                 struct vb_error *err)
+{
+    static const struct {
+        enum vb_cudnn_descriptor_type type;
+        int alpha; /* the attribute; beta and the rest follow it in the same order each */
+    } operations[] = {
+        [VB_CONV_FORWARD] = { VB_CUDNN_OPERATION_FORWARD, VB_CUDNN_FORWARD_ALPHA },
+        [VB_CONV_BACKWARD_DATA] = { VB_CUDNN_OPERATION_BACKWARD_DATA,
+                                    VB_CUDNN_BACKWARD_DATA_ALPHA },
+        [VB_CONV_BACKWARD_FILTER] = { VB_CUDNN_OPERATION_BACKWARD_FILTER,
+                                      VB_CUDNN_BACKWARD_FILTER_ALPHA },
+    };
+    const int64_t x_dims[] = { conv->n, conv->c, conv->h, conv->w };
+    const int64_t w_dims[] = { conv->k, conv->c / conv->groups, conv->kernel_h, conv->kernel_w };
+    const int64_t y_dims[] = { conv->n, conv->k, output_size(conv->h, conv->kernel_h, conv),
+                               output_size(conv->w, conv->kernel_w, conv) };
+    void *x = NULL, *w = NULL, *y = NULL, *convolution = NULL, *operation = NULL;
+    enum vb_status status = make_tensor(bag, UID_X, x_dims, conv, &x, err);
+    if (status == VB_OK)
+        status = make_tensor(bag, UID_W, w_dims, conv, &w, err);
+    if (status == VB_OK)
+        status = make_tensor(bag, UID_Y, y_dims, conv, &y, err);
+    if (status == VB_OK)
+        status = make_convolution(bag, conv, &convolution, err);
+    if (status != VB_OK)
+        return status;
+
+    const float alpha = 1.0F, beta = 0.0F;
+    const int first = operations[conv->direction].alpha;
+    const struct setting settings[] = {
+        { first, VB_CUDNN_TYPE_FLOAT, 1, &alpha },
+        { first + 1, VB_CUDNN_TYPE_FLOAT, 1, &beta },
+        { first + 2, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &convolution },
+        { first + 3, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &w },
+        { first + 4, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &x },
+        { first + 5, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &y },
+    };
+    status = BUILD(bag, operations[conv->direction].type, "describing the operation", settings,
+                   &operation, err);
+    if (status != VB_OK)
+        return status;
+
+    const struct setting ops[] = {
+        { VB_CUDNN_OPERATIONGRAPH_OPS, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &operation },
+    };
+    return BUILD(bag, VB_CUDNN_OPERATIONGRAPH, "making the graph", ops, out, err);
+}
+
+/* Runs the heuristics and writes the configurations. One that cuDNN has no results for is no
+ * failure: a list may be empty. */
+static enum vb_status ask(struct bag *bag, void *device, void *graph, enum vb_cudnn_list list,
+                          void **configurations, int64_t *n, struct vb_error *err)
+{
+    const int32_t mode = list == VB_CUDNN_HEURISTIC ? VB_CUDNN_MODE_A : VB_CUDNN_FALLBACK;
+    const struct setting settings[] = {
+        { VB_CUDNN_ENGINEHEUR_OPERATION_GRAPH, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph },
+        { VB_CUDNN_ENGINEHEUR_MODE, VB_CUDNN_TYPE_HEUR_MODE, 1, &mode },
+        { VB_CUDNN_ENGINEHEUR_DEVICEPROP, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &device },
+    };
+    const struct vb_cudnn *cudnn = bag->cudnn;
+    void *heuristics = NULL;
+    *n = 0;
+    if (BUILD(bag, VB_CUDNN_ENGINEHEUR, "ranking engines", settings, &heuristics, NULL) != VB_OK)
+        return VB_OK;
+
+    int64_t there = 0;
+    if (cudnn->get(heuristics, VB_CUDNN_ENGINEHEUR_RESULTS, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 0,
+                   &there, NULL) != 0)
+        return VB_OK;
+    there = there < MAX_CONFIGURATIONS ? there : MAX_CONFIGURATIONS;
+    for (int64_t i = 0; i < there; i++) {
+        enum vb_status status = make(bag, VB_CUDNN_ENGINECFG, &configurations[i], err);
+        if (status != VB_OK)
+            return status;
+    }
+    if (there == 0)
+        return VB_OK;
+    return check(cudnn,
+                 cudnn->get(heuristics, VB_CUDNN_ENGINEHEUR_RESULTS,
+                            VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, there, n, configurations),
+                 "reading the ranking", err);
+}
+
+static bool has_note(const int32_t *notes, int64_t n, enum vb_cudnn_note note)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (notes[i] == (int32_t)note)
+            return true;
+    }
+    return false;
+}
+
+/* Looks at a configuration's engine; `*passes` is whether the filter leaves it. */
+static enum vb_status look(struct bag *bag, void *configuration,
+                           const struct vb_cudnn_filter *filter, struct vb_cudnn_candidate *out,
+                           bool *passes, struct vb_error *err)
+{
+    const struct vb_cudnn *cudnn = bag->cudnn;
+    void *engine = NULL;
+    int64_t n = 0;
+    enum vb_status status = make(bag, VB_CUDNN_ENGINE, &engine, err);
+    if (status == VB_OK)
+        status = check(cudnn,
+                       cudnn->get(configuration, VB_CUDNN_ENGINECFG_ENGINE,
+                                  VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &n, &engine),
+                       "reading an engine", err);
+    if (status == VB_OK)
+        status = check(cudnn,
+                       cudnn->get(engine, VB_CUDNN_ENGINE_GLOBAL_INDEX, VB_CUDNN_TYPE_INT64, 1, &n,
+                                  &out->engine),
+                       "reading an engine's index", err);
+
+    int32_t notes[MAX_NOTES] = { 0 };
+    int64_t n_notes = 0;
+    if (status == VB_OK)
+        status = check(cudnn,
+                       cudnn->get(engine, VB_CUDNN_ENGINE_NUMERICAL_NOTE,
+                                  VB_CUDNN_TYPE_NUMERICAL_NOTE, MAX_NOTES, &n_notes, notes),
+                       "reading an engine's notes", err);
+    if (status != VB_OK)
+        return status;
+
+    out->is_nondeterministic = has_note(notes, n_notes, VB_CUDNN_NOTE_NONDETERMINISTIC);
+    *passes = !(filter->nondeterministic && out->is_nondeterministic) &&
+              !(filter->down_converting && has_note(notes, n_notes, VB_CUDNN_NOTE_DOWN_CONVERT)) &&
+              !(filter->tensor_core && has_note(notes, n_notes, VB_CUDNN_NOTE_TENSOR_CORE));
+    return VB_OK;
+}
+
+/* Makes the plan of a configuration, for its workspace only. False where it makes none: the ranking
+ * does not promise that. */
+static bool plan(const struct vb_cudnn *cudnn, void *device, void *configuration,
+                 uint64_t *workspace)
+{
+    const struct setting settings[] = {
+        { VB_CUDNN_EXECUTION_PLAN_ENGINE_CONFIG, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+          &configuration },
+        { VB_CUDNN_EXECUTION_PLAN_DEVICEPROP, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &device },
+    };
+    struct bag bag = { .cudnn = cudnn };
+    void *made = NULL;
+    int64_t bytes = -1;
+    int64_t n = 0;
+    bool done = BUILD(&bag, VB_CUDNN_EXECUTION_PLAN, "planning", settings, &made, NULL) == VB_OK &&
+                cudnn->get(made, VB_CUDNN_EXECUTION_PLAN_WORKSPACE_SIZE, VB_CUDNN_TYPE_INT64, 1, &n,
+                           &bytes) == 0 &&
+                bytes >= 0;
+    bag_clear(&bag);
+    *workspace = (uint64_t)bytes;
+    return done;
+}
+
+enum vb_status vb_cudnn_candidates(const struct vb_cudnn *cudnn, void *device,
+                                   const struct vb_conv *conv, enum vb_cudnn_list list,
+                                   const struct vb_cudnn_filter *filter,
+                                   struct vb_cudnn_candidate *out, size_t room, size_t *n,
+                                   struct vb_error *err)
+{
+    struct bag bag = { .cudnn = cudnn };
+    void *graph = NULL;
+    void *configurations[MAX_CONFIGURATIONS];
+    int64_t n_configurations = 0;
+    size_t found = 0;
+
+    enum vb_status status = make_graph(&bag, conv, &graph, err);
+    if (status == VB_OK)
+        status = ask(&bag, device, graph, list, configurations, &n_configurations, err);
+    for (int64_t i = 0; i < n_configurations && found < room && status == VB_OK; i++) {
+        struct vb_cudnn_candidate candidate = { 0 };
+        bool passes = false;
+        status = look(&bag, configurations[i], filter, &candidate, &passes, err);
+        if (status == VB_OK && passes &&
+            plan(cudnn, device, configurations[i], &candidate.workspace_bytes))
+            out[found++] = candidate;
+    }
+    bag_clear(&bag);
+    *n = found;
+    return status;
+}

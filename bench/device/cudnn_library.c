@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "device/cudnn_library.h"
+
+#include <dlfcn.h>
+#include <glob.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "device/hash.h"
+
+#define LIBRARY_NAME "libcudnn.so.9"
+/* Where a wheel puts it, below what Python calls its prefix. */
+#define WHEEL_PATTERN "lib/python3*/*-packages/nvidia/cudnn/lib/" LIBRARY_NAME
+
+/* Each function that is called, and where its address goes. All are required: each has been in
+ * every release of cuDNN 9. */
+static const struct symbol {
+    const char *name;
+    size_t where;
+} symbols[] = {
+    { "cudnnGetVersion", offsetof(struct vb_cudnn, get_version) },
+    { "cudnnGetLastErrorString", offsetof(struct vb_cudnn, get_last_error) },
+    { "cudnnBackendCreateDescriptor", offsetof(struct vb_cudnn, create) },
+    { "cudnnBackendDestroyDescriptor", offsetof(struct vb_cudnn, destroy) },
+    { "cudnnBackendFinalize", offsetof(struct vb_cudnn, finalize) },
+    { "cudnnBackendSetAttribute", offsetof(struct vb_cudnn, set) },
+    { "cudnnBackendGetAttribute", offsetof(struct vb_cudnn, get) },
+};
+
+bool vb_cudnn_allowed(void)
+{
+    const char *choice = getenv("VRAMBENCH_CUDNN");
+    return choice == NULL || strcmp(choice, "off") != 0;
+}
+
+uint64_t vb_cudnn_surroundings(void)
+{
+    static const char *const variables[] = { "VRAMBENCH_CUDA_LIBS", "LD_LIBRARY_PATH", "PATH",
+                                             "HOME" };
+    static const char *const files[] = { "/etc/ld.so.cache", VB_CUDA_LIBRARY_DIR,
+                                         VB_SOURCE_DIR "/.venv" };
+
+    uint64_t hash = vb_hash(VB_HASH_START, VB_CUDA_LIBRARY_DIR, sizeof VB_CUDA_LIBRARY_DIR);
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        const char *value = getenv(variables[i]);
+        hash = vb_hash(hash, value != NULL ? "=" : "-", 1);
+        if (value != NULL)
+            hash = vb_hash(hash, value, strlen(value) + 1);
+    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct stat info;
+        if (stat(files[i], &info) == 0)
+            hash = vb_hash(hash, &info.st_mtim.tv_sec, sizeof info.st_mtim.tv_sec);
+    }
+    return hash;
+}
+
+/* Opens one file and takes the functions from it. `status` of a file that is not there is
+ * UNSUPPORTED with whatever text was in `err` before, so that the text tells of the file that was
+ * there. */
+static enum vb_status open_file(const char *path, struct vb_cudnn *out, struct vb_error *err)
+{
+    struct vb_cudnn cudnn = { 0 };
+
+    /* NODELETE: cuDNN starts threads and registers handlers that outlive dlclose(). */
+    cudnn.handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (cudnn.handle == NULL) {
+        const char *why = dlerror();
+        if (strchr(path, '/') != NULL && access(path, F_OK) == 0)
+            return vb_fail(err, VB_E_UNSUPPORTED, "%s", why != NULL ? why : path);
+        return VB_E_UNSUPPORTED;
+    }
+    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
+        void *address = dlsym(cudnn.handle, symbols[i].name);
+        if (address == NULL) {
+            (void)dlclose(cudnn.handle);
+            return vb_fail(err, VB_E_UNSUPPORTED, "%s: has no function %s; cuDNN 9 is needed", path,
+                           symbols[i].name);
+        }
+        memcpy((char *)&cudnn + symbols[i].where, &address, sizeof address);
+    }
+
+    cudnn.version = cudnn.get_version();
+    if (cudnn.version / 10000 != 9) {
+        (void)dlclose(cudnn.handle);
+        return vb_fail(err, VB_E_UNSUPPORTED, "%s: is version %llu; cuDNN 9 is needed", path,
+                       (unsigned long long)cudnn.version);
+    }
+
+    /* The file itself, behind links and the loader's path. */
+    Dl_info info;
+    void *address = NULL;
+    memcpy(&address, &cudnn.get_version, sizeof address);
+    char resolved[PATH_MAX];
+    const char *file = dladdr(address, &info) != 0 ? info.dli_fname : path;
+    (void)snprintf(cudnn.path, sizeof cudnn.path, "%s",
+                   realpath(file, resolved) != NULL ? resolved : file);
+    *out = cudnn;
+    return VB_OK;
+}
+
+static enum vb_status open_in_folder(const char *folder, struct vb_cudnn *out, struct vb_error *err)
+{
+    char path[PATH_MAX];
+    if (folder == NULL || folder[0] == '\0')
+        return VB_E_UNSUPPORTED;
+    (void)snprintf(path, sizeof path, "%s/" LIBRARY_NAME, folder);
+    return open_file(path, out, err);
+}
+
+/* `prefix` is a Python installation's or virtual environment's. */
+static enum vb_status open_in_wheel(const char *prefix, struct vb_cudnn *out, struct vb_error *err)
+{
+    char pattern[PATH_MAX];
+    (void)snprintf(pattern, sizeof pattern, "%s/" WHEEL_PATTERN, prefix);
+
+    glob_t found = { 0 };
+    enum vb_status status = VB_E_UNSUPPORTED;
+    if (glob(pattern, 0, NULL, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc && status != VB_OK; i++)
+            status = open_file(found.gl_pathv[i], out, err);
+    }
+    globfree(&found);
+    return status;
+}
+
+/* Looks for python3 along PATH, as a shell would, without running it: the first found decides. A
+ * virtual environment's python3 is a link, whose own place is the prefix. */
+static enum vb_status open_python_on_path(struct vb_cudnn *out, struct vb_error *err)
+{
+    const char *at = getenv("PATH");
+    while (at != NULL && *at != '\0') {
+        size_t length = strcspn(at, ":");
+        char program[PATH_MAX];
+        (void)snprintf(program, sizeof program, "%.*s/python3", (int)length, at);
+        at += length + (at[length] == ':');
+        if (access(program, X_OK) != 0)
+            continue;
+
+        char prefix[PATH_MAX + 8];
+        (void)snprintf(prefix, sizeof prefix, "%.*s/..",
+                       (int)(strlen(program) - strlen("/python3")), program);
+        return open_in_wheel(prefix, out, err);
+    }
+    return VB_E_UNSUPPORTED;
+}
+
+static enum vb_status open_for_user(struct vb_cudnn *out, struct vb_error *err)
+{
+    char prefix[PATH_MAX];
+    const char *home = getenv("HOME");
+    if (home == NULL)
+        return VB_E_UNSUPPORTED;
+    (void)snprintf(prefix, sizeof prefix, "%s/.local", home);
+    return open_in_wheel(prefix, out, err);
+}
+
+enum vb_status vb_cudnn_open(struct vb_cudnn *out, struct vb_error *err)
+{
+    if (!vb_cudnn_allowed())
+        return vb_fail(err, VB_E_UNSUPPORTED,
+                       LIBRARY_NAME ": not used, VRAMBENCH_CUDNN=off says so");
+
+    enum vb_status status =
+        vb_fail(err, VB_E_UNSUPPORTED,
+                LIBRARY_NAME ": not found in VRAMBENCH_CUDA_LIBS, the loader's "
+                             "path, the CUDA Toolkit or Python's packages; 'pip "
+                             "install nvidia-cudnn-cu13' brings it");
+    status = open_in_folder(getenv("VRAMBENCH_CUDA_LIBS"), out, err);
+    if (status != VB_OK)
+        status = open_file(LIBRARY_NAME, out, err);
+    if (status != VB_OK)
+        status = open_in_folder(VB_CUDA_LIBRARY_DIR, out, err);
+    if (status != VB_OK)
+        status = open_python_on_path(out, err);
+    if (status != VB_OK)
+        status = open_in_wheel(VB_SOURCE_DIR "/.venv", out, err);
+    if (status != VB_OK)
+        status = open_for_user(out, err);
+    return status;
+}
+
+void vb_cudnn_close(struct vb_cudnn *cudnn)
+{
+    if (cudnn->handle != NULL)
+        (void)dlclose(cudnn->handle);
+    *cudnn = (struct vb_cudnn){ 0 };
+}

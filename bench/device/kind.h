@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_DEVICE_KIND_H
+#define VB_DEVICE_KIND_H
+
+/* For those who implement a kind of device; everyone else includes device.h.
+ *
+ * A kind is one file with one `const struct vb_device_kind`. List it in the table in device.c. The
+ * facade rounds and checks once, so that no kind has to. Every function is required. */
+
+#include "device/device.h"
+
+struct vb_device_kind {
+    const char *prefix; /* what stands before the colon of a device's name */
+
+    /* `selector` is what stands after the colon, "" if nothing does. */
+    enum vb_status (*open)(const char *selector, struct vb_device **out, struct vb_error *err);
+    void (*close)(struct vb_device *base);
+
+    /* `bytes` is a multiple of the granularity and not 0. */
+    enum vb_status (*reserve)(struct vb_device *base, uint64_t bytes, struct vb_segment *out,
+                              struct vb_error *err);
+    void (*release)(struct vb_device *base, struct vb_segment segment);
+    uint64_t (*free_bytes)(const struct vb_device *base);
+    enum vb_status (*plan)(struct vb_device *base, const struct vb_conv *conv,
+                           const struct vb_conv_rules *rules, struct vb_conv_plan *out,
+                           struct vb_error *err);
+    enum vb_status (*run)(struct vb_device *base, const struct vb_work *work, struct vb_error *err);
+    enum vb_status (*elapsed)(struct vb_device *base, double *seconds, struct vb_error *err);
+};
+
+/* The first member of every kind's own struct. */
+struct vb_device {
+    const struct vb_device_kind *kind;
+    struct vb_device_info info; /* filled by open(), never changed after */
+};
+
+extern const struct vb_device_kind vb_device_virtual;
+
+#endif

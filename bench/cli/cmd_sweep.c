@@ -1,2 +1,302 @@
-int cmd_sweep(int argc, char **argv);
-int cmd_sweep(int argc, char **argv) { (void)argc; (void)argv; return 3; }
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/arguments.h"
+#include "cli/commands.h"
+#include "memory/pool.h"
+#include "model/catalogue.h"
+#include "report/results.h"
+#include "report/table.h"
+#include "sweep/measure.h"
+#include "sweep/runner.h"
+
+enum { EXIT_FAILED_POINTS = 5, EXIT_INTERRUPTED = 130 };
+
+static const char usual_gpu[] = "rtx3090";
+
+/* Set by Ctrl-C; read between points. */
+static volatile sig_atomic_t stop;
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop = 1;
+}
+
+struct options {
+    const char *out, *device, *resume, *fresh, *retry, *backstop, *jobs, *shard, *dry_run, *section;
+    const char *format;
+    struct cli_values set, filter;
+};
+
+struct progress {
+    bool is_shown;
+    time_t start;
+};
+
+static void show_progress(void *context, size_t n_done, size_t n_points)
+{
+    const struct progress *progress = context;
+    double spent = difftime(time(NULL), progress->start);
+    double left = spent * (double)(n_points - n_done) / (double)n_done;
+    if (progress->is_shown)
+        (void)fprintf(stderr, "\r%zu of %zu points, %.0f s left  ", n_done, n_points, left);
+}
+
+static enum vb_status read_overrides(const struct options *options, struct vb_overrides *out,
+                                     struct vb_error *err)
+{
+    *out = (struct vb_overrides){ .n_set = options->set.n, .n_filter = options->filter.n,
+                                  .section = options->section };
+    memcpy(out->set, options->set.items, sizeof out->set);
+    memcpy(out->filter, options->filter.items, sizeof out->filter);
+    if (options->shard != NULL) {
+        char rest = '\0';
+        if (sscanf(options->shard, "%u/%u%c", &out->shard, &out->n_shards, &rest) != 2 ||
+            out->shard < 1 || out->shard > out->n_shards)
+            return vb_fail(err, VB_E_INPUT, "--shard is '%s', expected I/N with I from 1 to N",
+                           options->shard);
+    }
+    return VB_OK;
+}
+
+/* No CUDA device is built yet, so auto is always the virtual one. */
+static void choose_device(const struct options *options, const struct vb_sweep *sweep, char *name,
+                          size_t room)
+{
+    const char *wanted = options->device != NULL ? options->device : sweep->device;
+    const char *gpu = sweep->virtual_gpu[0] != '\0' ? sweep->virtual_gpu : usual_gpu;
+    if (strcmp(wanted, "auto") != 0)
+        (void)snprintf(name, room, "%s", wanted);
+    else
+        (void)snprintf(name, room, "virtual:%s", gpu);
+    (void)fprintf(stderr, "%s: %zu points, planned for %s%s\n", sweep->name, sweep->n_points, name,
+                  strcmp(wanted, "auto") == 0 ? " (no CUDA GPU here)" : "");
+}
+
+/* Everything that can be wrong with the points is told before the first is run. */
+static enum vb_status check_points(const struct vb_sweep *sweep, struct vb_error *err)
+{
+    const char *model = "";
+    uint32_t imgsz = 0;
+    for (size_t i = 0; i < sweep->n_points; i++) {
+        struct vb_arena arena = { 0 };
+        struct vb_graph graph;
+        const struct vb_point *point = &sweep->points[i];
+        struct vb_pool_options pool;
+        enum vb_status status = VB_OK;
+        if (strcmp(model, point->model) != 0 || imgsz != point->imgsz)
+            status = vb_catalogue_expand(point->model, 1, point->imgsz, point->classes, &arena, &graph,
+                                         err);
+        if (status == VB_OK)
+            status = vb_pool_options_parse(point->alloc_conf, &pool, err);
+        vb_arena_clear(&arena);
+        if (status != VB_OK)
+            return status;
+        model = point->model;
+        imgsz = point->imgsz;
+    }
+    return VB_OK;
+}
+
+/* What is to become of a journal that is there already. */
+static enum vb_status check_journal(const struct options *options, const struct vb_rows *known,
+                                    const struct vb_sweep *sweep, const char *device,
+                                    const char *folder, bool *fresh, struct vb_error *err)
+{
+    size_t n_same = 0;
+    *fresh = options->fresh != NULL;
+    if (known->n == 0 || *fresh || options->resume != NULL || options->retry != NULL)
+        return VB_OK;
+    for (size_t i = 0; i < sweep->n_points; i++) {
+        char id[17], other[17];
+        vb_record_cell_id(&sweep->points[i], device, id);
+        for (size_t k = 0; k < known->n; k++) {
+            vb_record_cell_id(&known->items[k].point, known->items[k].device, other);
+            if (strcmp(id, other) == 0) {
+                n_same++;
+                break;
+            }
+        }
+    }
+    *fresh = n_same == sweep->n_points && known->n == n_same; /* done before: plan it anew */
+    if (*fresh)
+        return VB_OK;
+    return vb_fail(err, VB_E_INPUT, "%s holds %zu points of an unfinished or another sweep; give --resume, "
+                   "--retry-failed or --fresh, or another --out", folder, known->n);
+}
+
+static void print_dry_run(const struct vb_sweep *sweep)
+{
+    printf("model,batch,imgsz,precision,mosaic\n");
+    for (size_t i = 0; i < sweep->n_points; i++) {
+        const struct vb_point *p = &sweep->points[i];
+        printf("%s,%u,%u,%s,%s\n", p->model, p->batch, p->imgsz, vb_precision_names[p->precision],
+               vb_mosaic_names[p->mosaic]);
+    }
+    (void)fprintf(stderr, "%zu points, about %.0f s to plan without cached plans\n", sweep->n_points,
+                  1 + 0.1 * (double)sweep->n_points);
+}
+
+static enum vb_status print_tables(const struct vb_record *records, size_t n, const char *formats,
+                                   struct vb_error *err)
+{
+    char list[64];
+    (void)snprintf(list, sizeof list, "%s", formats);
+    char *rest = list;
+    for (char *name = strsep(&rest, ","); name != NULL; name = strsep(&rest, ",")) {
+        struct vb_text text = { 0 };
+        int format = -1;
+        for (int i = 0; i < 4; i++) {
+            if (strcmp(vb_table_format_names[i], name) == 0)
+                format = i;
+        }
+        if (format < 0)
+            return vb_fail(err, VB_E_INPUT, "--format is '%s', expected md, csv, json or jsonl", name);
+        enum vb_status status =
+            vb_table_append(records, n, (enum vb_table_format)format, &text, err);
+        if (status == VB_OK)
+            (void)fputs(vb_text_data(&text), stdout);
+        vb_text_clear(&text);
+        if (status != VB_OK)
+            return status;
+    }
+    return VB_OK;
+}
+
+static enum vb_status report(const struct vb_record *records, size_t n, const char *folder,
+                             const struct options *options, struct vb_error *err)
+{
+    struct vb_results results;
+    enum vb_status status =
+        print_tables(records, n, options->format != NULL ? options->format : "md", err);
+    if (status == VB_OK)
+        status = vb_results_write(records, n, folder, &results, err);
+    if (status != VB_OK)
+        return status;
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "\ntables: %s/points.csv, points.md, fit.md\n", folder);
+    for (size_t i = 0; i < results.n_charts; i++)
+        (void)fprintf(stderr, "chart:  %s/charts/%s.svg and .png\n", folder, results.charts[i]);
+    if (results.note[0] != '\0')
+        (void)fprintf(stderr, "note:   %s\n", results.note);
+    return VB_OK;
+}
+
+static enum vb_status run_one(const struct vb_sweep *sweep, const struct options *options,
+                              struct vb_run_counts *counts, struct vb_error *err)
+{
+    char device[320], folder[512];
+    struct vb_arena arena = { 0 };
+    struct vb_rows known;
+    struct vb_journal *journal = NULL;
+    struct progress progress = { isatty(STDERR_FILENO) != 0, time(NULL) };
+    bool fresh = false;
+    choose_device(options, sweep, device, sizeof device);
+    (void)snprintf(folder, sizeof folder, options->out != NULL ? "%s" : "runs/%s",
+                   options->out != NULL ? options->out : sweep->name);
+    struct vb_run_options run = {
+        .measure = vb_measure, .device = device, .repro = "vrambench estimate",
+        .jobs = options->jobs != NULL ? (uint32_t)strtoul(options->jobs, NULL, 10) : 1,
+        .retry_failed = options->retry != NULL, .backstop = sweep->backstop || options->backstop != NULL,
+        .stop = &stop, .progress = show_progress, .progress_context = &progress,
+    };
+    enum vb_status status = check_points(sweep, err);
+    struct vb_record *records = vb_arena_alloc(&arena, sweep->n_points + 1, sizeof *records);
+    if (status == VB_OK && options->dry_run != NULL) {
+        print_dry_run(sweep);
+        goto out;
+    }
+    if (status == VB_OK && records == NULL)
+        status = vb_fail(err, VB_E_SYSTEM, "no host memory left for %zu points", sweep->n_points);
+    if (status == VB_OK)
+        status = vb_journal_read(folder, &arena, &known, err);
+    if (status == VB_OK && known.n_corrupt > 0)
+        (void)fprintf(stderr, "%s; %zu such lines are passed over, their points run again\n", known.note,
+                      known.n_corrupt);
+    if (status == VB_OK)
+        status = check_journal(options, &known, sweep, device, folder, &fresh, err);
+    if (status == VB_OK)
+        status = vb_journal_open(folder, fresh, &journal, err);
+    if (status == VB_OK && fresh)
+        known.n = 0;
+    if (status == VB_OK)
+        status = vb_run_sweep(sweep, &run, &known, journal, &arena, records, counts, err);
+    if (progress.is_shown)
+        (void)fputc('\n', stderr);
+    if (status == VB_OK)
+        status = report(records, sweep->n_points, folder, options, err);
+    if (status == VB_OK && counts->was_stopped)
+        (void)fprintf(stderr, "interrupted; run again with --resume to go on\n");
+out:
+    vb_journal_close(journal);
+    vb_arena_clear(&arena);
+    return status;
+}
+
+static enum vb_status run_all(const char *path, const struct options *options, int *exit_status,
+                              struct vb_error *err)
+{
+    struct vb_arena arena = { 0 };
+    struct vb_overrides overrides;
+    struct vb_sweeps sweeps;
+    enum vb_status status = read_overrides(options, &overrides, err);
+    if (status == VB_OK)
+        status = vb_grid_read(path, &overrides, &arena, &sweeps, err);
+    for (size_t i = 0; status == VB_OK && i < sweeps.n && stop == 0; i++) {
+        struct vb_run_counts counts = { 0 };
+        status = run_one(&sweeps.items[i], options, &counts, err);
+        if (counts.n_failed > 0)
+            *exit_status = EXIT_FAILED_POINTS;
+        if (counts.was_stopped)
+            *exit_status = EXIT_INTERRUPTED;
+    }
+    vb_arena_clear(&arena);
+    return status;
+}
+
+int cmd_sweep(int argc, char **argv)
+{
+    struct options options = { 0 };
+    const struct cli_option table[] = {
+        { "out", "DIR", "the results' folder; runs/NAME", &options.out, NULL },
+        { "device", "NAME", "auto or virtual:GPU", &options.device, NULL },
+        { "resume", NULL, "go on with an unfinished sweep", &options.resume, NULL },
+        { "fresh", NULL, "start over", &options.fresh, NULL },
+        { "retry-failed", NULL, "go on, and run failed points again", &options.retry, NULL },
+        { "backstop", NULL, "skip larger points once a smaller one ran out", &options.backstop, NULL },
+        { "jobs", "N", "points at a time", &options.jobs, NULL },
+        { "shard", "I/N", "every N-th point from the I-th on", &options.shard, NULL },
+        { "dry-run", NULL, "list the points, run none", &options.dry_run, NULL },
+        { "section", "NAME", "only the sweep of this name", &options.section, NULL },
+        { "set", "SECTION.KEY=VALUE", "over what the file says", NULL, &options.set },
+        { "filter", "KEY=VALUE", "only such points", NULL, &options.filter },
+        { "format", "LIST", "of md, csv, json, jsonl; md", &options.format, NULL },
+    };
+    const struct cli_command command = {
+        .usage = "vrambench sweep FILE.ini [options]",
+        .summary = "Runs or plans every point of the file, journals each, then tables, fits and charts.\n"
+                   "'vrambench help keys' lists what the file may say.",
+        .examples = "  vrambench sweep sweeps/v5s.ini\n"
+                    "  vrambench sweep sweeps/v5s.ini --device virtual:t4 --out runs/t4",
+        .options = table,
+        .n_options = sizeof table / sizeof *table,
+        .min_positional = 1,
+        .max_positional = 1,
+    };
+    struct cli_values positional = { 0 };
+    struct vb_error err = { 0 };
+    int exit_status = 0;
+    if (!cli_begin(&command, argc, argv, &positional, &exit_status))
+        return exit_status;
+    (void)signal(SIGINT, on_signal);
+    (void)signal(SIGTERM, on_signal);
+    enum vb_status status = run_all(positional.items[0], &options, &exit_status, &err);
+    return status == VB_OK ? exit_status : cli_fail(status, &err);
+}

@@ -17,10 +17,12 @@ enum { MAX_FILE_BYTES = 1 << 28, LINE_BYTES = 256, N_FIELDS = 19 };
 
 static uint64_t hash_of(const struct vb_conv *conv, const struct vb_conv_rules *rules)
 {
-    uint32_t fields[] = { conv->direction, conv->type, conv->channels_last, conv->n, conv->c, conv->h,
-                          conv->w, conv->k, conv->kernel_h, conv->kernel_w, conv->stride, conv->pad,
-                          conv->dilation, conv->groups, rules->deterministic, rules->tf32,
-                          rules->benchmark };
+    uint32_t fields[] = { conv->direction, conv->type,      conv->channels_last,
+                          conv->n,         conv->c,         conv->h,
+                          conv->w,         conv->k,         conv->kernel_h,
+                          conv->kernel_w,  conv->stride,    conv->pad,
+                          conv->dilation,  conv->groups,    rules->deterministic,
+                          rules->tf32,     rules->benchmark };
     return vb_hash(VB_HASH_START, fields, sizeof fields);
 }
 
@@ -126,8 +128,10 @@ static bool read_line(const char *line, struct vb_plan_entry *entry)
                   (uint32_t)field[7], (uint32_t)field[8], (uint32_t)field[9], (uint32_t)field[10],
                   (uint32_t)field[11], (uint32_t)field[12], (uint32_t)field[13] },
         .rules = { (field[14] & 1) != 0, (field[14] & 2) != 0, (field[14] & 4) != 0 },
-        .plan = { .engine = field[15], .workspace_bytes = (uint64_t)field[16],
-                  .low_bytes = (uint64_t)field[17], .high_bytes = (uint64_t)field[18] },
+        .plan = { .engine = field[15],
+                  .workspace_bytes = (uint64_t)field[16],
+                  .low_bytes = (uint64_t)field[17],
+                  .high_bytes = (uint64_t)field[18] },
     };
     return true;
 }
@@ -141,7 +145,8 @@ enum vb_status vb_plan_store_load(struct vb_plan_store *store, const char *path,
         return VB_OK;
     enum vb_status status = VB_OK;
     char *rest = text;
-    for (char *line = strsep(&rest, "\n"); line != NULL && status == VB_OK; line = strsep(&rest, "\n")) {
+    for (char *line = strsep(&rest, "\n"); line != NULL && status == VB_OK;
+         line = strsep(&rest, "\n")) {
         struct vb_plan_entry entry;
         if (line[0] == '#' || !read_line(line, &entry) ||
             vb_plan_store_find(store, &entry.conv, &entry.rules) != NULL)
@@ -157,8 +162,9 @@ enum vb_status vb_plan_store_load(struct vb_plan_store *store, const char *path,
 void vb_plan_store_save(struct vb_plan_store *store, const char *path)
 {
     struct vb_text text = { 0 };
-    int file = store->n > store->n_saved ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666)
-                                         : -1;
+    int file = store->n > store->n_saved
+                   ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666)
+                   : -1;
     if (file < 0)
         return;
     for (size_t i = store->n_saved; i < store->n; i++) {

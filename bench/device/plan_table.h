@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_DEVICE_PLAN_TABLE_H
+#define VB_DEVICE_PLAN_TABLE_H
+
+/* The packed tables in sweeps/workspaces/: cuDNN's answers for the convolutions of the shipped
+ * sweeps, one file a GPU, for machines that have no cuDNN. `vrambench oracle --pack` writes them.
+ */
+
+#include <stdbool.h>
+
+#include "device/plan_map.h"
+
+struct vb_plan_table {
+    char path[4096];
+    uint64_t version; /* of the cuDNN that answered */
+    struct vb_plan_map map;
+};
+
+/* Finds and reads the table of the GPU of that identity, the newest cuDNN's where there are
+ * several. False: none is shipped, and `*out` is empty. A damaged line is passed over. Clear it
+ * after use. */
+bool vb_plan_table_find(uint64_t identity, struct vb_plan_table *out);
+void vb_plan_table_clear(struct vb_plan_table *table);
+
+/* Writes the answers as a table; `command` goes to its header, as how to make it again. Only
+ * answers with TF32 allowed are kept. VB_E_SYSTEM: it cannot be written. */
+VB_CHECKED enum vb_status vb_plan_table_write(const char *path, const struct vb_gpu_spec *gpu,
+                                              uint64_t version, const char *command,
+                                              const struct vb_plan_map *map, struct vb_error *err);
+
+#endif

@@ -1,1 +1,0 @@
-typedef int vb_placeholder; /* removed with the first real file here */

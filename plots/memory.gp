@@ -5,7 +5,7 @@ set xlabel 'batch (images)'
 set ylabel 'reserved at the peak (GiB)'
 set logscale x 2
 set logscale y 2
-set yrange [0.25 : usable * 1.5]
+set yrange [0.125 : usable * 1.5]
 set format y '%g'
 set grid linecolor '#dddddd'
 set key outside right top reverse Left samplen 2

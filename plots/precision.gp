@@ -5,7 +5,7 @@ set ylabel 'reserved at the peak (GiB)'
 set yrange [0 : usable * 1.15]
 set xrange [0 : *]
 set grid linecolor '#dddddd'
-set key left top reverse Left offset 1, -2
+set key right bottom reverse Left
 set border 3
 set tics nomirror
 array colour[3] = ['#0072b2', '#d55e00', '#009e73']

@@ -23,7 +23,8 @@ static inline size_t csv_cut(char *line, char **cells)
 {
     size_t n = 0;
     line[strcspn(line, "\r")] = '\0';
-    for (char *cell = strsep(&line, ","); cell != NULL && n < CSV_COLUMNS; cell = strsep(&line, ","))
+    for (char *cell = strsep(&line, ","); cell != NULL && n < CSV_COLUMNS;
+         cell = strsep(&line, ","))
         cells[n++] = cell;
     return n;
 }

@@ -49,7 +49,8 @@ void *vb_arena_alloc(struct vb_arena *arena, size_t count, size_t size)
     return memory;
 }
 
-void *vb_arena_grow(struct vb_arena *arena, void *items, size_t count, size_t *capacity, size_t size)
+void *vb_arena_grow(struct vb_arena *arena, void *items, size_t count, size_t *capacity,
+                    size_t size)
 {
     if (count < *capacity)
         return items;

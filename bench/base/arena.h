@@ -18,9 +18,10 @@ struct vb_arena {
  * cleared. NULL where the host has no memory left or the product overflows. */
 void *vb_arena_alloc(struct vb_arena *arena, size_t count, size_t size);
 
-/* `items`, room for `*capacity` of `size` bytes, with room for one more than `count`: moved to twice
- * the room where it is full. NULL as above; `items` is then still valid. */
-void *vb_arena_grow(struct vb_arena *arena, void *items, size_t count, size_t *capacity, size_t size);
+/* `items`, room for `*capacity` of `size` bytes, with room for one more than `count`: moved to
+ * twice the room where it is full. NULL as above; `items` is then still valid. */
+void *vb_arena_grow(struct vb_arena *arena, void *items, size_t count, size_t *capacity,
+                    size_t size);
 
 /* A copy of the text, and a text formatted. NULL as above. */
 char *vb_arena_copy(struct vb_arena *arena, const char *text);

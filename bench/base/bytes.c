@@ -50,8 +50,10 @@ enum vb_status vb_bytes_parse(const char *text, uint64_t *out, struct vb_error *
 
     const struct unit *unit = find_unit(end);
     if (unit == NULL)
-        return vb_fail(err, VB_E_INPUT, "'%s' is no unit of memory; there is B, KiB, MiB, GiB, TiB,"
-                       " kB, MB, GB and TB", end);
+        return vb_fail(err, VB_E_INPUT,
+                       "'%s' is no unit of memory; there is B, KiB, MiB, GiB, TiB,"
+                       " kB, MB, GB and TB",
+                       end);
     if (number * unit->bytes >= 0x1p63)
         return vb_fail(err, VB_E_INPUT, "'%s' is more than any memory holds", text);
 

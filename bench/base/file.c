@@ -33,8 +33,9 @@ enum vb_status vb_file_read(const char *path, size_t limit_bytes, char **data, s
         memory = more;
         length += fread(memory + length, 1, room - length, file);
         if (length > limit_bytes) {
-            status = vb_fail(err, VB_E_INPUT, "%s: larger than the %zu bytes that such a file may have",
-                             path, limit_bytes);
+            status =
+                vb_fail(err, VB_E_INPUT, "%s: larger than the %zu bytes that such a file may have",
+                        path, limit_bytes);
             goto fail;
         }
     } while (length == room);

@@ -38,14 +38,15 @@ static enum vb_status unknown_option(const struct cli_command *command, const ch
 static enum vb_status add_value(struct cli_values *values, const char *text, struct vb_error *err)
 {
     if (values->n == sizeof values->items / sizeof *values->items)
-        return vb_fail(err, VB_E_INPUT, "more than %zu values; put them in a file instead", values->n);
+        return vb_fail(err, VB_E_INPUT, "more than %zu values; put them in a file instead",
+                       values->n);
     values->items[values->n++] = text;
     return VB_OK;
 }
 
 /* Reads the option at argv[*at] and leaves *at on the last argument that it took. */
-static enum vb_status parse_option(const struct cli_command *command, int argc, char **argv, int *at,
-                                   struct vb_error *err)
+static enum vb_status parse_option(const struct cli_command *command, int argc, char **argv,
+                                   int *at, struct vb_error *err)
 {
     const char *argument = argv[*at];
     size_t length = strcspn(argument + 2, "=");
@@ -153,8 +154,8 @@ void cli_print_help(const struct cli_command *command)
 int cli_fail(enum vb_status status, const struct vb_error *err)
 {
     static const int exit_statuses[] = {
-        [VB_OK] = 0,        [VB_E_NO_FIT] = 1, [VB_E_UNSUPPORTED] = 3,
-        [VB_E_INPUT] = 2,   [VB_E_DEVICE] = 3, [VB_E_SYSTEM] = 3,
+        [VB_OK] = 0,      [VB_E_NO_FIT] = 1, [VB_E_UNSUPPORTED] = 3,
+        [VB_E_INPUT] = 2, [VB_E_DEVICE] = 3, [VB_E_SYSTEM] = 3,
     };
     (void)fprintf(stderr, "vrambench: error: %s\n", err->text);
     return exit_statuses[status];

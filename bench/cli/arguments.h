@@ -16,16 +16,16 @@ struct cli_values {
 };
 
 struct cli_option {
-    const char *name;        /* without the dashes */
-    const char *placeholder; /* "N", "FILE"; NULL for a flag */
-    const char *help;        /* one line */
-    const char **value;      /* where the text goes; a flag's becomes "on" */
+    const char *name;          /* without the dashes */
+    const char *placeholder;   /* "N", "FILE"; NULL for a flag */
+    const char *help;          /* one line */
+    const char **value;        /* where the text goes; a flag's becomes "on" */
     struct cli_values *values; /* in its place for an option that may be given more than once */
 };
 
 struct cli_command {
-    const char *usage;   /* "vrambench replay TRACE.csv [options]" */
-    const char *summary; /* what it does, one or more lines */
+    const char *usage;    /* "vrambench replay TRACE.csv [options]" */
+    const char *summary;  /* what it does, one or more lines */
     const char *examples; /* NULL or lines */
     const struct cli_option *options;
     size_t n_options;
@@ -33,10 +33,11 @@ struct cli_command {
 };
 
 /* Reads the arguments after the command's name (argv[0]). `*help` tells that --help was among them;
- * nothing else is checked then. VB_E_INPUT: unknown option (with a suggestion), value missing, too many
- * or too few positional arguments. */
+ * nothing else is checked then. VB_E_INPUT: unknown option (with a suggestion), value missing, too
+ * many or too few positional arguments. */
 VB_CHECKED enum vb_status cli_parse(const struct cli_command *command, int argc, char **argv,
-                                    struct cli_values *positional, bool *help, struct vb_error *err);
+                                    struct cli_values *positional, bool *help,
+                                    struct vb_error *err);
 
 /* Prints the command's help to stdout, 80 columns. */
 void cli_print_help(const struct cli_command *command);

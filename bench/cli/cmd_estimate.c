@@ -25,8 +25,9 @@ static uint64_t need_of(const struct vb_record *record)
                                          : record->peak_reserved_bytes;
 }
 
-static enum vb_status plan(const struct vb_point *point, struct vb_device *device, uint64_t budget_bytes,
-                           struct vb_arena *arena, struct answer *out, struct vb_error *err)
+static enum vb_status plan(const struct vb_point *point, struct vb_device *device,
+                           uint64_t budget_bytes, struct vb_arena *arena, struct answer *out,
+                           struct vb_error *err)
 {
     enum vb_status status = vb_measure(point, device, false, arena, &out->record, err);
     if (status != VB_OK)
@@ -122,9 +123,10 @@ static void print_answer(const struct vb_point *point, const struct answer *answ
     printf("trust: plan only, not calibrated on this GPU\n");
     if (answer->largest_batch > 0) {
         const char *amp = point->precision == VB_FP32 ? "False" : "True";
-        printf("use:   yolo train model=%s batch=%" PRIu32 " imgsz=%" PRIu32 " amp=%s\n", point->model,
-               answer->largest_batch, point->imgsz, amp);
-        printf("       python train.py --weights %s.pt --batch-size %" PRIu32 " --img %" PRIu32 "\n",
+        printf("use:   yolo train model=%s batch=%" PRIu32 " imgsz=%" PRIu32 " amp=%s\n",
+               point->model, answer->largest_batch, point->imgsz, amp);
+        printf("       python train.py --weights %s.pt --batch-size %" PRIu32 " --img %" PRIu32
+               "\n",
                point->model, answer->largest_batch, point->imgsz);
     }
     printf("the rule of thumb (parameters x 4 B x 3 + the batch) says %s\n",
@@ -138,7 +140,8 @@ static enum vb_status print_json(struct answer *answer, struct vb_error *err)
     if (status == VB_OK) {
         line[strlen(line) - 1] = '\0'; /* the closing brace: more follows */
         printf("%s,\"verdict\":\"%s\",\"probability\":%.4f,\"need_bytes\":%" PRIu64
-               ",\"low_bytes\":%" PRIu64 ",\"high_bytes\":%" PRIu64 ",\"largest_batch\":%" PRIu32 "}\n",
+               ",\"low_bytes\":%" PRIu64 ",\"high_bytes\":%" PRIu64 ",\"largest_batch\":%" PRIu32
+               "}\n",
                line, vb_verdict_names[answer->estimate.verdict], answer->estimate.probability,
                answer->estimate.need_bytes, answer->estimate.low_bytes, answer->estimate.high_bytes,
                answer->largest_batch);
@@ -147,8 +150,8 @@ static enum vb_status print_json(struct answer *answer, struct vb_error *err)
     return status;
 }
 
-static enum vb_status estimate(const struct cli_point_options *options, const char *budget, bool json,
-                               int *exit_status, struct vb_error *err)
+static enum vb_status estimate(const struct cli_point_options *options, const char *budget,
+                               bool json, int *exit_status, struct vb_error *err)
 {
     struct vb_point point;
     struct vb_device *device = NULL;
@@ -185,14 +188,16 @@ int cmd_estimate(int argc, char **argv)
     size_t n = 0;
     int exit_status = 0;
     cli_add_point_options(&options, table, &n);
-    table[n++] = (struct cli_option){ "budget", "SIZE", "may be used, in place of the GPU's: 22.5GiB",
-                                      &budget, NULL };
+    table[n++] =
+        (struct cli_option){ "budget", "SIZE", "may be used, in place of the GPU's: 22.5GiB",
+                             &budget, NULL };
     table[n++] = (struct cli_option){ "json", NULL, "the answer as one JSON object", &json, NULL };
     const struct cli_command command = {
         .usage = "vrambench estimate --model NAME --batch N --imgsz N --gpu NAME [options]",
         .summary = "Will this training fit, what takes the memory, and what is the largest batch.",
-        .examples = "  vrambench estimate --model yolov5s --batch 32 --imgsz 640 --precision fp16 \\\n"
-                    "      --gpu rtx3090",
+        .examples =
+            "  vrambench estimate --model yolov5s --batch 32 --imgsz 640 --precision fp16 \\\n"
+            "      --gpu rtx3090",
         .options = table,
         .n_options = n,
     };

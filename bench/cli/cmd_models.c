@@ -26,8 +26,8 @@ static enum vb_status list_models(bool csv, struct vb_error *err)
             printf("%s,%" PRIu64 ",%u,%.6f,%" PRIu64 "\n", graph.model, graph.parameter_elements,
                    graph.n_layers, graph.gflops_640, graph.conv_macs);
         else if (status == VB_OK)
-            printf("| %-8s | %11" PRIu64 " | %6u | %13.1f |\n", graph.model, graph.parameter_elements,
-                   graph.n_layers, graph.gflops_640);
+            printf("| %-8s | %11" PRIu64 " | %6u | %13.1f |\n", graph.model,
+                   graph.parameter_elements, graph.n_layers, graph.gflops_640);
         vb_arena_clear(&arena);
         if (status != VB_OK)
             return status;
@@ -45,12 +45,14 @@ static void print_op(const struct vb_graph *graph, uint32_t index)
         length += (size_t)snprintf(shape + length, sizeof shape - length, "%s%u", i == 0 ? "" : "x",
                                    out->dims[i]);
     printf("%4u  %-28s %-12s %-20s %10" PRIu64 "\n", index, op->module, vb_op_kind_names[op->kind],
-           shape, op->kind == VB_BATCHNORM ? 2 * op->weight_elements
-                  : op->kind == VB_CONV && op->has_bias ? op->weight_elements + out->dims[1]
-                                                        : op->weight_elements);
+           shape,
+           op->kind == VB_BATCHNORM              ? 2 * op->weight_elements
+           : op->kind == VB_CONV && op->has_bias ? op->weight_elements + out->dims[1]
+                                                 : op->weight_elements);
 }
 
-static enum vb_status print_model(const char *model, uint32_t batch, uint32_t imgsz, struct vb_error *err)
+static enum vb_status print_model(const char *model, uint32_t batch, uint32_t imgsz,
+                                  struct vb_error *err)
 {
     struct vb_arena arena = { 0 };
     struct vb_graph graph;
@@ -66,7 +68,8 @@ static enum vb_status print_model(const char *model, uint32_t batch, uint32_t im
     return status;
 }
 
-static enum vb_status read_count(const char *name, const char *text, uint32_t *out, struct vb_error *err)
+static enum vb_status read_count(const char *name, const char *text, uint32_t *out,
+                                 struct vb_error *err)
 {
     char *end = NULL;
     long value = strtol(text, &end, 10);

@@ -38,7 +38,8 @@ int cmd_program(int argc, char **argv)
     table[n++] = (struct cli_option){ "format", "NAME", "text or csv", &format, NULL };
     struct cli_command command = {
         .usage = "vrambench program --model NAME [options]",
-        .summary = "Prints the instructions of one point: the set-up, the first step and the steady step.",
+        .summary =
+            "Prints the instructions of one point: the set-up, the first step and the steady step.",
         .options = table,
         .n_options = n,
     };

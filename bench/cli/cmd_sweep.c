@@ -52,7 +52,8 @@ static void show_progress(void *context, size_t n_done, size_t n_points)
 static enum vb_status read_overrides(const struct options *options, struct vb_overrides *out,
                                      struct vb_error *err)
 {
-    *out = (struct vb_overrides){ .n_set = options->set.n, .n_filter = options->filter.n,
+    *out = (struct vb_overrides){ .n_set = options->set.n,
+                                  .n_filter = options->filter.n,
                                   .section = options->section };
     memcpy(out->set, options->set.items, sizeof out->set);
     memcpy(out->filter, options->filter.items, sizeof out->filter);
@@ -92,8 +93,8 @@ static enum vb_status check_points(const struct vb_sweep *sweep, struct vb_error
         struct vb_pool_options pool;
         enum vb_status status = VB_OK;
         if (strcmp(model, point->model) != 0 || imgsz != point->imgsz)
-            status = vb_catalogue_expand(point->model, 1, point->imgsz, point->classes, &arena, &graph,
-                                         err);
+            status = vb_catalogue_expand(point->model, 1, point->imgsz, point->classes, &arena,
+                                         &graph, err);
         if (status == VB_OK)
             status = vb_pool_options_parse(point->alloc_conf, &pool, err);
         vb_arena_clear(&arena);
@@ -128,8 +129,10 @@ static enum vb_status check_journal(const struct options *options, const struct 
     *fresh = n_same == sweep->n_points && known->n == n_same; /* done before: plan it anew */
     if (*fresh)
         return VB_OK;
-    return vb_fail(err, VB_E_INPUT, "%s holds %zu points of an unfinished or another sweep; give --resume, "
-                   "--retry-failed or --fresh, or another --out", folder, known->n);
+    return vb_fail(err, VB_E_INPUT,
+                   "%s holds %zu points of an unfinished or another sweep; give --resume, "
+                   "--retry-failed or --fresh, or another --out",
+                   folder, known->n);
 }
 
 static void print_dry_run(const struct vb_sweep *sweep)
@@ -140,8 +143,8 @@ static void print_dry_run(const struct vb_sweep *sweep)
         printf("%s,%u,%u,%s,%s\n", p->model, p->batch, p->imgsz, vb_precision_names[p->precision],
                vb_mosaic_names[p->mosaic]);
     }
-    (void)fprintf(stderr, "%zu points, about %.0f s to plan without cached plans\n", sweep->n_points,
-                  1 + 0.1 * (double)sweep->n_points);
+    (void)fprintf(stderr, "%zu points, about %.0f s to plan without cached plans\n",
+                  sweep->n_points, 1 + 0.1 * (double)sweep->n_points);
 }
 
 static enum vb_status print_tables(const struct vb_record *records, size_t n, const char *formats,
@@ -158,7 +161,8 @@ static enum vb_status print_tables(const struct vb_record *records, size_t n, co
                 format = i;
         }
         if (format < 0)
-            return vb_fail(err, VB_E_INPUT, "--format is '%s', expected md, csv, json or jsonl", name);
+            return vb_fail(err, VB_E_INPUT, "--format is '%s', expected md, csv, json or jsonl",
+                           name);
         enum vb_status status =
             vb_table_append(records, n, (enum vb_table_format)format, &text, err);
         if (status == VB_OK)
@@ -202,10 +206,15 @@ static enum vb_status run_one(const struct vb_sweep *sweep, const struct options
     (void)snprintf(folder, sizeof folder, options->out != NULL ? "%s" : "runs/%s",
                    options->out != NULL ? options->out : sweep->name);
     struct vb_run_options run = {
-        .measure = vb_measure, .device = device, .repro = "vrambench estimate",
+        .measure = vb_measure,
+        .device = device,
+        .repro = "vrambench estimate",
         .jobs = options->jobs != NULL ? (uint32_t)strtoul(options->jobs, NULL, 10) : 1,
-        .retry_failed = options->retry != NULL, .backstop = sweep->backstop || options->backstop != NULL,
-        .stop = &stop, .progress = show_progress, .progress_context = &progress,
+        .retry_failed = options->retry != NULL,
+        .backstop = sweep->backstop || options->backstop != NULL,
+        .stop = &stop,
+        .progress = show_progress,
+        .progress_context = &progress,
     };
     enum vb_status status = check_points(sweep, err);
     struct vb_record *records = vb_arena_alloc(&arena, sweep->n_points + 1, sizeof *records);
@@ -218,8 +227,8 @@ static enum vb_status run_one(const struct vb_sweep *sweep, const struct options
     if (status == VB_OK)
         status = vb_journal_read(folder, &arena, &known, err);
     if (status == VB_OK && known.n_corrupt > 0)
-        (void)fprintf(stderr, "%s; %zu such lines are passed over, their points run again\n", known.note,
-                      known.n_corrupt);
+        (void)fprintf(stderr, "%s; %zu such lines are passed over, their points run again\n",
+                      known.note, known.n_corrupt);
     if (status == VB_OK)
         status = check_journal(options, &known, sweep, device, folder, &fresh, err);
     if (status == VB_OK)
@@ -270,7 +279,8 @@ int cmd_sweep(int argc, char **argv)
         { "resume", NULL, "go on with an unfinished sweep", &options.resume, NULL },
         { "fresh", NULL, "start over", &options.fresh, NULL },
         { "retry-failed", NULL, "go on, and run failed points again", &options.retry, NULL },
-        { "backstop", NULL, "skip larger points once a smaller one ran out", &options.backstop, NULL },
+        { "backstop", NULL, "skip larger points once a smaller one ran out", &options.backstop,
+          NULL },
         { "jobs", "N", "points at a time", &options.jobs, NULL },
         { "shard", "I/N", "every N-th point from the I-th on", &options.shard, NULL },
         { "dry-run", NULL, "list the points, run none", &options.dry_run, NULL },
@@ -281,8 +291,9 @@ int cmd_sweep(int argc, char **argv)
     };
     const struct cli_command command = {
         .usage = "vrambench sweep FILE.ini [options]",
-        .summary = "Runs or plans every point of the file, journals each, then tables, fits and charts.\n"
-                   "'vrambench help keys' lists what the file may say.",
+        .summary =
+            "Runs or plans every point of the file, journals each, then tables, fits and charts.\n"
+            "'vrambench help keys' lists what the file may say.",
         .examples = "  vrambench sweep sweeps/v5s.ini\n"
                     "  vrambench sweep sweeps/v5s.ini --device virtual:t4 --out runs/t4",
         .options = table,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Predictions beside numbers that were published or measured elsewhere: the file's rows are
  * model,batch,imgsz,precision,gpu,published_gib with any number of published values separated by
- * semicolons. What a training log prints is what is reserved after the last batch, so that is what is
- * compared; the error of a row is against the median of its values. */
+ * semicolons. What a training log prints is what is reserved after the last batch, so that is what
+ * is compared; the error of a row is against the median of its values. */
 
 #include <math.h>
 #include <stdio.h>
@@ -35,7 +35,8 @@ static enum vb_status read_values(const char *place, char *text, double *values,
                                   struct vb_error *err)
 {
     *n = 0;
-    for (char *item = strsep(&text, ";"); item != NULL && *n < MAX_VALUES; item = strsep(&text, ";")) {
+    for (char *item = strsep(&text, ";"); item != NULL && *n < MAX_VALUES;
+         item = strsep(&text, ";")) {
         char *end = NULL;
         values[*n] = strtod(item, &end);
         if (end == item || *end != '\0' || !(values[*n] > 0))
@@ -75,11 +76,14 @@ static enum vb_status validate_row(const char *place, char *line, double *errors
     char *cells[COLUMNS] = { 0 };
     double values[MAX_VALUES], gib = 0;
     size_t n_cells = 0, n_values = 0;
-    for (char *cell = strsep(&line, ","); cell != NULL && n_cells < COLUMNS; cell = strsep(&line, ","))
+    for (char *cell = strsep(&line, ","); cell != NULL && n_cells < COLUMNS;
+         cell = strsep(&line, ","))
         cells[n_cells++] = vb_text_trim(cell);
     if (n_cells != COLUMNS)
-        return vb_fail(err, VB_E_INPUT, "%s: %zu columns, expected model,batch,imgsz,precision,gpu,"
-                       "published_gib", place, n_cells);
+        return vb_fail(err, VB_E_INPUT,
+                       "%s: %zu columns, expected model,batch,imgsz,precision,gpu,"
+                       "published_gib",
+                       place, n_cells);
     char printed[256];
     (void)snprintf(printed, sizeof printed, "%s", cells[5]);
     enum vb_status status = read_values(place, cells[5], values, &n_values, err);
@@ -106,7 +110,8 @@ static enum vb_status validate(const char *path, struct vb_error *err)
     printf("| model    | batch | imgsz | type | planned   | error    | published (GiB) |\n"
            "| :------- | ----: | ----: | :--- | --------: | -------: | :-------------- |\n");
     char *rest = text;
-    for (char *line = strsep(&rest, "\n"); line != NULL && status == VB_OK; line = strsep(&rest, "\n")) {
+    for (char *line = strsep(&rest, "\n"); line != NULL && status == VB_OK;
+         line = strsep(&rest, "\n")) {
         char place[512];
         number++;
         (void)snprintf(place, sizeof place, "%.480s:%zu", path, number);
@@ -117,8 +122,10 @@ static enum vb_status validate(const char *path, struct vb_error *err)
     free(text);
     if (status == VB_OK && n > 0) {
         double middle = median(errors, n);
-        printf("\n%zu rows: median error %.1f %%, worst %.1f %% (planned GiB reserved after the last "
-               "step,\nagainst the median of what was published)\n", n, middle, errors[n - 1]);
+        printf(
+            "\n%zu rows: median error %.1f %%, worst %.1f %% (planned GiB reserved after the last "
+            "step,\nagainst the median of what was published)\n",
+            n, middle, errors[n - 1]);
     }
     return status;
 }

@@ -2,8 +2,8 @@
 #ifndef VB_CLI_COMMANDS_H
 #define VB_CLI_COMMANDS_H
 
-/* The commands: each is given its own arguments (argv[0] is its name) and returns the exit status. To
- * add one: write cmd_<name>.c, declare it here, list it in main.c. */
+/* The commands: each is given its own arguments (argv[0] is its name) and returns the exit status.
+ * To add one: write cmd_<name>.c, declare it here, list it in main.c. */
 
 int cmd_estimate(int argc, char **argv);
 int cmd_models(int argc, char **argv);

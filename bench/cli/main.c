@@ -27,13 +27,15 @@ enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_usage(FILE *out)
 {
-    (void)fprintf(out, "usage: vrambench COMMAND [options]\n\n"
-                       "How much GPU memory does training a YOLO model take, and how do you know?\n\n");
+    (void)fprintf(out,
+                  "usage: vrambench COMMAND [options]\n\n"
+                  "How much GPU memory does training a YOLO model take, and how do you know?\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
         (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    (void)fprintf(out, "\n'vrambench COMMAND --help' tells more. Exit status: 0 done, fits; 1 does not "
-                       "fit;\n2 bad usage or input; 3 no usable device or library; 4 inconclusive; 5 "
-                       "the sweep\nfinished with failed points; 130 interrupted, can be resumed.\n");
+    (void)fprintf(out,
+                  "\n'vrambench COMMAND --help' tells more. Exit status: 0 done, fits; 1 does not "
+                  "fit;\n2 bad usage or input; 3 no usable device or library; 4 inconclusive; 5 "
+                  "the sweep\nfinished with failed points; 130 interrupted, can be resumed.\n");
 }
 
 static int unknown_command(const char *name)
@@ -44,10 +46,11 @@ static int unknown_command(const char *name)
 
     const char *near = vb_text_nearest(name, names, N_COMMANDS);
     if (near != NULL)
-        (void)fprintf(stderr, "vrambench: error: unknown command '%s'; did you mean '%s'?\n", name, near);
+        (void)fprintf(stderr, "vrambench: error: unknown command '%s'; did you mean '%s'?\n", name,
+                      near);
     else
-        (void)fprintf(stderr, "vrambench: error: unknown command '%s'; 'vrambench help' lists them\n",
-                      name);
+        (void)fprintf(
+            stderr, "vrambench: error: unknown command '%s'; 'vrambench help' lists them\n", name);
     return EXIT_USAGE;
 }
 
@@ -64,7 +67,8 @@ int main(int argc, char **argv)
         vb_text_clear(&text);
         return EXIT_SUCCESS;
     }
-    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0) {
         print_usage(stdout);
         return EXIT_SUCCESS;
     }

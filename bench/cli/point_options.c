@@ -13,11 +13,11 @@ void cli_add_point_options(struct cli_point_options *options, struct cli_option 
     for (size_t i = 0; i < vb_key_count; i++)
         table[(*n)++] = (struct cli_option){ vb_keys[i].name, "VALUE", vb_keys[i].help,
                                              &options->values[i], NULL };
+    table[(*n)++] = (struct cli_option){ "yaml", "FILE", "a model of your own, in place of --model",
+                                         &options->yaml, NULL };
     table[(*n)++] =
-        (struct cli_option){ "yaml", "FILE", "a model of your own, in place of --model", &options->yaml,
-                             NULL };
-    table[(*n)++] = (struct cli_option){ "gpu", "NAME", "the GPU, as in sweeps/gpus, or a JSON file",
-                                         &options->gpu, NULL };
+        (struct cli_option){ "gpu", "NAME", "the GPU, as in sweeps/gpus, or a JSON file",
+                             &options->gpu, NULL };
     table[(*n)++] = (struct cli_option){ "device", "NAME", "virtual:GPU", &options->device, NULL };
 }
 

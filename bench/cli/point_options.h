@@ -2,7 +2,8 @@
 #ifndef VB_CLI_POINT_OPTIONS_H
 #define VB_CLI_POINT_OPTIONS_H
 
-/* The options that describe one point: the table of sweep/keys.h as --key VALUE, and --yaml, --gpu and
+/* The options that describe one point: the table of sweep/keys.h as --key VALUE, and --yaml, --gpu
+ * and
  * --device. For the commands that take a point. */
 
 #include "cli/arguments.h"

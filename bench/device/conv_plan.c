@@ -1,284 +1,305 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Three sources, asked in this order: what is in the cache or can be asked of the library, the table that
- * ships, the nearest entry of that table scaled. cuDNN takes most of a second to start, so it is opened
- * only for a question that the cache does not answer; the cache's name holds its version, which a
- * small file remembers for the library that would be found. */
-
+/* Where an answer comes from, in this order: PyTorch's own kernel, which needs none; what this
+ * planner or one before it was told (plan_cache); cuDNN; the packed table; the fitted model. cuDNN
+ * is opened for the first question that the cache cannot answer, not before: that takes half a
+ * second.
+ *
+ * The choice is PyTorch's with its cuDNN v8 API (torch-memory.md, part A, 3): mode A's ranking
+ * without the engines that the settings exclude, and the list of last resort where none of them
+ * makes a plan.
+ */
 #include "device/conv_plan.h"
 
-#include <inttypes.h>
-#include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/file.h"
 #include "device/cudnn_backend.h"
-#include "device/hash.h"
-#include "device/plan_store.h"
+#include "device/cudnn_library.h"
+#include "device/plan_cache.h"
+#include "device/plan_map.h"
+#include "device/plan_table.h"
+#include "device/workspace_model.h"
 
-enum { CANDIDATES = 10, MAX_IDENTITY = 1 << 16 };
+enum { N_TIMED = 10, SAVE_EVERY = 1024 }; /* torch.backends.cudnn.benchmark_limit */
 
 struct vb_conv_planner {
-    const struct vb_gpu_spec *gpu;
+    const struct vb_gpu_spec *gpu; /* borrowed */
+
+    enum library_state { LIBRARY_UNKNOWN, LIBRARY_KNOWN, LIBRARY_OPEN, LIBRARY_ABSENT } state;
+    uint64_t version; /* of the library, from LIBRARY_KNOWN on */
     struct vb_cudnn cudnn;
-    void *device; /* cuDNN's description of the GPU; NULL until it is needed */
-    bool has_library;
-    bool is_open;
-    uint64_t version;
-    uint64_t table_version;
-    struct vb_plan_store cache; /* the library's answers */
-    struct vb_plan_store table;
-    bool has_table;
-    char folder[PATH_MAX / 2]; /* of the cache; "" where there is none */
-    char cache_path[PATH_MAX];
+    void *cudnn_device;
+    struct vb_plan_map answers; /* the library's */
+    size_t n_saved;             /* how many of them the disk has */
+
+    bool has_table; /* LIBRARY_ABSENT: */
+    struct vb_plan_table table;
+    bool has_model;
+    struct vb_workspace_model model;
 };
 
-static void find_folder(char *folder, size_t room)
+/* Whether PyTorch runs a depthwise convolution with its own kernel, which has no workspace, rather
+ * than with cuDNN: always in fp32 and bf16 for NCHW; in fp16 by shape; never for channels-last.
+ * Source: torch-memory.md, parts A 3 and B 9; the shapes as PyTorch 2.0 to 2.4 decide
+ * (aten/src/ATen/native/Convolution.cpp, cuDNN 8.2 and later). */
+static bool is_native(const struct vb_conv *conv)
 {
-    const char *own = getenv("VRAMBENCH_CACHE");
-    const char *xdg = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    folder[0] = '\0';
-    if (own != NULL && own[0] != '\0')
-        (void)snprintf(folder, room, "%s", own);
-    else if (xdg != NULL && xdg[0] != '\0')
-        (void)snprintf(folder, room, "%s/vrambench", xdg);
-    else if (home != NULL && home[0] != '\0')
-        (void)snprintf(folder, room, "%s/.cache/vrambench", home);
-    if (folder[0] != '\0' && vb_file_make_folder(folder, NULL) != VB_OK)
-        folder[0] = '\0';
-}
-
-static void identity_path(const struct vb_conv_planner *self, char *path, size_t room)
-{
-    (void)snprintf(path, room, "%s/library-%016" PRIx64, self->folder, vb_cudnn_surroundings());
-}
-
-/* The version of the library that would be found, if it is the one that was found last time: same
- * surroundings, same file, same size and time. */
-static bool recall_version(struct vb_conv_planner *self)
-{
-    char path[PATH_MAX], file[4097] = "";
-    char *text = NULL;
-    size_t bytes = 0;
-    uint64_t version = 0;
-    long long size = 0, time = 0;
-    struct stat info;
-    identity_path(self, path, sizeof path);
-    if (self->folder[0] == '\0' || vb_file_read(path, MAX_IDENTITY, &text, &bytes, NULL) != VB_OK)
+    const bool is_depthwise = conv->groups > 1 && conv->groups == conv->c && conv->k % conv->c == 0;
+    if (!is_depthwise || conv->channels_last)
         return false;
-    int n = sscanf(text, "%" SCNu64 " %lld %lld %4096[^\n]", &version, &size, &time, file);
-    free(text);
-    if (n != 4 || stat(file, &info) != 0 || info.st_size != size || info.st_mtime != time)
+    if (conv->type != VB_CONV_FP16 || conv->c < 32 || conv->dilation != 1)
+        return true;
+    if (conv->h == 1 && conv->stride == 1)
         return false;
-    self->version = version;
-    return true;
+
+    const uint32_t kernel = conv->kernel_h;
+    if (kernel != conv->kernel_w || (kernel != 1 && kernel != 3 && kernel != 5) || conv->w < 7 ||
+        conv->stride > 2)
+        return true;
+    if (conv->stride == 1)
+        return false;
+    if (conv->n == 1)
+        return kernel == 1 && conv->w > 28;
+    if (kernel == 1)
+        return conv->n > 16 || conv->c < 128 || conv->w > 7;
+    return conv->c < 512 && (conv->c < 256 || conv->w < 28);
 }
 
-static void remember_version(const struct vb_conv_planner *self)
+static void save(struct vb_conv_planner *planner)
 {
-    char path[PATH_MAX], line[5000];
-    struct stat info;
-    if (self->folder[0] == '\0' || stat(self->cudnn.path, &info) != 0)
+    if (planner->n_saved == planner->answers.n)
         return;
-    identity_path(self, path, sizeof path);
-    int n = snprintf(line, sizeof line, "%" PRIu64 " %lld %lld %s\n", self->version,
-                     (long long)info.st_size, (long long)info.st_mtime, self->cudnn.path);
-    if (n > 0 && (size_t)n < sizeof line)
-        (void)(vb_file_write(path, line, (size_t)n, NULL) == VB_OK);
+    vb_plan_cache_append(planner->version, planner->gpu->identity, &planner->answers,
+                         planner->n_saved);
+    planner->n_saved = planner->answers.n;
 }
 
-static enum vb_status load_cache(struct vb_conv_planner *self, struct vb_error *err)
+/* Takes up what the disk has of this library's answers for this GPU. */
+static void load(struct vb_conv_planner *planner, uint64_t version)
 {
-    if (self->folder[0] == '\0')
+    vb_plan_map_clear(&planner->answers);
+    planner->version = version;
+    vb_plan_cache_load(version, planner->gpu->identity, &planner->answers);
+    planner->n_saved = planner->answers.n;
+}
+
+/* Opens cuDNN and describes the GPU to it. That it is not there is no error: the table answers
+ * then. A description that it refuses is one: the table has nothing for such a GPU. */
+static enum vb_status open_library(struct vb_conv_planner *planner, struct vb_error *err)
+{
+    if (vb_cudnn_open(&planner->cudnn, NULL) != VB_OK) {
+        planner->state = LIBRARY_ABSENT;
+        planner->version = 0;
         return VB_OK;
-    (void)snprintf(self->cache_path, sizeof self->cache_path,
-                   "%s/plans-%" PRIu64 "-%016" PRIx64 ".txt", self->folder, self->version,
-                   self->gpu->identity);
-    return vb_plan_store_load(&self->cache, self->cache_path, VB_CONV_LIBRARY, err);
-}
-
-/* The library and its description of the GPU, once; false: not to be had. */
-static bool open_library(struct vb_conv_planner *self)
-{
-    if (self->is_open)
-        return self->has_library;
-    self->is_open = true;
-    self->has_library = vb_cudnn_allowed() && vb_cudnn_open(&self->cudnn, NULL) == VB_OK;
-    if (self->has_library)
-        self->has_library =
-            vb_cudnn_device_open(&self->cudnn, self->gpu->json, &self->device, NULL) == VB_OK;
-    return self->has_library;
-}
-
-/* One table for each compute capability: workspaces/sm86.txt */
-static enum vb_status load_table(struct vb_conv_planner *self, struct vb_error *err)
-{
-    char relative[128], path[PATH_MAX];
-    char *text = NULL;
-    size_t bytes = 0;
-    if (self->has_table)
-        return VB_OK;
-    self->has_table = true;
-    (void)snprintf(relative, sizeof relative, "sweeps/workspaces/%s.txt", self->gpu->name);
-    vb_file_shipped(relative, path, sizeof path);
-    if (vb_file_read(path, 1 << 28, &text, &bytes, NULL) == VB_OK) {
-        (void)sscanf(text, "# cuDNN %" SCNu64, &self->table_version);
-        free(text);
     }
-    return vb_plan_store_load(&self->table, path, VB_CONV_TABLE, err);
+    struct vb_error reason = { 0 };
+    enum vb_status status =
+        vb_cudnn_device_open(&planner->cudnn, planner->gpu->json, &planner->cudnn_device, &reason);
+    if (status == VB_E_INPUT)
+        return vb_fail(err, status, "%s: %s", planner->gpu->name, reason.text);
+    if (status != VB_OK) { /* before 9.8 there are no device properties */
+        vb_cudnn_close(&planner->cudnn);
+        planner->state = LIBRARY_ABSENT;
+        planner->version = 0;
+        return VB_OK;
+    }
+    if (planner->version != planner->cudnn.version)
+        load(planner, planner->cudnn.version);
+    vb_plan_cache_keep_library(vb_cudnn_surroundings(), planner->cudnn.path,
+                               planner->cudnn.version);
+    planner->state = LIBRARY_OPEN;
+    return VB_OK;
+}
+
+/* Finds out which library there is, from the cache if it knows. */
+static enum vb_status know_library(struct vb_conv_planner *planner, struct vb_error *err)
+{
+    char path[4096];
+    uint64_t version = 0;
+    if (planner->state != LIBRARY_UNKNOWN)
+        return VB_OK;
+    if (!vb_cudnn_allowed()) {
+        planner->state = LIBRARY_ABSENT;
+        return VB_OK;
+    }
+    if (!vb_plan_cache_library(vb_cudnn_surroundings(), path, sizeof path, &version))
+        return open_library(planner, err);
+    load(planner, version);
+    planner->state = LIBRARY_KNOWN;
+    return VB_OK;
+}
+
+static void use_table(struct vb_conv_planner *planner)
+{
+    if (planner->state == LIBRARY_ABSENT && !planner->has_table && planner->table.version == 0)
+        planner->has_table = vb_plan_table_find(planner->gpu->identity, &planner->table);
 }
 
 enum vb_status vb_conv_planner_open(const struct vb_gpu_spec *gpu, struct vb_conv_planner **out,
                                     struct vb_error *err)
 {
-    struct vb_conv_planner *self = calloc(1, sizeof *self);
-    if (self == NULL)
-        return vb_fail(err, VB_E_SYSTEM, "no host memory left for the planner");
-    self->gpu = gpu;
-    enum vb_status status = VB_OK;
-    find_folder(self->folder, sizeof self->folder);
-    if (vb_cudnn_allowed() && !recall_version(self) && open_library(self)) {
-        self->version = self->cudnn.version;
-        remember_version(self);
-    }
-    if (self->version > 0)
-        status = load_cache(self, err);
-    else
-        status = load_table(self, err);
+    struct vb_conv_planner *planner = calloc(1, sizeof *planner);
+    if (planner == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left", gpu->name);
+
+    planner->gpu = gpu;
+    enum vb_status status = know_library(planner, err);
     if (status != VB_OK) {
-        vb_conv_planner_close(self);
+        vb_conv_planner_close(planner);
         return status;
     }
-    *out = self;
+    use_table(planner);
+    *out = planner;
     return VB_OK;
 }
 
-void vb_conv_planner_close(struct vb_conv_planner *self)
+void vb_conv_planner_close(struct vb_conv_planner *planner)
 {
-    if (self == NULL)
+    if (planner == NULL)
         return;
-    if (self->cache_path[0] != '\0')
-        vb_plan_store_save(&self->cache, self->cache_path);
-    if (self->device != NULL)
-        vb_cudnn_device_close(&self->cudnn, self->device);
-    vb_cudnn_close(&self->cudnn);
-    vb_plan_store_clear(&self->cache);
-    vb_plan_store_clear(&self->table);
-    free(self);
+    save(planner);
+    if (planner->state == LIBRARY_OPEN)
+        vb_cudnn_device_close(&planner->cudnn, planner->cudnn_device);
+    vb_cudnn_close(&planner->cudnn);
+    vb_plan_table_clear(&planner->table);
+    vb_plan_map_clear(&planner->answers);
+    free(planner);
 }
 
-/* PyTorch's choice: of the heuristic's list the first that passes and makes a plan, else of the last
- * resort's. */
-static enum vb_status ask(struct vb_conv_planner *self, const struct vb_conv *conv,
-                          const struct vb_conv_rules *rules, struct vb_conv_plan *out,
-                          struct vb_error *err)
+uint64_t vb_conv_planner_version(const struct vb_conv_planner *planner)
 {
-    struct vb_cudnn_candidate candidates[CANDIDATES];
-    struct vb_cudnn_filter filter = { .nondeterministic = rules->deterministic,
-                                      .down_converting = true,
-                                      .tensor_core = conv->type == VB_CONV_FP32 && !rules->tf32 };
-    size_t room = rules->benchmark ? CANDIDATES : 1;
+    return planner->state == LIBRARY_ABSENT ? planner->table.version : planner->version;
+}
+
+/* Asks the open library. That it has no plan is an answer too, and kept. */
+static enum vb_status ask_library(struct vb_conv_planner *planner, const struct vb_conv *conv,
+                                  const struct vb_plan_key *key, struct vb_plan_answer *out,
+                                  struct vb_error *err)
+{
+    const struct vb_cudnn_filter filter = {
+        .nondeterministic = key->deterministic != 0,
+        .down_converting = true,
+        .tensor_core = key->tf32 == 0,
+    };
+    struct vb_cudnn_candidate found[N_TIMED];
     size_t n = 0;
-    enum vb_status status = vb_cudnn_candidates(&self->cudnn, self->device, conv, VB_CUDNN_HEURISTIC,
-                                                &filter, candidates, room, &n, err);
+    enum vb_status status =
+        vb_cudnn_candidates(&planner->cudnn, planner->cudnn_device, conv, VB_CUDNN_HEURISTIC,
+                            &filter, found, N_TIMED, &n, err);
     if (status == VB_OK && n == 0)
-        status = vb_cudnn_candidates(&self->cudnn, self->device, conv, VB_CUDNN_LAST_RESORT, &filter,
-                                     candidates, room, &n, err);
+        status = vb_cudnn_candidates(&planner->cudnn, planner->cudnn_device, conv,
+                                     VB_CUDNN_LAST_RESORT, &filter, found, N_TIMED, &n, err);
     if (status != VB_OK)
         return status;
-    if (n == 0)
-        return vb_fail(err, VB_E_UNSUPPORTED, "cuDNN has no plan for a %ux%u convolution of %u channels "
-                       "on %s", conv->kernel_h, conv->kernel_w, conv->c, self->gpu->name);
-    uint64_t bytes = candidates[0].workspace_bytes;
-    *out = (struct vb_conv_plan){ VB_CONV_LIBRARY, candidates[0].engine, bytes, bytes, bytes };
-    for (size_t i = 0; i < n; i++) {
-        uint64_t other = candidates[i].workspace_bytes;
-        out->low_bytes = other < out->low_bytes ? other : out->low_bytes;
-        out->high_bytes = other > out->high_bytes ? other : out->high_bytes;
+
+    *out = (struct vb_plan_answer){ .engine = VB_PLAN_NONE };
+    if (n > 0) {
+        out->engine = found[0].engine;
+        out->workspace_bytes = out->low_bytes = out->high_bytes = found[0].workspace_bytes;
     }
-    return VB_OK;
-}
-
-static double volume(const struct vb_conv *conv)
-{
-    return (double)conv->n * conv->h * conv->w;
-}
-
-/* How unlike two convolutions are: factors between their sizes, as logarithms. Another direction, type,
- * kernel or stride is no likeness at all. */
-static double unlikeness(const struct vb_conv *a, const struct vb_conv *b)
-{
-    if (a->direction != b->direction || a->type != b->type || a->kernel_h != b->kernel_h ||
-        a->stride != b->stride || (a->groups > 1) != (b->groups > 1))
-        return INFINITY;
-    return fabs(log2((double)a->c / b->c)) + fabs(log2((double)a->k / b->k)) +
-           0.25 * fabs(log2(volume(a) / volume(b)));
-}
-
-/* The workspace of the table's most similar convolution, in proportion to the images' volume. */
-static void fit(const struct vb_conv_planner *self, const struct vb_conv *conv,
-                struct vb_conv_plan *out)
-{
-    const struct vb_plan_entry *nearest = NULL;
-    double least = INFINITY;
-    for (size_t i = 0; i < self->table.n; i++) {
-        double far = unlikeness(conv, &self->table.entries[i].conv);
-        if (far < least) {
-            least = far;
-            nearest = &self->table.entries[i];
-        }
+    for (size_t i = 1; i < n; i++) {
+        uint64_t bytes = found[i].workspace_bytes;
+        out->low_bytes = bytes < out->low_bytes ? bytes : out->low_bytes;
+        out->high_bytes = bytes > out->high_bytes ? bytes : out->high_bytes;
     }
-    double bytes = nearest != NULL ? (double)nearest->plan.workspace_bytes * volume(conv) /
-                                         volume(&nearest->conv)
-                                   : 0;
-    *out = (struct vb_conv_plan){ VB_CONV_FITTED, -1, (uint64_t)bytes, (uint64_t)bytes, (uint64_t)bytes };
+    return vb_plan_map_put(&planner->answers, key, out, err);
 }
 
-/* PyTorch runs fp32 depthwise convolutions with a kernel of its own, which takes no workspace. */
-static bool is_native(const struct vb_conv *conv)
+/* With a library known or open: its answer, from memory or asked now. */
+static enum vb_status answer_of_library(struct vb_conv_planner *planner, const struct vb_conv *conv,
+                                        const struct vb_plan_key *key, struct vb_plan_answer *out,
+                                        struct vb_error *err)
 {
-    return conv->groups > 1 && conv->groups == conv->c && conv->type == VB_CONV_FP32 &&
-           !conv->channels_last;
+    const struct vb_plan_answer *known = vb_plan_map_find(&planner->answers, key);
+    if (known != NULL) {
+        *out = *known;
+        return VB_OK;
+    }
+    if (planner->state == LIBRARY_KNOWN) {
+        enum vb_status status = open_library(planner, err);
+        if (status != VB_OK || planner->state == LIBRARY_ABSENT)
+            return status;
+    }
+    if (planner->answers.n >= planner->n_saved + SAVE_EVERY)
+        save(planner);
+    return ask_library(planner, conv, key, out, err);
 }
 
-enum vb_status vb_conv_planner_plan(struct vb_conv_planner *self, const struct vb_conv *conv,
+/* Without a library: the table's answer, or the model's. */
+static void answer_without_library(struct vb_conv_planner *planner, const struct vb_conv *conv,
+                                   const struct vb_plan_key *key, struct vb_plan_answer *answer,
+                                   enum vb_conv_source *source)
+{
+    use_table(planner);
+    const struct vb_plan_answer *packed = vb_plan_map_find(&planner->table.map, key);
+    if (packed != NULL) {
+        *answer = *packed;
+        *source = VB_CONV_TABLE;
+        return;
+    }
+    if (!planner->has_model)
+        vb_workspace_model_load(planner->gpu->compute_capability, &planner->model);
+    planner->has_model = true;
+    *answer = vb_workspace_model_answer(&planner->model, conv);
+    *source = VB_CONV_FITTED;
+}
+
+/* PyTorch's own kernel is exact whoever is asked: it counts as of the best source that there is, so
+ * that it does not make a record's sources mixed. */
+static enum vb_conv_source source_of_native(const struct vb_conv_planner *planner)
+{
+    if (planner->state != LIBRARY_ABSENT)
+        return VB_CONV_LIBRARY;
+    return planner->has_table ? VB_CONV_TABLE : VB_CONV_FITTED;
+}
+
+/* What would divide by 0 or have no output: the graph never holds such a thing. */
+static bool makes_sense(const struct vb_conv *conv)
+{
+    const uint64_t window = (uint64_t)conv->dilation * (conv->kernel_h - 1) + 1;
+    return conv->n > 0 && conv->c > 0 && conv->h > 0 && conv->w > 0 && conv->k > 0 &&
+           conv->kernel_h > 0 && conv->kernel_w > 0 && conv->stride > 0 && conv->dilation > 0 &&
+           conv->groups > 0 && conv->c % conv->groups == 0 && conv->k % conv->groups == 0 &&
+           conv->h + 2 * (uint64_t)conv->pad >= window;
+}
+
+enum vb_status vb_conv_planner_plan(struct vb_conv_planner *planner, const struct vb_conv *conv,
                                     const struct vb_conv_rules *rules, struct vb_conv_plan *out,
                                     struct vb_error *err)
 {
+    if (!makes_sense(conv))
+        return vb_fail(err, VB_E_UNSUPPORTED,
+                       "%ux%ux%ux%u with %u kernels of %ux%u: no convolution", conv->n, conv->c,
+                       conv->h, conv->w, conv->k, conv->kernel_h, conv->kernel_w);
     if (is_native(conv)) {
-        *out = (struct vb_conv_plan){ .source = VB_CONV_LIBRARY, .engine = -1 };
+        *out =
+            (struct vb_conv_plan){ .source = source_of_native(planner), .engine = VB_PLAN_NATIVE };
         return VB_OK;
     }
-    const struct vb_plan_entry *known = vb_plan_store_find(&self->cache, conv, rules);
-    if (known != NULL) {
-        *out = known->plan;
-        return VB_OK;
-    }
-    if (self->version > 0 && open_library(self)) {
-        struct vb_plan_entry entry = { .conv = *conv, .rules = *rules };
-        enum vb_status status = ask(self, conv, rules, &entry.plan, err);
-        if (status == VB_OK)
-            status = vb_plan_store_add(&self->cache, &entry, err);
-        if (status == VB_OK)
-            *out = entry.plan;
-        return status;
-    }
-    enum vb_status status = load_table(self, err);
-    if (status != VB_OK)
-        return status;
-    known = vb_plan_store_find(&self->table, conv, rules);
-    if (known != NULL)
-        *out = known->plan;
-    else
-        fit(self, conv, out);
-    return VB_OK;
-}
 
-uint64_t vb_conv_planner_version(const struct vb_conv_planner *self)
-{
-    return self->version > 0 ? self->version : self->table_version;
+    const struct vb_plan_key key = vb_plan_key(conv, rules);
+    struct vb_plan_answer answer = { 0 };
+    enum vb_conv_source source = VB_CONV_LIBRARY;
+    if (planner->state != LIBRARY_ABSENT) {
+        enum vb_status status = answer_of_library(planner, conv, &key, &answer, err);
+        if (status != VB_OK)
+            return status;
+    }
+    if (planner->state == LIBRARY_ABSENT)
+        answer_without_library(planner, conv, &key, &answer, &source);
+    if (answer.engine == VB_PLAN_NONE)
+        return vb_fail(err, VB_E_UNSUPPORTED,
+                       "cuDNN %llu has no plan on %s for %ux%ux%ux%u with %u kernels of %ux%u",
+                       (unsigned long long)vb_conv_planner_version(planner), planner->gpu->name,
+                       conv->n, conv->c, conv->h, conv->w, conv->k, conv->kernel_h, conv->kernel_w);
+
+    *out = (struct vb_conv_plan){
+        .source = source,
+        .engine = answer.engine,
+        .workspace_bytes = answer.workspace_bytes,
+        .low_bytes = rules->benchmark ? answer.low_bytes : answer.workspace_bytes,
+        .high_bytes = rules->benchmark ? answer.high_bytes : answer.workspace_bytes,
+    };
+    return VB_OK;
 }

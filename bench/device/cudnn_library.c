@@ -116,7 +116,7 @@ static enum vb_status open_in_folder(const char *folder, struct vb_cudnn *out, s
 /* `prefix` is a Python installation's or virtual environment's. */
 static enum vb_status open_in_wheel(const char *prefix, struct vb_cudnn *out, struct vb_error *err)
 {
-    char pattern[PATH_MAX];
+    char pattern[2 * PATH_MAX];
     (void)snprintf(pattern, sizeof pattern, "%s/" WHEEL_PATTERN, prefix);
 
     glob_t found = { 0 };

@@ -1,23 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The facade: finds the kind by the device's name, checks and rounds once, hands on. */
 #include "device/device.h"
 
+#include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "device/kind.h"
 
-static const struct vb_device_kind *const kinds[] = { &vb_device_virtual };
+/* All kinds of this build. */
+static const struct vb_device_kind *const kinds[] = {
+    &vb_device_virtual,
+};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 enum vb_status vb_device_open(const char *name, struct vb_device **out, struct vb_error *err)
 {
-    const char *colon = strchr(name, ':');
-    size_t length = colon != NULL ? (size_t)(colon - name) : strlen(name);
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    const size_t length = strcspn(name, ":");
+    const char *selector = name[length] == ':' ? name + length + 1 : "";
+
+    for (size_t i = 0; i < N_KINDS; i++) {
         if (strlen(kinds[i]->prefix) == length && strncmp(kinds[i]->prefix, name, length) == 0)
-            return kinds[i]->open(colon != NULL ? colon + 1 : "", out, err);
+            return kinds[i]->open(selector, out, err);
     }
-    return vb_fail(err, VB_E_INPUT, "no kind of device is called '%.*s'; expected auto or virtual:GPU",
-                   (int)length, name);
+    return vb_fail(err, VB_E_INPUT,
+                   "no device is called '%.64s'; this build has virtual:GPU, as virtual:rtx3090 "
+                   "('vrambench devices' lists the GPUs)",
+                   name);
 }
 
 void vb_device_close(struct vb_device *device)
@@ -34,13 +44,16 @@ const struct vb_device_info *vb_device_info(const struct vb_device *device)
 enum vb_status vb_device_reserve(struct vb_device *device, uint64_t bytes, struct vb_segment *out,
                                  struct vb_error *err)
 {
-    uint64_t rounded = vb_round_up(bytes, device->info.granularity_bytes);
+    assert(bytes > 0);
+    const uint64_t granularity = device->info.granularity_bytes;
+    uint64_t rounded = vb_round_up(bytes, granularity);
+    if (rounded == UINT64_MAX) /* more than there can be: the kind refuses it with its own words */
+        rounded -= granularity - 1;
     return device->kind->reserve(device, rounded, out, err);
 }
 
 void vb_device_release(struct vb_device *device, struct vb_segment segment)
 {
-    segment.bytes = vb_round_up(segment.bytes, device->info.granularity_bytes);
     device->kind->release(device, segment);
 }
 
@@ -56,7 +69,8 @@ enum vb_status vb_device_plan(struct vb_device *device, const struct vb_conv *co
     return device->kind->plan(device, conv, rules, out, err);
 }
 
-enum vb_status vb_device_run(struct vb_device *device, const struct vb_work *work, struct vb_error *err)
+enum vb_status vb_device_run(struct vb_device *device, const struct vb_work *work,
+                             struct vb_error *err)
 {
     return device->kind->run(device, work, err);
 }

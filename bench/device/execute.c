@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A planned step is the same each time once the pool has settled: when a steady step has been given the
- * very addresses of the one before, live blocks and segments are the same at its start and its end, so
- * every further step is that step again and is not walked. */
+/* A planned step is the same each time once the pool has settled: when a steady step has been given
+ * the very addresses of the one before, live blocks and segments are the same at its start and its
+ * end, so every further step is that step again and is not walked. */
 
 #include "device/execute.h"
 
@@ -89,11 +89,20 @@ static enum vb_status plan_conv(struct walk *walk, uint32_t index, struct vb_err
 {
     const struct vb_call *call = &walk->program->calls[index];
     struct vb_conv conv = {
-        .direction = (enum vb_conv_direction)call->direction, .type = conv_type(call->dtype),
-        .channels_last = walk->point->channels_last, .n = call->n, .c = call->c, .h = call->h,
-        .w = call->w, .k = call->k, .kernel_h = call->window.kernel_h,
-        .kernel_w = call->window.kernel_w, .stride = call->window.stride, .pad = call->window.pad,
-        .dilation = call->window.dilation, .groups = call->groups,
+        .direction = (enum vb_conv_direction)call->direction,
+        .type = conv_type(call->dtype),
+        .channels_last = walk->point->channels_last,
+        .n = call->n,
+        .c = call->c,
+        .h = call->h,
+        .w = call->w,
+        .k = call->k,
+        .kernel_h = call->window.kernel_h,
+        .kernel_w = call->window.kernel_w,
+        .stride = call->window.stride,
+        .pad = call->window.pad,
+        .dilation = call->window.dilation,
+        .groups = call->groups,
     };
     struct vb_conv_rules rules = { walk->point->deterministic, walk->point->tf32,
                                    walk->point->benchmark };
@@ -135,8 +144,8 @@ static enum vb_status run_call(struct walk *walk, size_t instruction, uint32_t i
 
 static void keep_curve(struct walk *walk, size_t instruction)
 {
-    struct vb_curve_point *curve = vb_arena_grow(walk->arena, walk->curve, walk->n_curve,
-                                                 &walk->curve_room, sizeof *curve);
+    struct vb_curve_point *curve =
+        vb_arena_grow(walk->arena, walk->curve, walk->n_curve, &walk->curve_room, sizeof *curve);
     if (curve == NULL) {
         walk->keeps_curve = false;
         return;
@@ -327,7 +336,8 @@ static void tell(struct walk *walk, enum vb_status status)
     record->peak_device_bytes = stats->reserved_bytes.peak + record->context_bytes;
     record->peak_workspace_bytes = walk->peak_workspace_bytes;
     record->peak_phase = (enum vb_phase)walk->ledger.peak_phase;
-    memcpy(record->phase_peak_bytes, walk->ledger.phase_peak_bytes, sizeof record->phase_peak_bytes);
+    memcpy(record->phase_peak_bytes, walk->ledger.phase_peak_bytes,
+           sizeof record->phase_peak_bytes);
     memcpy(record->peak_category_bytes, walk->ledger.peak_category_bytes,
            sizeof record->peak_category_bytes);
     find_largest(walk);
@@ -354,8 +364,12 @@ enum vb_status vb_execute(const struct vb_program *program, const struct vb_poin
                           struct vb_device *device, bool with_curve, struct vb_arena *arena,
                           struct vb_record *record, struct vb_error *err)
 {
-    struct walk walk = { .program = program, .point = point, .device = device, .arena = arena,
-                         .record = record, .keeps_curve = with_curve };
+    struct walk walk = { .program = program,
+                         .point = point,
+                         .device = device,
+                         .arena = arena,
+                         .record = record,
+                         .keeps_curve = with_curve };
     struct vb_pool_options options;
     enum vb_status status = vb_pool_options_parse(point->alloc_conf, &options, err);
     if (status != VB_OK)

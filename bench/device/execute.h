@@ -2,19 +2,19 @@
 #ifndef VB_DEVICE_EXECUTE_H
 #define VB_DEVICE_EXECUTE_H
 
-/* Walks a program: takes and frees its tensors through a pool on the device, asks the device for each
- * convolution's workspace, runs the operators, and writes down what it saw. */
+/* Walks a program: takes and frees its tensors through a pool on the device, asks the device for
+ * each convolution's workspace, runs the operators, and writes down what it saw. */
 
 #include "device/device.h"
 #include "memory/pool.h"
 #include "record/record.h"
 #include "step/program.h"
 
-/* Fills `record`'s peaks, phases, categories, largest tensors, time and state (ok, or oom with what was
- * asked for and what was free); its point, device and capacity too. `with_curve`: the curve of one
- * steady step, in the arena.
- * That memory runs out is an answer: VB_OK with the state oom. VB_E_UNSUPPORTED: the device has no plan
- * for a convolution. VB_E_INPUT: alloc_conf cannot be read. */
+/* Fills `record`'s peaks, phases, categories, largest tensors, time and state (ok, or oom with what
+ * was asked for and what was free); its point, device and capacity too. `with_curve`: the curve of
+ * one steady step, in the arena. That memory runs out is an answer: VB_OK with the state oom.
+ * VB_E_UNSUPPORTED: the device has no plan for a convolution. VB_E_INPUT: alloc_conf cannot be
+ * read. */
 VB_CHECKED enum vb_status vb_execute(const struct vb_program *program, const struct vb_point *point,
                                      struct vb_device *device, bool with_curve,
                                      struct vb_arena *arena, struct vb_record *record,

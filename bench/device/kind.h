@@ -4,8 +4,9 @@
 
 /* For those who implement a kind of device; everyone else includes device.h.
  *
- * A kind is one file with one `const struct vb_device_kind`. List it in the table in device.c. The
- * facade rounds and checks once, so that no kind has to. Every function is required. */
+ * A kind is one file with one `const struct vb_device_kind`. List it in the table in device.c and
+ * run tests/device/test_device.c, which holds every kind to what device.h promises.
+ */
 
 #include "device/device.h"
 
@@ -16,11 +17,13 @@ struct vb_device_kind {
     enum vb_status (*open)(const char *selector, struct vb_device **out, struct vb_error *err);
     void (*close)(struct vb_device *base);
 
-    /* `bytes` is a multiple of the granularity and not 0. */
+    /* `bytes` is a multiple of the granularity and not 0: device.c has seen to it. */
     enum vb_status (*reserve)(struct vb_device *base, uint64_t bytes, struct vb_segment *out,
                               struct vb_error *err);
     void (*release)(struct vb_device *base, struct vb_segment segment);
     uint64_t (*free_bytes)(const struct vb_device *base);
+
+    /* Convolutions and work, as device.h has them. */
     enum vb_status (*plan)(struct vb_device *base, const struct vb_conv *conv,
                            const struct vb_conv_rules *rules, struct vb_conv_plan *out,
                            struct vb_error *err);

@@ -146,11 +146,13 @@ bool vb_plan_table_find(uint64_t identity, struct vb_plan_table *out)
         *out = (struct vb_plan_table){ 0 };
         return false;
     }
-    char *rest = NULL;
-    for (const char *line = strtok_r(data, "\n", &rest); line != NULL;
-         line = strtok_r(NULL, "\n", &rest)) {
+    for (char *line = data; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+        char *next = line + length + (line[length] == '\n');
+        line[length] = '\0';
         if (line[0] >= '0' && line[0] <= '9')
             read_line(line, &out->map);
+        line = next;
     }
     free(data);
     return true;

@@ -1,30 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The virtual device: the capacity and the address space of a GPU, without the GPU.
  *
- * Nothing is behind its addresses. A new segment lies below the lowest so far, as cudaMalloc's do
- * (torch-memory.md, part A, 1.13). Time is a roofline: an operator takes as long as its arithmetic at the
- * peak rate or its traffic at the memory's, whichever is longer. */
+ * Nothing is behind its addresses. Each segment lies below the one before, as a driver places them:
+ * which of two equally large free blocks a pool takes depends on it (torch-memory.md, part
+ * A, 1.13). They are never given out twice, so that a tensor used after its segment was released
+ * cannot be taken for another one.
+ */
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/bytes.h"
 #include "device/conv_plan.h"
 #include "device/gpu_spec.h"
 #include "device/kind.h"
 
-#define GRANULARITY_BYTES VB_MIB(2) /* as cuMemGetAllocationGranularity() gives it */
-#define TOP_ADDRESS (UINT64_C(1) << 46)
+enum { GRANULARITY_BYTES = 2 << 20 }; /* as cuMemGetAllocationGranularity() gives it */
+
+/* Above any address that a driver gives, with room below for more segments than can be reserved in
+ * years. */
+#define FIRST_ADDRESS ((vb_address)1 << 62)
 
 struct virtual_device {
     struct vb_device base;
-    struct vb_gpu_spec gpu;
+    struct vb_gpu_spec gpu;          /* owned; the planner borrows it */
     struct vb_conv_planner *planner; /* owned */
-    vb_address lowest;
+    vb_address lowest;               /* of the segments so far */
     uint64_t reserved_bytes;
-    double seconds;
+    double seconds; /* modelled since the last virtual_elapsed() */
 };
 
 static struct virtual_device *from_base(struct vb_device *base)
@@ -48,15 +52,14 @@ static enum vb_status virtual_open(const char *selector, struct vb_device **out,
     struct virtual_device *self = calloc(1, sizeof *self);
     if (self == NULL)
         return vb_fail(err, VB_E_SYSTEM, "virtual:%s: no host memory left", selector);
-    self->base.kind = &vb_device_virtual;
 
     enum vb_status status = vb_gpu_spec_find(selector, &self->gpu, err);
-    if (status == VB_OK)
-        status = vb_conv_planner_open(&self->gpu, &self->planner, err);
-    if (status != VB_OK) {
-        virtual_close(&self->base);
-        return status;
-    }
+    if (status != VB_OK)
+        goto fail;
+    status = vb_conv_planner_open(&self->gpu, &self->planner, err);
+    if (status != VB_OK)
+        goto fail;
+
     struct vb_device_info *info = &self->base.info;
     (void)snprintf(info->name, sizeof info->name, "virtual:%s", selector);
     (void)snprintf(info->product, sizeof info->product, "%s", self->gpu.product);
@@ -65,9 +68,16 @@ static enum vb_status virtual_open(const char *selector, struct vb_device **out,
     info->granularity_bytes = GRANULARITY_BYTES;
     info->cudnn_version = vb_conv_planner_version(self->planner);
     info->compute_capability = self->gpu.compute_capability;
-    self->lowest = TOP_ADDRESS;
+    info->measures = false;
+
+    self->base.kind = &vb_device_virtual;
+    self->lowest = FIRST_ADDRESS;
     *out = &self->base;
     return VB_OK;
+
+fail:
+    virtual_close(&self->base);
+    return status;
 }
 
 static uint64_t virtual_free_bytes(const struct vb_device *base)
@@ -85,6 +95,9 @@ static enum vb_status virtual_reserve(struct vb_device *base, uint64_t bytes,
     if (bytes > left_bytes)
         return vb_fail(err, VB_E_NO_FIT, "%s: %" PRIu64 " B asked for, %" PRIu64 " B left",
                        base->info.name, bytes, left_bytes);
+    if (bytes >= self->lowest)
+        return vb_fail(err, VB_E_DEVICE, "%s: no addresses left", base->info.name);
+
     self->lowest -= bytes;
     self->reserved_bytes += bytes;
     *out = (struct vb_segment){ .address = self->lowest, .bytes = bytes };
@@ -106,36 +119,41 @@ static enum vb_status virtual_plan(struct vb_device *base, const struct vb_conv 
     return vb_conv_planner_plan(from_base(base)->planner, conv, rules, out, err);
 }
 
-/* Convolutions in half precision run on tensor cores; all else at the fp32 rate. */
+/* The rate of arithmetic, 0 where the GPU's file does not say: only convolutions use tensor cores,
+ * and everything else computes in fp32 whatever the type it reads. bf16 runs at fp16's rate where
+ * the GPU has it. */
 static double rate_of(const struct vb_gpu_spec *gpu, const struct vb_work *work)
 {
-    if (work->is_convolution && work->type != VB_CONV_FP32 && gpu->fp16_flops > 0)
+    if (!work->is_convolution)
+        return gpu->fp32_flops;
+    if (work->type != VB_CONV_FP32)
         return gpu->fp16_flops;
-    if (work->is_convolution && gpu->tf32_flops > 0)
-        return gpu->tf32_flops;
-    return gpu->fp32_flops;
+    return gpu->tf32_flops > 0.0 ? gpu->tf32_flops : gpu->fp32_flops;
 }
 
+/* The roofline: the longer of computing and of moving the bytes, both at their peak. A bound from
+ * below; launches are not in it. */
 static enum vb_status virtual_run(struct vb_device *base, const struct vb_work *work,
                                   struct vb_error *err)
 {
     struct virtual_device *self = from_base(base);
-    double rate = rate_of(&self->gpu, work);
-    double arithmetic = rate > 0 ? work->flops / rate : 0;
-    double traffic = self->gpu.bandwidth_bytes_per_second > 0
-                         ? (double)work->bytes / self->gpu.bandwidth_bytes_per_second
-                         : 0;
+    const double rate = rate_of(&self->gpu, work);
+    const double bandwidth = self->gpu.bandwidth_bytes_per_second;
+    const double computing = rate > 0.0 ? work->flops / rate : 0.0;
+    const double moving = bandwidth > 0.0 ? (double)work->bytes / bandwidth : 0.0;
+
     (void)err;
-    self->seconds += arithmetic > traffic ? arithmetic : traffic;
+    self->seconds += computing > moving ? computing : moving;
     return VB_OK;
 }
 
 static enum vb_status virtual_elapsed(struct vb_device *base, double *seconds, struct vb_error *err)
 {
     struct virtual_device *self = from_base(base);
+
     (void)err;
     *seconds = self->seconds;
-    self->seconds = 0;
+    self->seconds = 0.0;
     return VB_OK;
 }
 

@@ -27,8 +27,8 @@ static size_t term_count(enum vb_form form, const struct vb_series *series)
 }
 
 /* False where the form has no intercept for this resolution. */
-static bool fill_row(enum vb_form form, const struct vb_series *series, uint32_t batch, uint32_t imgsz,
-                     double *row)
+static bool fill_row(enum vb_form form, const struct vb_series *series, uint32_t batch,
+                     uint32_t imgsz, double *row)
 {
     size_t n = term_count(form, series);
     bool is_known = form != VB_FORM_INTERCEPTS;
@@ -45,7 +45,7 @@ double vb_series_bytes(const struct vb_series *series, uint32_t batch, uint32_t 
 {
     double row[VB_MAX_TERMS];
     if (series->fit.n_terms == 0 || !fill_row(series->form, series, batch, imgsz, row))
-        return NAN;
+        return nan("");
     return vb_fit_value(&series->fit, row);
 }
 
@@ -73,7 +73,8 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Leave-one-out errors, relative and sorted, into points->errors; VB_E_INPUT where points are too few. */
+/* Leave-one-out errors, relative and sorted, into points->errors; VB_E_INPUT where points are too
+ * few. */
 static enum vb_status leave_one_out(const struct vb_series *series, enum vb_form form,
                                     const struct points *points, struct vb_error *err)
 {
@@ -93,15 +94,15 @@ static enum vb_status leave_one_out(const struct vb_series *series, enum vb_form
     return VB_OK;
 }
 
-/* The form with the least median error left out; the interval is jackknife+'s for the median point: the
- * 90 % quantile of the left-out residuals (Barber et al. 2021). */
-static enum vb_status choose(struct vb_series *series, const struct points *points, struct vb_error *err)
+/* The form with the least median error left out; the interval is jackknife+'s for the median point:
+ * the 90 % quantile of the left-out residuals (Barber et al. 2021). */
+static enum vb_status choose(struct vb_series *series, const struct points *points,
+                             struct vb_error *err)
 {
-    double best = INFINITY;
+    double best = HUGE_VAL;
     for (int form = 0; form < VB_N_FORMS; form++) {
         struct vb_error inner = { 0 };
-        enum vb_status status =
-            leave_one_out(series, (enum vb_form)form, points, &inner);
+        enum vb_status status = leave_one_out(series, (enum vb_form)form, points, &inner);
         if (status == VB_E_INPUT)
             continue;
         if (status != VB_OK)
@@ -137,8 +138,8 @@ static void add_size(struct vb_series *series, uint32_t imgsz)
         series->sizes[series->n_sizes++] = imgsz;
 }
 
-static enum vb_status fit_series(struct vb_series *series, const struct vb_record *records, size_t n,
-                                 struct vb_error *err)
+static enum vb_status fit_series(struct vb_series *series, const struct vb_record *records,
+                                 size_t n, struct vb_error *err)
 {
     struct points points = { .x = calloc(n * VB_MAX_TERMS + 1, sizeof(double)),
                              .y = calloc(n + 1, sizeof(double)),
@@ -176,8 +177,8 @@ static enum vb_status fit_series(struct vb_series *series, const struct vb_recor
     return status;
 }
 
-enum vb_status vb_calibrate(const struct vb_record *records, size_t n, struct vb_series *out, size_t room,
-                            size_t *n_series, struct vb_error *err)
+enum vb_status vb_calibrate(const struct vb_record *records, size_t n, struct vb_series *out,
+                            size_t room, size_t *n_series, struct vb_error *err)
 {
     *n_series = 0;
     for (size_t i = 0; i < n; i++) {

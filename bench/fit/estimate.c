@@ -3,8 +3,8 @@
 
 #include <math.h>
 
-/* The spread of plans around published logs, relative: half of the rows of sweeps/published/t4.csv lie
- * within 6 %, which is 0.67 standard deviations. */
+/* The spread of plans around published logs, relative: half of the rows of sweeps/published/t4.csv
+ * lie within 6 %, which is 0.67 standard deviations. */
 #define SPREAD 0.089
 #define NINETY_PERCENT 1.645 /* standard deviations to each side */
 

@@ -2,8 +2,8 @@
 #ifndef VB_FIT_ESTIMATE_H
 #define VB_FIT_ESTIMATE_H
 
-/* The verdict about one planned point. How far to trust it is what the method has shown: the plan's error
- * against published logs, taken as a normal spread. */
+/* The verdict about one planned point. How far to trust it is what the method has shown: the plan's
+ * error against published logs, taken as a normal spread. */
 
 #include "record/record.h"
 
@@ -12,8 +12,8 @@ extern const char *const vb_verdict_names[3];
 
 struct vb_estimate {
     enum vb_verdict verdict;
-    double probability; /* that it fits */
-    uint64_t need_bytes; /* reserved at the peak */
+    double probability;             /* that it fits */
+    uint64_t need_bytes;            /* reserved at the peak */
     uint64_t low_bytes, high_bytes; /* 90 % interval */
     uint64_t usable_bytes;
 };

@@ -15,15 +15,16 @@ struct vb_block {
     uint64_t address, bytes, requested_bytes, stream;
     struct vb_block *before, *after; /* neighbours in the segment */
     bool is_taken, is_small;
-    bool is_mapped; /* false: addresses of an expandable segment without memory */
-    struct vb_range *range; /* the expandable segment; NULL: an ordinary one */
-    uint64_t searches_at_free; /* for garbage collection: the pool's count when it became free */
+    bool is_mapped;              /* false: addresses of an expandable segment without memory */
+    struct vb_range *range;      /* the expandable segment; NULL: an ordinary one */
+    uint64_t searches_at_free;   /* for garbage collection: the pool's count when it became free */
     struct vb_block *low, *high; /* in the set */
     uint32_t priority;
 };
 
-/* A treap: a search tree by its keys, a heap by the blocks' priorities, which are drawn by a generator
- * of the set's own, so that the same run gives the same tree. Zeroed is valid and empty. */
+/* A treap: a search tree by its keys, a heap by the blocks' priorities, which are drawn by a
+ * generator of the set's own, so that the same run gives the same tree. Zeroed is valid and empty.
+ */
 struct vb_block_set {
     struct vb_block *root;
     bool by_address; /* (stream, address); else (stream, bytes, address) */
@@ -38,6 +39,7 @@ struct vb_block *vb_block_set_at_least(const struct vb_block_set *set, uint64_t 
                                        uint64_t bytes, uint64_t address);
 /* The neighbours of a block of the set, by its order; NULL: none. */
 struct vb_block *vb_block_set_next(const struct vb_block_set *set, const struct vb_block *block);
-struct vb_block *vb_block_set_previous(const struct vb_block_set *set, const struct vb_block *block);
+struct vb_block *vb_block_set_previous(const struct vb_block_set *set,
+                                       const struct vb_block *block);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Expandable segments: addresses are plenty, so one range a stream holds 1.125 times the device; memory is
- * mapped into it page by page as it grows. Each page is reserved from the source on its own, which is how
- * the device sees it. Source: torch-memory.md, part A, 1.10. */
+/* Expandable segments: addresses are plenty, so one range a stream holds 1.125 times the device;
+ * memory is mapped into it page by page as it grows. Each page is reserved from the source on its
+ * own, which is how the device sees it. Source: torch-memory.md, part A, 1.10. */
 
 #include <stdlib.h>
 
@@ -42,8 +42,11 @@ static struct vb_block *new_range(struct vb_pool *pool, bool is_small, uint64_t 
     range->address = pool->next_range_address;
     range->next = pool->ranges;
     pool->ranges = range;
-    *block = (struct vb_block){ .address = range->address, .bytes = range->bytes, .stream = stream,
-                                .is_small = is_small, .range = range };
+    *block = (struct vb_block){ .address = range->address,
+                                .bytes = range->bytes,
+                                .stream = stream,
+                                .is_small = is_small,
+                                .range = range };
     vb_block_set_insert(&vb_half_of(pool, is_small)->unmapped, block);
     return block;
 
@@ -76,8 +79,8 @@ static void unmap_pages(struct vb_pool *pool, struct vb_range *range, uint64_t f
     }
 }
 
-/* Reserves the pages of a stretch that begins on one; all of them or none. A page's entry is its address
- * plus 1, so that address 0 is one too. */
+/* Reserves the pages of a stretch that begins on one; all of them or none. A page's entry is its
+ * address plus 1, so that address 0 is one too. */
 static enum vb_status map_pages(struct vb_pool *pool, struct vb_range *range, uint64_t first,
                                 uint64_t end, struct vb_error *err)
 {
@@ -94,7 +97,8 @@ static enum vb_status map_pages(struct vb_pool *pool, struct vb_range *range, ui
     return VB_OK;
 }
 
-/* Maps the front of an unmapped stretch, `bytes` up to whole pages, and joins it with free neighbours. */
+/* Maps the front of an unmapped stretch, `bytes` up to whole pages, and joins it with free
+ * neighbours. */
 static enum vb_status map_front(struct vb_pool *pool, struct vb_block *block, uint64_t bytes,
                                 struct vb_error *err)
 {
@@ -118,9 +122,12 @@ static enum vb_status map_front(struct vb_pool *pool, struct vb_block *block, ui
     vb_block_set_remove(&half->unmapped, block);
     if (rest != NULL) {
         *rest = (struct vb_block){ .address = block->address + mapped,
-                                   .bytes = block->bytes - mapped, .stream = block->stream,
-                                   .before = block, .after = block->after,
-                                   .is_small = block->is_small, .range = range };
+                                   .bytes = block->bytes - mapped,
+                                   .stream = block->stream,
+                                   .before = block,
+                                   .after = block->after,
+                                   .is_small = block->is_small,
+                                   .range = range };
         if (rest->after != NULL)
             rest->after->before = rest;
         block->after = rest;
@@ -169,16 +176,20 @@ struct vb_block *vb_range_grow(struct vb_pool *pool, bool is_small, uint64_t str
 }
 
 /* A free block of `bytes` beside an unmapped stretch: what is left of it. */
-static void leave_part(struct vb_pool *pool, struct vb_block *block, uint64_t address, uint64_t bytes,
-                       bool is_before)
+static void leave_part(struct vb_pool *pool, struct vb_block *block, uint64_t address,
+                       uint64_t bytes, bool is_before)
 {
     struct vb_half *half = vb_half_of(pool, block->is_small);
     struct vb_block *left = vb_block_new(pool);
     if (left == NULL)
         return;
-    *left = (struct vb_block){ .address = address, .bytes = bytes, .stream = block->stream,
-                               .is_small = block->is_small, .is_mapped = true,
-                               .range = block->range, .searches_at_free = half->searches };
+    *left = (struct vb_block){ .address = address,
+                               .bytes = bytes,
+                               .stream = block->stream,
+                               .is_small = block->is_small,
+                               .is_mapped = true,
+                               .range = block->range,
+                               .searches_at_free = half->searches };
     left->before = is_before ? block->before : block;
     left->after = is_before ? block : block->after;
     if (left->before != NULL)

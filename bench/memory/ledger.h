@@ -2,8 +2,9 @@
 #ifndef VB_MEMORY_LEDGER_H
 #define VB_MEMORY_LEDGER_H
 
-/* The ledger: what a pool gave out, by category and by phase, with the peaks. Whoever executes a program
- * tells it each block that it takes and gives back; categories and phases are numbers to it. */
+/* The ledger: what a pool gave out, by category and by phase, with the peaks. Whoever executes a
+ * program tells it each block that it takes and gives back; categories and phases are numbers to
+ * it. */
 
 #include <stdint.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rules are PyTorch's: best fit by size in two pools, front split, merge with free neighbours, nothing
- * given back unless the device runs out. Free blocks wait in a treap keyed (stream, bytes, address), so
- * every step is logarithmic; blocks come from slabs and are used again. A sorted array and a skip list
- * were the alternatives: the array moves too much, the list touches more cache lines. */
+/* The rules are PyTorch's: best fit by size in two pools, front split, merge with free neighbours,
+ * nothing given back unless the device runs out. Free blocks wait in a treap keyed (stream, bytes,
+ * address), so every step is logarithmic; blocks come from slabs and are used again. A sorted array
+ * and a skip list were the alternatives: the array moves too much, the list touches more cache
+ * lines. */
 
 #include "memory/pool.h"
 
@@ -83,8 +84,9 @@ static uint64_t reach(const struct vb_block *block)
     return block->bytes + (after != NULL && !after->is_mapped ? after->bytes : 0);
 }
 
-/* Best fit: the smallest that suffices, of those the lowest. Two tests of max_split_size are of this one
- * candidate alone. Among expandable segments' blocks those are preferred that cannot grow as far. */
+/* Best fit: the smallest that suffices, of those the lowest. Two tests of max_split_size are of
+ * this one candidate alone. Among expandable segments' blocks those are preferred that cannot grow
+ * as far. */
 static struct vb_block *find(struct vb_pool *pool, bool is_small, uint64_t stream, uint64_t bytes)
 {
     const struct vb_pool_options *options = &pool->options;
@@ -112,8 +114,8 @@ static struct vb_block *find(struct vb_pool *pool, bool is_small, uint64_t strea
 }
 
 /* A segment from the device, as one block in no set; NULL with the status where there is none. */
-static struct vb_block *reserve(struct vb_pool *pool, bool is_small, uint64_t stream, uint64_t bytes,
-                                enum vb_status *status, struct vb_error *err)
+static struct vb_block *reserve(struct vb_pool *pool, bool is_small, uint64_t stream,
+                                uint64_t bytes, enum vb_status *status, struct vb_error *err)
 {
     uint64_t wanted = segment_bytes(bytes);
     double limit = pool->options.memory_fraction * (double)pool->source.total_bytes;
@@ -186,7 +188,8 @@ void vb_pool_empty_cache(struct vb_pool *pool)
     release_half(pool, &pool->small);
 }
 
-/* With max_split_size set: one oversize block that would do, or the largest ones until they would. */
+/* With max_split_size set: one oversize block that would do, or the largest ones until they would.
+ */
 static bool release_oversize(struct vb_pool *pool, bool is_small, uint64_t stream, uint64_t bytes)
 {
     struct vb_block_set *free = &vb_half_of(pool, is_small)->free;
@@ -214,8 +217,8 @@ static bool release_oversize(struct vb_pool *pool, bool is_small, uint64_t strea
     return released >= wanted;
 }
 
-/* Frees whole free segments of the large pool that are at least as old as the mean, until the reserved
- * bytes are below the threshold or nothing is left to free. */
+/* Frees whole free segments of the large pool that are at least as old as the mean, until the
+ * reserved bytes are below the threshold or nothing is left to free. */
 static void collect_garbage(struct vb_pool *pool)
 {
     struct vb_half *half = &pool->large;
@@ -261,8 +264,7 @@ static struct vb_block *obtain(struct vb_pool *pool, bool is_small, uint64_t str
     if (pool->options.memory_fraction > 0 && pool->options.garbage_threshold > 0)
         collect_garbage(pool);
     block = reserve(pool, is_small, stream, bytes, status, err);
-    if (block == NULL && *status == VB_E_NO_FIT &&
-        release_oversize(pool, is_small, stream, bytes))
+    if (block == NULL && *status == VB_E_NO_FIT && release_oversize(pool, is_small, stream, bytes))
         block = reserve(pool, is_small, stream, bytes, status, err);
     if (block == NULL && *status == VB_E_NO_FIT) {
         vb_pool_empty_cache(pool);
@@ -293,9 +295,15 @@ static enum vb_status split(struct vb_pool *pool, struct vb_block *block, uint64
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the pool");
     bool was_split = block->before != NULL || block->after != NULL;
     *rest = (struct vb_block){
-        .address = block->address + bytes, .bytes = block->bytes - bytes, .stream = block->stream,
-        .before = block, .after = block->after, .is_small = block->is_small, .is_mapped = true,
-        .range = block->range, .searches_at_free = half->searches,
+        .address = block->address + bytes,
+        .bytes = block->bytes - bytes,
+        .stream = block->stream,
+        .before = block,
+        .after = block->after,
+        .is_small = block->is_small,
+        .is_mapped = true,
+        .range = block->range,
+        .searches_at_free = half->searches,
     };
     if (rest->after != NULL)
         rest->after->before = rest;
@@ -354,7 +362,8 @@ enum vb_status vb_pool_alloc(struct vb_pool *pool, uint64_t bytes, uint64_t stre
     uint64_t size = rounded(pool, bytes);
     struct vb_block *block = NULL;
     if (size > INT64_MAX)
-        return vb_fail(err, VB_E_NO_FIT, "%" PRIu64 " B asked for, more than any device has", bytes);
+        return vb_fail(err, VB_E_NO_FIT, "%" PRIu64 " B asked for, more than any device has",
+                       bytes);
     if (pool->options.native) {
         status = take_native(pool, bytes, &block, err);
     } else {
@@ -455,8 +464,8 @@ enum vb_status vb_pool_open(const struct vb_source *source, const struct vb_pool
     return VB_OK;
 }
 
-/* Every segment goes back, also those whose blocks are still taken: walked from the slabs, where each
- * block that begins a segment is found. */
+/* Every segment goes back, also those whose blocks are still taken: walked from the slabs, where
+ * each block that begins a segment is found. */
 void vb_pool_close(struct vb_pool *pool)
 {
     if (pool == NULL)
@@ -497,8 +506,9 @@ void vb_pool_reset_peaks(struct vb_pool *pool)
 {
     struct vb_pool_stats *s = &pool->stats;
     struct vb_pool_stat *all[] = {
-        &s->requested_bytes, &s->allocated_bytes, &s->active_bytes, &s->reserved_bytes,
-        &s->inactive_split_bytes, &s->allocations, &s->active, &s->segments, &s->inactive_splits,
+        &s->requested_bytes,      &s->allocated_bytes, &s->active_bytes, &s->reserved_bytes,
+        &s->inactive_split_bytes, &s->allocations,     &s->active,       &s->segments,
+        &s->inactive_splits,
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         all[i]->peak = all[i]->current;

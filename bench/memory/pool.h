@@ -2,8 +2,8 @@
 #ifndef VB_MEMORY_POOL_H
 #define VB_MEMORY_POOL_H
 
-/* The caching allocator between a program and a device's memory. It behaves as PyTorch's native CUDA
- * caching allocator does, so that `allocated` and `reserved` mean what a PyTorch user expects.
+/* The caching allocator between a program and a device's memory. It behaves as PyTorch's native
+ * CUDA caching allocator does, so that `allocated` and `reserved` mean what a PyTorch user expects.
  * Source: torch-memory.md, part A, section 1. One thread at a time.
  */
 
@@ -16,7 +16,7 @@
 
 /* PYTORCH_CUDA_ALLOC_CONF's settings. Zeroed: the defaults. */
 struct vb_pool_options {
-    uint64_t max_split_bytes;       /* 0: none */
+    uint64_t max_split_bytes;              /* 0: none */
     uint64_t max_non_split_rounding_bytes; /* 0: 20 MiB */
     uint32_t roundup_divisions[16]; /* by floor(log2(size)) from 1 MiB to 64 GiB; 0 or 1: off */
     double garbage_threshold;       /* of the memory fraction; 0: off */
@@ -68,7 +68,8 @@ VB_CHECKED enum vb_status vb_pool_alloc(struct vb_pool *pool, uint64_t bytes, ui
 void vb_pool_free(struct vb_pool *pool, struct vb_block *block);
 
 uint64_t vb_block_address(const struct vb_block *block);
-uint64_t vb_block_bytes(const struct vb_block *block); /* after rounding, and what was not split off */
+uint64_t
+vb_block_bytes(const struct vb_block *block); /* after rounding, and what was not split off */
 
 /* torch.cuda.empty_cache(). */
 void vb_pool_empty_cache(struct vb_pool *pool);

@@ -18,8 +18,8 @@ static enum vb_status read_number(const char *name, const char *text, double low
     double value = strtod(text, &end);
     if (strspn(text, "0123456789.") != strlen(text) || end == text || *end != '\0' || value < low ||
         value > high)
-        return vb_fail(err, VB_E_INPUT, "alloc_conf: %s is '%s', expected %g to %g", name, text, low,
-                       high);
+        return vb_fail(err, VB_E_INPUT, "alloc_conf: %s is '%s', expected %g to %g", name, text,
+                       low, high);
     *out = value;
     return VB_OK;
 }
@@ -44,17 +44,18 @@ static enum vb_status read_rounding(const char *name, const char *text, struct v
     return status;
 }
 
-static enum vb_status read_threshold(const char *name, const char *text, struct vb_pool_options *out,
-                                     struct vb_error *err)
+static enum vb_status read_threshold(const char *name, const char *text,
+                                     struct vb_pool_options *out, struct vb_error *err)
 {
     return read_number(name, text, 0.000001, 0.999999, &out->garbage_threshold, err);
 }
 
-static enum vb_status read_expandable(const char *name, const char *text, struct vb_pool_options *out,
-                                      struct vb_error *err)
+static enum vb_status read_expandable(const char *name, const char *text,
+                                      struct vb_pool_options *out, struct vb_error *err)
 {
     if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0)
-        return vb_fail(err, VB_E_INPUT, "alloc_conf: %s is '%s', expected True or False", name, text);
+        return vb_fail(err, VB_E_INPUT, "alloc_conf: %s is '%s', expected True or False", name,
+                       text);
     out->expandable_segments = strcasecmp(text, "true") == 0;
     return VB_OK;
 }
@@ -66,7 +67,8 @@ static enum vb_status read_divisions(const char *name, const char *text, uint32_
     enum vb_status status = read_number(name, text, 0, 1 << 16, &n, err);
     uint32_t divisions = (uint32_t)n;
     if (status == VB_OK && (divisions & (divisions - 1)) != 0)
-        return vb_fail(err, VB_E_INPUT, "alloc_conf: %s is '%s', expected a power of two", name, text);
+        return vb_fail(err, VB_E_INPUT, "alloc_conf: %s is '%s', expected a power of two", name,
+                       text);
     *out = divisions;
     return status;
 }

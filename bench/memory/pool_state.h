@@ -53,12 +53,12 @@ static inline void vb_stat_sub(struct vb_pool_stat *stat, uint64_t amount)
 struct vb_block *vb_block_new(struct vb_pool *pool);
 void vb_block_recycle(struct vb_pool *pool, struct vb_block *block);
 
-/* Joins `block` with a neighbour that is free and mapped as it is; the neighbour is gone then. Gives the
- * bytes that were joined, 0: none. `block` is in no set. */
+/* Joins `block` with a neighbour that is free and mapped as it is; the neighbour is gone then.
+ * Gives the bytes that were joined, 0: none. `block` is in no set. */
 uint64_t vb_block_join(struct vb_pool *pool, struct vb_block *block, struct vb_block *neighbour);
 
-/* Expandable segments: a free block of at least `bytes`, in no set; NULL with `*status` VB_E_NO_FIT where
- * the device has no page left. */
+/* Expandable segments: a free block of at least `bytes`, in no set; NULL with `*status` VB_E_NO_FIT
+ * where the device has no page left. */
 struct vb_block *vb_range_grow(struct vb_pool *pool, bool is_small, uint64_t stream, uint64_t bytes,
                                enum vb_status *status, struct vb_error *err);
 /* Gives back the whole pages inside a free block of the set. */

@@ -12,7 +12,8 @@ struct vb_source {
     void *context; /* borrowed; handed to both */
 
     /* Takes `bytes` (a multiple of 512) from the device. VB_E_NO_FIT: it has not that much left. */
-    enum vb_status (*reserve)(void *context, uint64_t bytes, uint64_t *address, struct vb_error *err);
+    enum vb_status (*reserve)(void *context, uint64_t bytes, uint64_t *address,
+                              struct vb_error *err);
     /* Gives back what reserve() gave, all of it. */
     void (*release)(void *context, uint64_t address, uint64_t bytes);
 

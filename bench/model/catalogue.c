@@ -12,9 +12,10 @@
 
 enum { MAX_FILE_BYTES = 1 << 20 };
 
-const char *const vb_catalogue_names[] = { "yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x",
-                                           "yolov5n6", "yolov5s6", "yolov5m6", "yolov5l6", "yolov5x6",
-                                           "yolov8n", "yolov8s", "yolov8m", "yolov8l", "yolov8x" };
+const char *const vb_catalogue_names[] = { "yolov5n",  "yolov5s",  "yolov5m",  "yolov5l",
+                                           "yolov5x",  "yolov5n6", "yolov5s6", "yolov5m6",
+                                           "yolov5l6", "yolov5x6", "yolov8n",  "yolov8s",
+                                           "yolov8m",  "yolov8l",  "yolov8x" };
 const size_t vb_catalogue_size = sizeof vb_catalogue_names / sizeof *vb_catalogue_names;
 
 static bool ends_with(const char *text, const char *end)
@@ -41,8 +42,10 @@ static enum vb_status find_file(const char *model, char *path, size_t room, stru
     const char *near = vb_text_nearest(model, vb_catalogue_names, vb_catalogue_size);
     if (near != NULL)
         return vb_fail(err, VB_E_INPUT, "unknown model '%s'; did you mean %s?", model, near);
-    return vb_fail(err, VB_E_INPUT, "unknown model '%s'; expected yolov5 or yolov8 with n, s, m, l or x, "
-                   "or the path of a .yaml file", model);
+    return vb_fail(err, VB_E_INPUT,
+                   "unknown model '%s'; expected yolov5 or yolov8 with n, s, m, l or x, "
+                   "or the path of a .yaml file",
+                   model);
 }
 
 enum vb_status vb_catalogue_expand(const char *model, uint32_t batch, uint32_t imgsz,

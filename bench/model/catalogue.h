@@ -12,8 +12,8 @@ extern const size_t vb_catalogue_size;
 
 /* Finds `model` (a built-in name, "yolov5s", or a path ending in .yaml or .yml) and expands it for
  * training. All of the graph lives in the arena. `classes` 0 keeps the file's nc.
- * VB_E_INPUT: no such model (with a suggestion), a fault in the file (with file and line), or imgsz not
- * a multiple of the model's largest stride (with the nearest two that are). */
+ * VB_E_INPUT: no such model (with a suggestion), a fault in the file (with file and line), or imgsz
+ * not a multiple of the model's largest stride (with the nearest two that are). */
 VB_CHECKED enum vb_status vb_catalogue_expand(const char *model, uint32_t batch, uint32_t imgsz,
                                               uint32_t classes, struct vb_arena *arena,
                                               struct vb_graph *out, struct vb_error *err);

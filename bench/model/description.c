@@ -8,8 +8,9 @@
 
 enum { MAX_CLASSES = 100000, MAX_REPEATS = 1000, MAX_CHANNELS = 1 << 16 };
 
-enum vb_status vb_description_integer(const char *file, const struct vb_yaml *node, const char *what,
-                                      long low, long high, long *out, struct vb_error *err)
+enum vb_status vb_description_integer(const char *file, const struct vb_yaml *node,
+                                      const char *what, long low, long high, long *out,
+                                      struct vb_error *err)
 {
     char *end = NULL;
     errno = 0;
@@ -42,9 +43,8 @@ static enum vb_status read_scales(const struct vb_yaml *scales, struct vb_descri
                                   struct vb_error *err)
 {
     if (scales->kind != VB_YAML_MAP || scales->n == 0)
-        return vb_fail(err, VB_E_INPUT,
-                       "%s:%u: scales: expected a map, as 's: [0.33, 0.50, 1024]'", out->file,
-                       scales->line);
+        return vb_fail(err, VB_E_INPUT, "%s:%u: scales: expected a map, as 's: [0.33, 0.50, 1024]'",
+                       out->file, scales->line);
     const char *dot = strrchr(out->file, '.');
     char letter[2] = { dot != NULL && dot > out->file ? dot[-1] : '\0', '\0' };
     const struct vb_yaml *scale = vb_yaml_find(scales, letter);
@@ -82,30 +82,35 @@ static enum vb_status read_multiples(const struct vb_yaml *root, struct vb_descr
     if (status == VB_OK && width != NULL)
         status = read_real(out->file, width, "width_multiple", &out->width, err);
     if (status == VB_OK && limit != NULL) {
-        status = vb_description_integer(out->file, limit, "max_channels", 1, MAX_CHANNELS, &channels,
-                                        err);
+        status = vb_description_integer(out->file, limit, "max_channels", 1, MAX_CHANNELS,
+                                        &channels, err);
         if (status == VB_OK)
             out->max_channels = (uint32_t)channels;
     }
     return status;
 }
 
-/* A list of levels, each a flat list of widths and heights; or a number of anchors, sizes unknown. */
+/* A list of levels, each a flat list of widths and heights; or a number of anchors, sizes unknown.
+ */
 static enum vb_status read_anchors(const struct vb_yaml *anchors, struct vb_description *out,
                                    struct vb_error *err)
 {
     if (anchors == NULL)
         return VB_OK;
     if (anchors->kind != VB_YAML_LIST || anchors->n == 0 || anchors->n > 8)
-        return vb_fail(err, VB_E_INPUT, "%s:%u: anchors: expected a list of levels, each with the "
-                       "anchors' widths and heights", out->file, anchors->line);
+        return vb_fail(err, VB_E_INPUT,
+                       "%s:%u: anchors: expected a list of levels, each with the "
+                       "anchors' widths and heights",
+                       out->file, anchors->line);
     out->n_anchor_levels = (uint32_t)anchors->n;
     for (size_t i = 0; i < anchors->n; i++) {
         const struct vb_yaml *level = anchors->items[i];
         if (level->kind != VB_YAML_LIST || level->n == 0 || level->n % 2 != 0 || level->n > 16 ||
             level->n != anchors->items[0]->n)
-            return vb_fail(err, VB_E_INPUT, "%s:%u: a level's anchors are up to 8 pairs of width and "
-                           "height, as many on each level", out->file, level->line);
+            return vb_fail(err, VB_E_INPUT,
+                           "%s:%u: a level's anchors are up to 8 pairs of width and "
+                           "height, as many on each level",
+                           out->file, level->line);
         for (size_t k = 0; k < level->n; k++) {
             double value = 0;
             enum vb_status status = read_real(out->file, level->items[k], "an anchor", &value, err);
@@ -130,15 +135,17 @@ static enum vb_status read_from(const struct vb_yaml *node, uint32_t index,
     for (uint32_t i = 0; i < layer->n_from; i++) {
         const struct vb_yaml *item = layer->from_is_list ? node->items[i] : node;
         long from = 0;
-        enum vb_status status = vb_description_integer(out->file, item, "from", -(long)VB_MAX_LAYERS,
-                                                       VB_MAX_LAYERS, &from, err);
+        enum vb_status status = vb_description_integer(
+            out->file, item, "from", -(long)VB_MAX_LAYERS, VB_MAX_LAYERS, &from, err);
         if (status != VB_OK)
             return status;
         if (from < -1)
             from += index; /* counted back from this layer */
         if (from >= (long)index || from < -1 || (from == -1 && index == 0 && layer->n_from > 1))
-            return vb_fail(err, VB_E_INPUT, "%s:%u: layer %u: from %s points %s; expected -1 or a "
-                           "layer below %u", out->file, item->line, index, item->text,
+            return vb_fail(err, VB_E_INPUT,
+                           "%s:%u: layer %u: from %s points %s; expected -1 or a "
+                           "layer below %u",
+                           out->file, item->line, index, item->text,
                            from >= (long)index ? "forward" : "nowhere", index);
         layer->from[i] = (int32_t)from;
     }
@@ -151,17 +158,18 @@ static enum vb_status read_layer(const struct vb_yaml *row, struct vb_descriptio
     struct vb_layer *layer = &out->layers[out->n_layers];
     long repeats = 0;
     if (row->kind != VB_YAML_LIST || row->n != 4)
-        return vb_fail(err, VB_E_INPUT, "%s:%u: a layer is [from, repeats, module, args]", out->file,
-                       row->line);
+        return vb_fail(err, VB_E_INPUT, "%s:%u: a layer is [from, repeats, module, args]",
+                       out->file, row->line);
     enum vb_status status = read_from(row->items[0], out->n_layers, out, layer, err);
     if (status == VB_OK)
-        status = vb_description_integer(out->file, row->items[1], "repeats", 1, MAX_REPEATS, &repeats,
-                                        err);
+        status = vb_description_integer(out->file, row->items[1], "repeats", 1, MAX_REPEATS,
+                                        &repeats, err);
     if (status != VB_OK)
         return status;
     if (row->items[2]->kind != VB_YAML_SCALAR || row->items[3]->kind != VB_YAML_LIST)
-        return vb_fail(err, VB_E_INPUT, "%s:%u: a layer is [from, repeats, module, args], args a list",
-                       out->file, row->line);
+        return vb_fail(err, VB_E_INPUT,
+                       "%s:%u: a layer is [from, repeats, module, args], args a list", out->file,
+                       row->line);
     layer->line = row->line;
     layer->repeats = (uint32_t)repeats;
     layer->module = row->items[2]->text;
@@ -200,7 +208,8 @@ enum vb_status vb_description_parse(const char *file, const char *data, size_t b
 {
     struct vb_yaml *root = NULL;
     long classes = 0;
-    *out = (struct vb_description){ .file = file, .depth = 1, .width = 1, .max_channels = UINT32_MAX };
+    *out =
+        (struct vb_description){ .file = file, .depth = 1, .width = 1, .max_channels = UINT32_MAX };
     enum vb_status status = vb_yaml_parse(file, data, bytes, arena, &root, err);
     if (status != VB_OK)
         return status;

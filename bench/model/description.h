@@ -24,7 +24,7 @@ struct vb_description {
     const char *file;
     uint32_t classes;
     double depth, width;
-    uint32_t max_channels; /* UINT32_MAX: no limit */
+    uint32_t max_channels;    /* UINT32_MAX: no limit */
     uint32_t n_anchor_levels; /* 0: an anchor-free head */
     uint32_t n_anchors;       /* a level */
     float anchors[8][16];     /* width and height of each, in pixels */

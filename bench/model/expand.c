@@ -9,7 +9,13 @@
 #include "base/text.h"
 #include "model/modules.h"
 
-enum { PROBE_SIZE = 256, SHOWN_SIZE = 640, CHANNELS_MULTIPLE = 8, DISTANCES = 64, MAX_CHANNELS = 1 << 16 };
+enum {
+    PROBE_SIZE = 256,
+    SHOWN_SIZE = 640,
+    CHANNELS_MULTIPLE = 8,
+    DISTANCES = 64,
+    MAX_CHANNELS = 1 << 16
+};
 
 /* What the layers have given so far. */
 struct layers {
@@ -39,15 +45,17 @@ static enum vb_status unknown_module(const struct vb_description *description,
     if (near != NULL)
         return vb_fail(err, VB_E_INPUT, "%s:%u: unknown module '%s'; did you mean %s?",
                        description->file, layer->line, layer->module, near);
-    return vb_fail(err, VB_E_INPUT, "%s:%u: unknown module '%s'; there is Conv, DWConv, Bottleneck, C3, "
+    return vb_fail(err, VB_E_INPUT,
+                   "%s:%u: unknown module '%s'; there is Conv, DWConv, Bottleneck, C3, "
                    "C2f, SPP, SPPF, Focus, Concat, nn.Upsample, nn.MaxPool2d and Detect",
                    description->file, layer->line, layer->module);
 }
 
-/* Whole numbers and True or False; what else there may be (None, names, lists) keeps its default. */
-static enum vb_status read_args(const struct vb_description *description, const struct vb_layer *layer,
-                                const struct vb_module *module, struct vb_site *site,
-                                struct vb_error *err)
+/* Whole numbers and True or False; what else there may be (None, names, lists) keeps its default.
+ */
+static enum vb_status read_args(const struct vb_description *description,
+                                const struct vb_layer *layer, const struct vb_module *module,
+                                struct vb_site *site, struct vb_error *err)
 {
     size_t first = module->takes_channels ? 1 : 0;
     memcpy(site->args, module->defaults, sizeof site->args);
@@ -84,14 +92,14 @@ static enum vb_status read_channels(const struct vb_description *description, ui
                         : (uint32_t)channels == classes;
     site->out = is_exact ? (uint32_t)channels : scaled_channels(description, (uint32_t)channels);
     if (site->out > MAX_CHANNELS)
-        return vb_fail(err, VB_E_INPUT, "%s:%u: %u channels, expected at most %d", description->file,
-                       layer->line, site->out, MAX_CHANNELS);
+        return vb_fail(err, VB_E_INPUT, "%s:%u: %u channels, expected at most %d",
+                       description->file, layer->line, site->out, MAX_CHANNELS);
     return VB_OK;
 }
 
-static enum vb_status check_fit(const struct vb_description *description, const struct vb_layer *layer,
-                                const struct vb_module *module, const struct vb_site *site,
-                                struct vb_error *err)
+static enum vb_status check_fit(const struct vb_description *description,
+                                const struct vb_layer *layer, const struct vb_module *module,
+                                const struct vb_site *site, struct vb_error *err)
 {
     const struct vb_weave *weave = site->weave;
     uint32_t n_levels = description->n_anchor_levels;
@@ -129,8 +137,8 @@ static enum vb_status prepare(const struct vb_description *description, struct v
                        layer->line, module->name, layer->n_from);
     for (uint32_t i = 0; i < layer->n_from; i++) {
         int32_t from = layer->from[i];
-        site->inputs[i] = from == -1 ? (index == 0 ? 0 : layers->values[index - 1])
-                                     : layers->values[from];
+        site->inputs[i] =
+            from == -1 ? (index == 0 ? 0 : layers->values[index - 1]) : layers->values[from];
     }
     site->n_inputs = layer->n_from;
     site->in = vb_weave_shape(weave, site->inputs[0])->dims[1];
@@ -141,9 +149,10 @@ static enum vb_status prepare(const struct vb_description *description, struct v
     return status == VB_OK ? check_fit(description, layer, module, site, err) : status;
 }
 
-/* Who holds what at the level of the model: a layer's input until the layer is done; what a later layer
- * reads, to the end. */
-static void hold_inputs(struct vb_weave *weave, const struct vb_site *site, bool is_kept, uint32_t y)
+/* Who holds what at the level of the model: a layer's input until the layer is done; what a later
+ * layer reads, to the end. */
+static void hold_inputs(struct vb_weave *weave, const struct vb_site *site, bool is_kept,
+                        uint32_t y)
 {
     for (uint32_t i = 0; i < site->n_inputs; i++) {
         if (site->inputs[i] != 0)
@@ -179,8 +188,10 @@ static enum vb_status expand_layer(const struct vb_description *description, str
     }
     vb_weave_leave(weave, length);
     if (weave->failed)
-        return vb_fail(err, VB_E_INPUT, "%s:%u: layer %u (%s) does not fit: sizes too large or too "
-                       "small for it", description->file, layer->line, index, layer->module);
+        return vb_fail(err, VB_E_INPUT,
+                       "%s:%u: layer %u (%s) does not fit: sizes too large or too "
+                       "small for it",
+                       description->file, layer->line, index, layer->module);
     layers->values[index] = y;
     struct vb_site again;
     status = prepare(description, weave, layers, index, module, &again, err);
@@ -197,8 +208,9 @@ static enum vb_status weave_graph(const struct vb_description *description, uint
     if (layers == NULL)
         return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to expand it", description->file);
     *weave = (struct vb_weave){ .arena = arena, .file = description->file, .path = "model" };
-    weave->graph = (struct vb_graph){ .model = description->file, .batch = batch, .imgsz = imgsz,
-                                      .classes = classes };
+    weave->graph = (struct vb_graph){
+        .model = description->file, .batch = batch, .imgsz = imgsz, .classes = classes
+    };
     (void)vb_weave_value(weave, &(struct vb_shape){ 4, { batch, 3, imgsz, imgsz } });
     for (uint32_t i = 0; i < description->n_layers; i++) {
         for (uint32_t k = 0; k < description->layers[i].n_from; k++) {
@@ -226,8 +238,8 @@ static enum vb_status weave_graph(const struct vb_description *description, uint
 static enum vb_status gather_parameters(struct vb_weave *weave, struct vb_error *err)
 {
     struct vb_graph *graph = &weave->graph;
-    struct vb_parameter *all = vb_arena_alloc(weave->arena, graph->n_parameters + graph->n_buffers + 1,
-                                              sizeof *all);
+    struct vb_parameter *all =
+        vb_arena_alloc(weave->arena, graph->n_parameters + graph->n_buffers + 1, sizeof *all);
     if (all == NULL)
         return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to expand it", weave->file);
     memcpy(all, graph->parameters, graph->n_parameters * sizeof *all);
@@ -241,9 +253,9 @@ static enum vb_status gather_parameters(struct vb_weave *weave, struct vb_error 
     return VB_OK;
 }
 
-/* What the profiler behind the printed figure counts: a multiply-add is two operations, a normalised
- * element four multiply-adds; v8's frozen convolution, 64 a cell, counts too; biases and activations
- * do not. Checked against the repositories' own. */
+/* What the profiler behind the printed figure counts: a multiply-add is two operations, a
+ * normalised element four multiply-adds; v8's frozen convolution, 64 a cell, counts too; biases and
+ * activations do not. Checked against the repositories' own. */
 static double operations(const struct vb_graph *graph)
 {
     double sum = 0;
@@ -267,10 +279,13 @@ static enum vb_status check_size(const struct vb_description *description, uint3
         return VB_OK;
     uint32_t low = imgsz / stride * stride;
     if (low == 0)
-        return vb_fail(err, VB_E_INPUT, "imgsz is %u, no multiple of the stride %u of %s; the next is %u",
-                       imgsz, stride, description->file, stride);
-    return vb_fail(err, VB_E_INPUT, "imgsz is %u, no multiple of the stride %u of %s; the nearest are "
-                   "%u and %u", imgsz, stride, description->file, low, low + stride);
+        return vb_fail(err, VB_E_INPUT,
+                       "imgsz is %u, no multiple of the stride %u of %s; the next is %u", imgsz,
+                       stride, description->file, stride);
+    return vb_fail(err, VB_E_INPUT,
+                   "imgsz is %u, no multiple of the stride %u of %s; the nearest are "
+                   "%u and %u",
+                   imgsz, stride, description->file, low, low + stride);
 }
 
 enum vb_status vb_expand(const struct vb_description *description, uint32_t batch, uint32_t imgsz,
@@ -279,8 +294,7 @@ enum vb_status vb_expand(const struct vb_description *description, uint32_t batc
 {
     struct vb_weave weave;
     uint32_t n_classes = classes > 0 ? classes : description->classes;
-    enum vb_status status =
-        weave_graph(description, 1, PROBE_SIZE, n_classes, arena, &weave, err);
+    enum vb_status status = weave_graph(description, 1, PROBE_SIZE, n_classes, arena, &weave, err);
     if (status != VB_OK)
         return status;
     uint32_t stride = 0;

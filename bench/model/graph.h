@@ -3,8 +3,8 @@
 #define VB_MODEL_GRAPH_H
 
 /* The graph: a model expanded to leaf operators in the order in which training runs them, with
- * shapes for one batch and image size. It knows values (tensors of the forward pass), who makes them
- * and how long Python holds them; it decides nothing about bytes or about the backward pass.
+ * shapes for one batch and image size. It knows values (tensors of the forward pass), who makes
+ * them and how long Python holds them; it decides nothing about bytes or about the backward pass.
  */
 
 #include <stddef.h>
@@ -18,13 +18,13 @@
 
 struct vb_value {
     struct vb_shape shape;
-    uint32_t storage; /* the value whose memory this is: its own index unless it is a view */
+    uint32_t storage;  /* the value whose memory this is: its own index unless it is a view */
     uint32_t producer; /* operator; UINT32_MAX for the image */
     /* The operator after which Python drops its last reference: the last that reads it, or later
      * where a variable, list or caller still holds it (torch-memory.md, part B, 2 and 3). */
     size_t held_until;
-    bool is_int64;   /* max pooling's indices */
-    bool is_output;  /* a prediction: lives on after the forward pass */
+    bool is_int64;      /* max pooling's indices */
+    bool is_output;     /* a prediction: lives on after the forward pass */
     bool is_contiguous; /* false: a channel slice or a permutation of its storage */
 };
 
@@ -37,12 +37,13 @@ struct vb_op {
     struct vb_window window; /* convolution and max pooling */
     uint32_t groups;
     bool has_bias;
-    uint64_t weight_elements; /* convolution: its weight; batch normalisation: its weight (= bias) */
-    uint64_t macs;            /* convolution: multiply-adds, bias not counted */
+    uint64_t
+        weight_elements; /* convolution: its weight; batch normalisation: its weight (= bias) */
+    uint64_t macs;       /* convolution: multiply-adds, bias not counted */
 };
 
-/* A parameter or buffer tensor, in the order of model.parameters() and model.buffers(): that in which
- * .to(device) allocates. */
+/* A parameter or buffer tensor, in the order of model.parameters() and model.buffers(): that in
+ * which .to(device) allocates. */
 struct vb_parameter {
     const char *name; /* "model.0.conv.weight" */
     struct vb_shape shape;
@@ -59,7 +60,7 @@ enum vb_head { VB_HEAD_V5, VB_HEAD_V8 };
 struct vb_level {
     uint32_t stride;
     uint32_t grid_h, grid_w;
-    uint32_t output;     /* value: v5 [N,na,H,W,nc+5], v8 [N,64+nc,H,W] */
+    uint32_t output;      /* value: v5 [N,na,H,W,nc+5], v8 [N,64+nc,H,W] */
     float anchors[2 * 8]; /* v5: width and height of each anchor in pixels */
     uint32_t n_anchors;
 };
@@ -80,9 +81,9 @@ struct vb_graph {
     uint32_t n_parameters, n_buffers;
     uint64_t parameter_elements; /* as the repositories print: frozen ones too */
     uint64_t trainable_elements;
-    uint32_t n_layers;       /* as the repository prints it */
-    double gflops_640;       /* as the repository prints it: params.csv's thop_ultralytics column */
-    uint64_t conv_macs;      /* at this batch and size */
+    uint32_t n_layers;  /* as the repository prints it */
+    double gflops_640;  /* as the repository prints it: params.csv's thop_ultralytics column */
+    uint64_t conv_macs; /* at this batch and size */
 };
 
 #endif

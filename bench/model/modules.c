@@ -19,9 +19,9 @@ static uint32_t gcd(uint32_t a, uint32_t b)
 /* args: kernel, stride, padding (-1: kernel / 2), groups */
 static uint32_t run_conv_module(const struct vb_site *site)
 {
-    struct vb_block block = vb_declare_conv(site->weave, "", site->in, site->out,
-                                            (uint32_t)site->args[0], (uint32_t)site->args[1],
-                                            (uint32_t)site->args[3]);
+    struct vb_block block =
+        vb_declare_conv(site->weave, "", site->in, site->out, (uint32_t)site->args[0],
+                        (uint32_t)site->args[1], (uint32_t)site->args[3]);
     if (site->args[2] >= 0)
         block.window.pad = (uint32_t)site->args[2];
     return vb_run_conv(site->weave, &block, site->inputs[0]);
@@ -29,9 +29,9 @@ static uint32_t run_conv_module(const struct vb_site *site)
 
 static uint32_t run_depthwise(const struct vb_site *site)
 {
-    struct vb_block block = vb_declare_conv(site->weave, "", site->in, site->out,
-                                            (uint32_t)site->args[0], (uint32_t)site->args[1],
-                                            gcd(site->in, site->out));
+    struct vb_block block =
+        vb_declare_conv(site->weave, "", site->in, site->out, (uint32_t)site->args[0],
+                        (uint32_t)site->args[1], gcd(site->in, site->out));
     return vb_run_conv(site->weave, &block, site->inputs[0]);
 }
 
@@ -70,8 +70,8 @@ static uint32_t run_bottleneck_block(struct vb_weave *weave, const struct bottle
 /* args: shortcut */
 static uint32_t run_bottleneck(const struct vb_site *site)
 {
-    struct bottleneck b = declare_bottleneck(site->weave, site->in, site->out / 2, site->out, 1,
-                                             site->args[0] != 0);
+    struct bottleneck b =
+        declare_bottleneck(site->weave, site->in, site->out / 2, site->out, 1, site->args[0] != 0);
     return run_bottleneck_block(site->weave, &b, site->inputs[0]);
 }
 
@@ -110,8 +110,8 @@ static uint32_t run_c3(const struct vb_site *site)
     return vb_run_conv(weave, &cv3, vb_run_concat(weave, pieces, 2));
 }
 
-/* cv2(cat(halves of cv1(x), each bottleneck of the one before)); args: shortcut. The list of pieces is
- * held until the module returns. */
+/* cv2(cat(halves of cv1(x), each bottleneck of the one before)); args: shortcut. The list of pieces
+ * is held until the module returns. */
 static uint32_t run_c2f(const struct vb_site *site)
 {
     struct vb_weave *weave = site->weave;
@@ -228,13 +228,15 @@ static uint32_t run_max_pool_module(const struct vb_site *site)
                            (uint32_t)site->args[2]);
 }
 
-static void add_level(const struct vb_site *site, uint32_t index, uint32_t output, uint32_t h, uint32_t w)
+static void add_level(const struct vb_site *site, uint32_t index, uint32_t output, uint32_t h,
+                      uint32_t w)
 {
     struct vb_graph *graph = &site->weave->graph;
     struct vb_level *level = &graph->levels[index];
     graph->n_levels = index + 1;
-    *level = (struct vb_level){ .grid_h = h, .grid_w = w, .output = output,
-                                .stride = h > 0 ? graph->imgsz / h : 0 };
+    *level = (struct vb_level){
+        .grid_h = h, .grid_w = w, .output = output, .stride = h > 0 ? graph->imgsz / h : 0
+    };
     level->n_anchors = site->description->n_anchors;
     memcpy(level->anchors, site->description->anchors[index], sizeof level->anchors);
     if (!site->weave->failed)
@@ -306,8 +308,8 @@ static uint32_t at_least(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-/* Two branches a level, distances and class scores, side by side. The distances' own convolution has 16
- * frozen weights and is not run in training. */
+/* Two branches a level, distances and class scores, side by side. The distances' own convolution
+ * has 16 frozen weights and is not run in training. */
 static uint32_t run_detect_v8(const struct vb_site *site)
 {
     enum { BINS = 16, SIDES = 4 };
@@ -345,28 +347,78 @@ static uint32_t run_detect(const struct vb_site *site)
 }
 
 static const struct vb_module modules[] = {
-    { "Conv", "[channels, kernel=1, stride=1, padding=kernel/2, groups=1]", 1, 5, true, false, false,
-      true, { 1, 1, -1, 1 }, run_conv_module },
-    { "DWConv", "[channels, kernel=1, stride=1]", 1, 3, true, false, false, true, { 1, 1 },
+    { "Conv",
+      "[channels, kernel=1, stride=1, padding=kernel/2, groups=1]",
+      1,
+      5,
+      true,
+      false,
+      false,
+      true,
+      { 1, 1, -1, 1 },
+      run_conv_module },
+    { "DWConv",
+      "[channels, kernel=1, stride=1]",
+      1,
+      3,
+      true,
+      false,
+      false,
+      true,
+      { 1, 1 },
       run_depthwise },
-    { "Bottleneck", "[channels, shortcut=True]", 1, 2, true, false, false, true, { 1 },
+    { "Bottleneck",
+      "[channels, shortcut=True]",
+      1,
+      2,
+      true,
+      false,
+      false,
+      true,
+      { 1 },
       run_bottleneck },
     { "C3", "[channels, shortcut=True]", 1, 2, true, true, false, true, { 1 }, run_c3 },
     { "C2f", "[channels, shortcut=False]", 1, 2, true, true, false, true, { 0 }, run_c2f },
     { "SPP", "[channels, [5, 9, 13]]", 1, 2, true, false, false, false, { 0 }, run_spp },
     { "SPPF", "[channels, kernel=5]", 1, 2, true, false, false, true, { 5 }, run_sppf },
-    { "Focus", "[channels, kernel=1, stride=1]", 1, 3, true, false, false, true, { 1, 1 }, run_focus },
+    { "Focus",
+      "[channels, kernel=1, stride=1]",
+      1,
+      3,
+      true,
+      false,
+      false,
+      true,
+      { 1, 1 },
+      run_focus },
     { "Concat", "[1]", 0, 1, false, false, true, false, { 1 }, run_concat_module },
-    { "nn.Upsample", "[None, 2, 'nearest']", 0, 3, false, false, false, false, { 0 },
+    { "nn.Upsample",
+      "[None, 2, 'nearest']",
+      0,
+      3,
+      false,
+      false,
+      false,
+      false,
+      { 0 },
       run_upsample_module },
-    { "nn.MaxPool2d", "[kernel, stride=kernel, padding=0]", 1, 3, false, false, false, true,
-      { 0, 0, 0 }, run_max_pool_module },
+    { "nn.MaxPool2d",
+      "[kernel, stride=kernel, padding=0]",
+      1,
+      3,
+      false,
+      false,
+      false,
+      true,
+      { 0, 0, 0 },
+      run_max_pool_module },
     { "Detect", "[nc, anchors]", 1, 2, false, false, true, false, { 0 }, run_detect },
 };
 
 const size_t vb_module_count = sizeof modules / sizeof *modules;
-const char *const vb_module_names[] = { "Conv", "DWConv", "Bottleneck", "C3", "C2f", "SPP", "SPPF",
-                                        "Focus", "Concat", "nn.Upsample", "nn.MaxPool2d", "Detect" };
+const char *const vb_module_names[] = { "Conv",   "DWConv",      "Bottleneck",   "C3",
+                                        "C2f",    "SPP",         "SPPF",         "Focus",
+                                        "Concat", "nn.Upsample", "nn.MaxPool2d", "Detect" };
 
 const struct vb_module *vb_module_find(const char *name)
 {

@@ -16,21 +16,21 @@ struct vb_site {
     const struct vb_layer *layer;
     uint32_t inputs[VB_MAX_FROM]; /* values */
     uint32_t n_inputs;
-    uint32_t in;          /* channels of the first input */
-    uint32_t out;         /* after width, limit and rounding, where the module takes channels */
-    uint32_t repeats;     /* after depth */
+    uint32_t in;            /* channels of the first input */
+    uint32_t out;           /* after width, limit and rounding, where the module takes channels */
+    uint32_t repeats;       /* after depth */
     long args[VB_MAX_ARGS]; /* whole numbers and truth values, defaults filled in */
     uint32_t n_given;
 };
 
 struct vb_module {
     const char *name;
-    const char *usage;  /* its arguments, for errors: "[channels, kernel=1, stride=1]" */
+    const char *usage; /* its arguments, for errors: "[channels, kernel=1, stride=1]" */
     uint32_t min_args, max_args;
-    bool takes_channels; /* the first argument is out channels, scaled by width */
-    bool takes_repeats;  /* the layer's repeats go into the module, not around it */
-    bool joins;          /* takes a list of layers */
-    bool reads_args;     /* its arguments are numbers that it needs */
+    bool takes_channels;        /* the first argument is out channels, scaled by width */
+    bool takes_repeats;         /* the layer's repeats go into the module, not around it */
+    bool joins;                 /* takes a list of layers */
+    bool reads_args;            /* its arguments are numbers that it needs */
     long defaults[VB_MAX_ARGS]; /* after the channels */
     uint32_t (*run)(const struct vb_site *site);
 };

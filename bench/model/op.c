@@ -4,10 +4,10 @@
 #include "base/bytes.h"
 
 const char *const vb_op_kind_names[VB_N_OP_KINDS] = {
-    [VB_CONV] = "Conv2d",      [VB_BATCHNORM] = "BatchNorm2d", [VB_SILU] = "SiLU",
-    [VB_MAXPOOL] = "MaxPool2d", [VB_UPSAMPLE] = "Upsample",    [VB_CONCAT] = "Concat",
-    [VB_ADD] = "Add",          [VB_SPLIT] = "Split",           [VB_VIEW] = "View",
-    [VB_PERMUTE] = "Permute",  [VB_CLONE] = "Clone",           [VB_SLICE] = "Slice",
+    [VB_CONV] = "Conv2d",       [VB_BATCHNORM] = "BatchNorm2d", [VB_SILU] = "SiLU",
+    [VB_MAXPOOL] = "MaxPool2d", [VB_UPSAMPLE] = "Upsample",     [VB_CONCAT] = "Concat",
+    [VB_ADD] = "Add",           [VB_SPLIT] = "Split",           [VB_VIEW] = "View",
+    [VB_PERMUTE] = "Permute",   [VB_CLONE] = "Clone",           [VB_SLICE] = "Slice",
 };
 
 uint64_t vb_shape_elements(const struct vb_shape *shape)

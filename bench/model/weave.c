@@ -54,7 +54,10 @@ uint32_t vb_weave_value(struct vb_weave *weave, const struct vb_shape *shape)
     }
     graph->values = values;
     values[graph->n_values] = (struct vb_value){
-        .shape = *shape, .storage = graph->n_values, .producer = UINT32_MAX, .is_contiguous = true,
+        .shape = *shape,
+        .storage = graph->n_values,
+        .producer = UINT32_MAX,
+        .is_contiguous = true,
     };
     return graph->n_values++;
 }
@@ -84,8 +87,9 @@ struct vb_op *vb_weave_op(struct vb_weave *weave, enum vb_op_kind kind, const ui
     }
     graph->ops = ops;
     struct vb_op *op = &ops[graph->n_ops];
-    *op = (struct vb_op){ .kind = kind, .module = path_with(weave, weave->path, ""),
-                          .n_inputs = n_inputs, .groups = 1 };
+    *op = (struct vb_op){
+        .kind = kind, .module = path_with(weave, weave->path, ""), .n_inputs = n_inputs, .groups = 1
+    };
     memcpy(op->inputs, inputs, n_inputs * sizeof *inputs);
     graph->n_ops++;
     for (uint32_t i = 0; i < n_inputs; i++)
@@ -133,8 +137,12 @@ static uint32_t add_parameter(struct vb_weave *weave, const char *path, const ch
     }
     *list = grown;
     grown[*n] = (struct vb_parameter){
-        .name = path_with(weave, path, name), .shape = *shape, .role = role, .op = UINT32_MAX,
-        .elements = vb_shape_elements(shape), .is_int64 = is_int64,
+        .name = path_with(weave, path, name),
+        .shape = *shape,
+        .role = role,
+        .op = UINT32_MAX,
+        .elements = vb_shape_elements(shape),
+        .is_int64 = is_int64,
     };
     return (*n)++;
 }
@@ -156,16 +164,22 @@ static struct vb_block declare(struct vb_weave *weave, const char *part, uint32_
 {
     size_t length = part[0] != '\0' ? vb_weave_enter(weave, part) : strlen(weave->path);
     struct vb_block block = {
-        .path = path_with(weave, weave->path, ""), .in = in, .out = out, .groups = groups,
-        .window = { kernel, kernel, stride, kernel / 2, 1 }, .has_bias = is_plain,
-        .has_norm = !is_plain, .has_silu = !is_plain,
+        .path = path_with(weave, weave->path, ""),
+        .in = in,
+        .out = out,
+        .groups = groups,
+        .window = { kernel, kernel, stride, kernel / 2, 1 },
+        .has_bias = is_plain,
+        .has_norm = !is_plain,
+        .has_silu = !is_plain,
     };
     vb_weave_leave(weave, length);
     const char *path = path_with(weave, block.path, is_plain ? "" : "conv");
     struct vb_shape shape = { 4, { out, in / groups, kernel, kernel } };
     block.conv_parameter = add_parameter(weave, path, "weight", &shape, VB_ROLE_WEIGHT, false);
     if (is_plain)
-        (void)add_parameter(weave, path, "bias", &(struct vb_shape){ 1, { out } }, VB_ROLE_BIAS, false);
+        (void)add_parameter(weave, path, "bias", &(struct vb_shape){ 1, { out } }, VB_ROLE_BIAS,
+                            false);
     else
         declare_norm(weave, &block);
     weave->has_silu = weave->has_silu || block.has_silu;
@@ -180,7 +194,8 @@ struct vb_block vb_declare_conv(struct vb_weave *weave, const char *part, uint32
     return declare(weave, part, in, out, kernel, stride, groups, false);
 }
 
-struct vb_block vb_declare_plain(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out)
+struct vb_block vb_declare_plain(struct vb_weave *weave, const char *part, uint32_t in,
+                                 uint32_t out)
 {
     return declare(weave, part, in, out, 1, 1, 1, true);
 }

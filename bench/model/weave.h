@@ -2,12 +2,12 @@
 #ifndef VB_MODEL_WEAVE_H
 #define VB_MODEL_WEAVE_H
 
-/* For those who expand modules: a graph while it is being made. As in PyTorch a module is first built
- * (its parameters are registered, in its constructor's order) and then run (its operators follow one
- * another): so each block here has a `declare` and a `run`.
+/* For those who expand modules: a graph while it is being made. As in PyTorch a module is first
+ * built (its parameters are registered, in its constructor's order) and then run (its operators
+ * follow one another): so each block here has a `declare` and a `run`.
  *
- * A value lives until the last operator that reads it, unless vb_weave_hold() says that a variable of the
- * module still has it. Host memory that runs out, and shapes that overflow, set `failed`. */
+ * A value lives until the last operator that reads it, unless vb_weave_hold() says that a variable
+ * of the module still has it. Host memory that runs out, and shapes that overflow, set `failed`. */
 
 #include "model/graph.h"
 
@@ -18,7 +18,7 @@ struct vb_weave {
     struct vb_graph graph;
     size_t values_room, ops_room, parameters_room, buffers_room;
     struct vb_parameter *buffers;
-    char path[160]; /* of the module being built */
+    char path[160];               /* of the module being built */
     uint32_t n_modules, n_leaves; /* as model.modules() counts */
     bool has_silu;                /* one instance serves all */
     bool failed;
@@ -59,7 +59,8 @@ struct vb_block {
 struct vb_block vb_declare_conv(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out,
                                 uint32_t kernel, uint32_t stride, uint32_t groups);
 /* A bare convolution with a bias, as heads end with. */
-struct vb_block vb_declare_plain(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out);
+struct vb_block vb_declare_plain(struct vb_weave *weave, const char *part, uint32_t in,
+                                 uint32_t out);
 /* The v5 head keeps its anchors as a buffer: [levels, anchors, 2]. */
 void vb_weave_declare_anchors(struct vb_weave *weave, uint32_t levels, uint32_t anchors);
 /* Weights that training neither runs nor changes. */

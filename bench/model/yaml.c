@@ -87,8 +87,8 @@ static enum vb_status parse_node(struct parse *parse, const yaml_event_t *event,
         node->kind = VB_YAML_MAP;
         return parse_items(parse, YAML_MAPPING_END_EVENT, depth, node);
     }
-    return vb_fail(parse->err, VB_E_INPUT, "%s:%zu: expected a value, a list or a map",
-                   parse->file, line);
+    return vb_fail(parse->err, VB_E_INPUT, "%s:%zu: expected a value, a list or a map", parse->file,
+                   line);
 }
 
 /* Past the starts of the stream and of the document. */
@@ -105,7 +105,8 @@ static enum vb_status parse_document(struct parse *parse, struct vb_yaml **out)
         else if (type != YAML_STREAM_START_EVENT && type != YAML_DOCUMENT_START_EVENT)
             status = parse_node(parse, &event, 0, out);
         yaml_event_delete(&event);
-        if (status != VB_OK || (type != YAML_STREAM_START_EVENT && type != YAML_DOCUMENT_START_EVENT))
+        if (status != VB_OK ||
+            (type != YAML_STREAM_START_EVENT && type != YAML_DOCUMENT_START_EVENT))
             return status;
     }
 }

@@ -2,15 +2,16 @@
 #ifndef VB_RECORD_JSON_H
 #define VB_RECORD_JSON_H
 
-/* For record.c: one table of a record's plain members, so that writing and reading cannot differ. */
+/* For record.c: one table of a record's plain members, so that writing and reading cannot differ.
+ */
 
 #include <stddef.h>
 
 #include "record/record.h"
 
 enum vb_member_kind {
-    VB_MEMBER_TEXT,    /* absent while empty */
-    VB_MEMBER_BYTES,   /* uint64_t, absent while 0 */
+    VB_MEMBER_TEXT,  /* absent while empty */
+    VB_MEMBER_BYTES, /* uint64_t, absent while 0 */
     VB_MEMBER_U32,
     VB_MEMBER_BOOL,
     VB_MEMBER_NAME,    /* an enum by its name */

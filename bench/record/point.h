@@ -19,7 +19,7 @@ struct vb_point {
     char model[256]; /* a built-in name, or the path of a YAML file */
     enum vb_workload workload;
     uint32_t batch;
-    uint32_t imgsz; /* pixels a side, square */
+    uint32_t imgsz;   /* pixels a side, square */
     uint32_t classes; /* 0: as many as the model's file says */
     enum vb_precision precision;
     enum vb_mosaic mosaic;

@@ -19,19 +19,24 @@ const char *const vb_state_names[VB_N_STATES] = {
 const char *const vb_provenance_names[2] = { "measured", "planned" };
 
 const char *const vb_category_names[VB_N_CATEGORIES] = {
-    "weights", "ema", "optimizer", "gradients", "activations",
-    "input", "augmentation", "loss", "workspace", "temporary",
+    "weights", "ema",          "optimizer", "gradients", "activations",
+    "input",   "augmentation", "loss",      "workspace", "temporary",
 };
 
 const char *const vb_phase_names[VB_N_PHASES] = {
-    "setup", "augment", "input", "forward", "loss", "backward",
-    "clip", "optimizer", "zero_grad", "ema",
+    "setup",    "augment", "input",     "forward",   "loss",
+    "backward", "clip",    "optimizer", "zero_grad", "ema",
 };
 
 #define MEMBER(type, member, kind)                                                                 \
-    { #member, kind, offsetof(struct type, member), sizeof(((struct type *)0)->member), NULL, 0 }
+    {                                                                                              \
+#member, kind, offsetof(struct type, member), sizeof(((struct type *)0)->member), NULL, 0  \
+    }
 #define NAMED(type, member, names)                                                                 \
-    { #member, VB_MEMBER_NAME, offsetof(struct type, member), 0, names, sizeof names / sizeof *names }
+    {                                                                                              \
+#member, VB_MEMBER_NAME, offsetof(struct type, member), 0, names,                          \
+            sizeof names / sizeof *names                                                           \
+    }
 
 const struct vb_member vb_point_members[] = {
     MEMBER(vb_point, model, VB_MEMBER_TEXT),
@@ -111,7 +116,8 @@ static json_t *write_member(const struct vb_member *member, const void *base)
     return NULL;
 }
 
-static void write_members(json_t *object, const struct vb_member *members, size_t n, const void *base)
+static void write_members(json_t *object, const struct vb_member *members, size_t n,
+                          const void *base)
 {
     for (size_t i = 0; i < n; i++) {
         json_t *value = write_member(&members[i], base);
@@ -135,10 +141,10 @@ static json_t *write_largest(const struct vb_record *record)
 {
     json_t *list = json_array();
     for (uint32_t i = 0; i < record->n_largest; i++)
-        (void)json_array_append_new(
-            list, json_pack("{s:s, s:s, s:I}", "name", record->largest[i].name, "category",
-                            vb_category_names[record->largest[i].category], "bytes",
-                            (json_int_t)record->largest[i].bytes));
+        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "name",
+                                                    record->largest[i].name, "category",
+                                                    vb_category_names[record->largest[i].category],
+                                                    "bytes", (json_int_t)record->largest[i].bytes));
     return list;
 }
 
@@ -169,11 +175,12 @@ enum vb_status vb_record_print(const struct vb_record *record, char **line, stru
     write_members(object, vb_point_members, vb_point_member_count, &record->point);
     write_members(object, vb_record_members, vb_record_member_count, record);
     if (record->peak_allocated_bytes > 0) {
-        (void)json_object_set_new(object, "phase_peak_bytes",
-                                  write_named(record->phase_peak_bytes, vb_phase_names, VB_N_PHASES));
-        (void)json_object_set_new(object, "peak_category_bytes",
-                                  write_named(record->peak_category_bytes, vb_category_names,
-                                              VB_N_CATEGORIES));
+        (void)json_object_set_new(
+            object, "phase_peak_bytes",
+            write_named(record->phase_peak_bytes, vb_phase_names, VB_N_PHASES));
+        (void)json_object_set_new(
+            object, "peak_category_bytes",
+            write_named(record->peak_category_bytes, vb_category_names, VB_N_CATEGORIES));
         (void)json_object_set_new(object, "largest", write_largest(record));
     }
     if (record->n_curve > 0)
@@ -185,7 +192,8 @@ enum vb_status vb_record_print(const struct vb_record *record, char **line, stru
 
 static enum vb_status bad_member(const struct vb_member *member, struct vb_error *err)
 {
-    return vb_fail(err, VB_E_INPUT, "\"%s\" is missing, or not what a record has there", member->key);
+    return vb_fail(err, VB_E_INPUT, "\"%s\" is missing, or not what a record has there",
+                   member->key);
 }
 
 static enum vb_status read_name(const struct vb_member *member, const json_t *value, int *out,
@@ -308,8 +316,8 @@ static enum vb_status read_curve(const json_t *list, struct vb_arena *arena, str
     return VB_OK;
 }
 
-static enum vb_status read_record(const json_t *object, struct vb_arena *arena, struct vb_record *out,
-                                  struct vb_error *err)
+static enum vb_status read_record(const json_t *object, struct vb_arena *arena,
+                                  struct vb_record *out, struct vb_error *err)
 {
     if (!json_is_object(object))
         return vb_fail(err, VB_E_INPUT, "no record: expected a JSON object");
@@ -342,7 +350,8 @@ enum vb_status vb_record_parse(const char *line, struct vb_arena *arena, struct 
     return status;
 }
 
-/* FNV-1a over the point's members as text and the device: padding and order of members do not count. */
+/* FNV-1a over the point's members as text and the device: padding and order of members do not
+ * count. */
 void vb_record_cell_id(const struct vb_point *point, const char *device, char id[17])
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);

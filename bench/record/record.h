@@ -80,38 +80,40 @@ struct vb_record {
     struct vb_point point;
     enum vb_state state;
     enum vb_provenance provenance;
-    char reason[512];   /* each state but ok */
-    char repro[1024];   /* each state but ok: the one command that reproduces it */
+    char reason[512]; /* each state but ok */
+    char repro[1024]; /* each state but ok: the one command that reproduces it */
 
-    char device[64];    /* "virtual:rtx3090", "cuda:0", "cpu" */
-    char gpu[64];       /* the product's name */
-    char cudnn[32];     /* version that answered, "" if none */
+    char device[64];     /* "virtual:rtx3090", "cuda:0", "cpu" */
+    char gpu[64];        /* the product's name */
+    char cudnn[32];      /* version that answered, "" if none */
     char workspaces[16]; /* where workspaces came from: "library", "table", "fitted", or "mixed" */
-    uint64_t usable_bytes;  /* what the driver gives to a process's segments: capacity - context */
+    uint64_t usable_bytes;   /* what the driver gives to a process's segments: capacity - context */
     uint64_t capacity_bytes; /* as the driver reports it */
     uint64_t context_bytes;
 
-    /* Peaks, over the steady steps and over all of the run (state ok), and what a point that ran out
-     * had when it did (state oom). */
+    /* Peaks, over the steady steps and over all of the run (state ok), and what a point that ran
+     * out had when it did (state oom). */
     uint64_t peak_requested_bytes;
     uint64_t peak_allocated_bytes;
     uint64_t peak_reserved_bytes;
-    uint64_t peak_device_bytes; /* reserved + context */
+    uint64_t peak_device_bytes;      /* reserved + context */
     uint64_t steady_allocated_bytes; /* peak of the last step */
     uint64_t end_reserved_bytes;     /* after the last step: what a training log's GPU_mem prints */
     uint64_t peak_workspace_bytes;
-    uint64_t workspace_low_bytes;  /* benchmark = on: peak reserved with the smallest ... */
-    uint64_t workspace_high_bytes; /* ... and the largest of the plans that could be chosen; else 0 */
+    uint64_t workspace_low_bytes; /* benchmark = on: peak reserved with the smallest ... */
+    uint64_t
+        workspace_high_bytes; /* ... and the largest of the plans that could be chosen; else 0 */
     uint64_t oom_asked_bytes;
     uint64_t oom_free_bytes;
 
     enum vb_phase peak_phase;
-    uint64_t phase_peak_bytes[VB_N_PHASES];           /* allocated */
-    uint64_t peak_category_bytes[VB_N_CATEGORIES];    /* allocated, at the moment of the peak */
-    struct vb_named_bytes largest[VB_N_LARGEST];      /* alive at the peak, largest first */
+    uint64_t phase_peak_bytes[VB_N_PHASES];        /* allocated */
+    uint64_t peak_category_bytes[VB_N_CATEGORIES]; /* allocated, at the moment of the peak */
+    struct vb_named_bytes largest[VB_N_LARGEST];   /* alive at the peak, largest first */
     uint32_t n_largest;
-    uint64_t parameters;       /* count */
-    uint64_t rule_of_thumb_bytes; /* parameters x 4 B x 3 + the input batch: shown to be distrusted */
+    uint64_t parameters; /* count */
+    uint64_t
+        rule_of_thumb_bytes; /* parameters x 4 B x 3 + the input batch: shown to be distrusted */
 
     double step_seconds; /* one step; 0: not known */
     bool time_is_modelled;
@@ -124,8 +126,8 @@ struct vb_record {
 VB_CHECKED enum vb_status vb_record_print(const struct vb_record *record, char **line,
                                           struct vb_error *err);
 
-/* Reads such a line; the curve goes to the arena. VB_E_INPUT: not JSON, no record, another schema; the
- * text says what was found, without the place. */
+/* Reads such a line; the curve goes to the arena. VB_E_INPUT: not JSON, no record, another schema;
+ * the text says what was found, without the place. */
 VB_CHECKED enum vb_status vb_record_parse(const char *line, struct vb_arena *arena,
                                           struct vb_record *out, struct vb_error *err);
 

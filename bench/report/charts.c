@@ -148,7 +148,8 @@ static const struct vb_record *largest_curve(const struct vb_record *records, si
 {
     const struct vb_record *largest = NULL;
     for (size_t i = 0; i < n; i++) {
-        if (is_of(&records[i], series, series->precision, series->mosaic) && records[i].n_curve > 0 &&
+        if (is_of(&records[i], series, series->precision, series->mosaic) &&
+            records[i].n_curve > 0 &&
             (largest == NULL || records[i].peak_allocated_bytes > largest->peak_allocated_bytes))
             largest = &records[i];
     }
@@ -175,9 +176,9 @@ static bool write_curve(const struct vb_record *records, size_t n, const struct 
     for (size_t i = 0; i < r->n_curve; i++) {
         uint64_t sum = 0;
         uint32_t place = r->curve[i].index - first;
-        bool is_long = r->curve[i].phase == VB_PHASE_FORWARD || r->curve[i].phase == VB_PHASE_LOSS ||
-                       r->curve[i].phase == VB_PHASE_BACKWARD ||
-                       r->curve[i].phase == VB_PHASE_OPTIMIZER;
+        bool is_long =
+            r->curve[i].phase == VB_PHASE_FORWARD || r->curve[i].phase == VB_PHASE_LOSS ||
+            r->curve[i].phase == VB_PHASE_BACKWARD || r->curve[i].phase == VB_PHASE_OPTIMIZER;
         vb_text_append(data, "%" PRIu32, place);
         for (size_t c = 0; c < VB_N_CATEGORIES; c++) {
             sum += r->curve[i].bytes[c];
@@ -218,9 +219,9 @@ static bool write_kinds(const struct vb_record *records, size_t n, const struct 
     for (int kind = 0; kind < 3; kind++) {
         bool has_rows = false;
         for (size_t b = 0; b < batches.n; b++) {
-            const struct vb_record *r =
-                find(records, n, series, by_precision ? (enum vb_precision)kind : series->precision,
-                     by_precision ? series->mosaic : (enum vb_mosaic)kind, batches.values[b], imgsz);
+            const struct vb_record *r = find(
+                records, n, series, by_precision ? (enum vb_precision)kind : series->precision,
+                by_precision ? series->mosaic : (enum vb_mosaic)kind, batches.values[b], imgsz);
             if (r == NULL || r->state != VB_STATE_OK)
                 continue;
             if (!has_rows)
@@ -238,16 +239,17 @@ static bool write_kinds(const struct vb_record *records, size_t n, const struct 
     return n_kinds > 1;
 }
 
-static void kinds_title(const struct vb_record *record, const struct vb_series *series, const char *what,
-                        const char *other, struct vb_text *settings)
+static void kinds_title(const struct vb_record *record, const struct vb_series *series,
+                        const char *what, const char *other, struct vb_text *settings)
 {
     vb_text_append(settings, "title = \"%s: %s\\n%s for %s, %s, \".size.\" px\"\nusable = %.4f\n",
                    series->model, what, record->provenance == VB_MEASURED ? "measured" : "planned",
                    record->gpu, other, vb_to_gib(record->usable_bytes));
 }
 
-static bool write_precision(const struct vb_record *records, size_t n, const struct vb_series *series,
-                            struct vb_text *data, struct vb_text *settings)
+static bool write_precision(const struct vb_record *records, size_t n,
+                            const struct vb_series *series, struct vb_text *data,
+                            struct vb_text *settings)
 {
     char other[32];
     bool has_both = write_kinds(records, n, series, true, data, settings);
@@ -265,8 +267,9 @@ static bool write_mosaic(const struct vb_record *records, size_t n, const struct
     return has_both;
 }
 
-static bool write_throughput(const struct vb_record *records, size_t n, const struct vb_series *series,
-                             struct vb_text *data, struct vb_text *settings)
+static bool write_throughput(const struct vb_record *records, size_t n,
+                             const struct vb_series *series, struct vb_text *data,
+                             struct vb_text *settings)
 {
     struct axis batches, sizes;
     const struct vb_record *any = any_of(records, n);
@@ -285,13 +288,14 @@ static bool write_throughput(const struct vb_record *records, size_t n, const st
         }
         vb_text_append(data, "\n\n");
     }
-    settings_of(any, series, any->time_is_modelled ? "throughput, modelled (roofline)" : "throughput",
-                settings);
+    settings_of(any, series,
+                any->time_is_modelled ? "throughput, modelled (roofline)" : "throughput", settings);
     vb_text_append(settings, "n_sizes = %zu\n", sizes.n);
     return has_rows;
 }
 
 const struct vb_chart vb_charts[6] = {
-    { "memory", write_memory },       { "fits", write_fits },     { "curve", write_curve },
-    { "precision", write_precision }, { "mosaic", write_mosaic }, { "throughput", write_throughput },
+    { "memory", write_memory }, { "fits", write_fits },
+    { "curve", write_curve },   { "precision", write_precision },
+    { "mosaic", write_mosaic }, { "throughput", write_throughput },
 };

@@ -44,7 +44,8 @@ static enum vb_status write_script(const char *folder, const char *name, const c
     enum vb_status status = vb_file_read(path, MAX_TEMPLATE_BYTES, &template, &bytes, err);
     if (status != VB_OK)
         return status;
-    vb_text_append(&script, "# gnuplot %s.gp draws it again\ndata = '%s.dat'\n%s", name, name, settings);
+    vb_text_append(&script, "# gnuplot %s.gp draws it again\ndata = '%s.dat'\n%s", name, name,
+                   settings);
     vb_text_append(&script, preamble, name);
     vb_text_append(&script, "%s\n", template);
     vb_text_append(&script, again, name);
@@ -104,7 +105,8 @@ enum vb_status vb_gnuplot_draw(const char *folder, const char *name, const char 
     int result = child > 0 ? wait_for(child) : -1;
     *drawn = result == 0;
     if (result == NOT_FOUND)
-        (void)snprintf(note, room, "gnuplot is not installed: charts are left as scripts (apt install "
+        (void)snprintf(note, room,
+                       "gnuplot is not installed: charts are left as scripts (apt install "
                        "gnuplot-nox)");
     else if (result != 0)
         (void)snprintf(note, room, "gnuplot failed on %s.gp; run it there to see why", name);

@@ -21,9 +21,9 @@ static enum vb_status write_file(const char *folder, const char *name, struct vb
 {
     char path[PATH_MAX];
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    enum vb_status status = text->failed
-                                ? vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to write it", path)
-                                : vb_file_write(path, vb_text_data(text), text->length, err);
+    enum vb_status status =
+        text->failed ? vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to write it", path)
+                     : vb_file_write(path, vb_text_data(text), text->length, err);
     vb_text_clear(text);
     return status;
 }
@@ -64,9 +64,11 @@ static enum vb_status write_fit(const struct vb_series *series, size_t n, const 
 {
     struct vb_text md = { 0 };
     struct vb_text csv = { 0 };
-    vb_text_append(&md, "Peak reserved memory by least squares; errors are leave-one-out, the interval is "
-                        "jackknife+\nat 90 %%, both relative.\n\n");
-    vb_text_append(&csv, "model,precision,mosaic,points,oom,form,r2,median_error,worst_error,interval90\n");
+    vb_text_append(
+        &md, "Peak reserved memory by least squares; errors are leave-one-out, the interval is "
+             "jackknife+\nat 90 %%, both relative.\n\n");
+    vb_text_append(
+        &csv, "model,precision,mosaic,points,oom,form,r2,median_error,worst_error,interval90\n");
     for (size_t i = 0; i < n; i++) {
         const struct vb_series *s = &series[i];
         vb_text_append(&md, "- %s, %s, mosaic %s: ", s->model, vb_precision_names[s->precision],
@@ -77,13 +79,15 @@ static enum vb_status write_fit(const struct vb_series *series, size_t n, const 
         }
         vb_text_append(&md, "%s; ", vb_form_names[s->form]);
         append_coefficients(s, &md);
-        vb_text_append(&md, "; R2 %.5f, median error %.2f %%, worst %.1f %%, interval +-%.1f %%, %zu "
-                            "points, %zu out of memory\n",
-                       s->fit.r2, s->median_error * 100, s->worst_error * 100, s->interval * 100, s->n,
-                       s->n_oom);
+        vb_text_append(&md,
+                       "; R2 %.5f, median error %.2f %%, worst %.1f %%, interval +-%.1f %%, %zu "
+                       "points, %zu out of memory\n",
+                       s->fit.r2, s->median_error * 100, s->worst_error * 100, s->interval * 100,
+                       s->n, s->n_oom);
         vb_text_append(&csv, "%s,%s,%s,%zu,%zu,\"%s\",%.6f,%.6f,%.6f,%.6f\n", s->model,
                        vb_precision_names[s->precision], vb_mosaic_names[s->mosaic], s->n, s->n_oom,
-                       vb_form_names[s->form], s->fit.r2, s->median_error, s->worst_error, s->interval);
+                       vb_form_names[s->form], s->fit.r2, s->median_error, s->worst_error,
+                       s->interval);
     }
     enum vb_status status = write_file(folder, "fit.md", &md, err);
     if (status == VB_OK)
@@ -124,8 +128,9 @@ enum vb_status vb_results_write(const struct vb_record *records, size_t n, const
     size_t n_series = 0;
     *out = (struct vb_results){ 0 };
     struct vb_series *series = calloc(MAX_SERIES, sizeof *series);
-    enum vb_status status = series != NULL ? vb_file_make_folder(folder, err)
-                                           : vb_fail(err, VB_E_SYSTEM, "no host memory left for fits");
+    enum vb_status status = series != NULL
+                                ? vb_file_make_folder(folder, err)
+                                : vb_fail(err, VB_E_SYSTEM, "no host memory left for fits");
     if (status == VB_OK)
         status = write_points(records, n, folder, err);
     if (status == VB_OK)

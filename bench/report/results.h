@@ -2,8 +2,8 @@
 #ifndef VB_REPORT_RESULTS_H
 #define VB_REPORT_RESULTS_H
 
-/* Everything that a sweep leaves in its folder beside the journal: points.csv, points.md, fit.csv, fit.md
- * and charts/, where each chart has its data, its gnuplot script, an SVG and a PNG. */
+/* Everything that a sweep leaves in its folder beside the journal: points.csv, points.md, fit.csv,
+ * fit.md and charts/, where each chart has its data, its gnuplot script, an SVG and a PNG. */
 
 #include "record/record.h"
 
@@ -15,8 +15,8 @@ struct vb_results {
     char note[512]; /* why a chart was not drawn: no gnuplot, nothing to show; "" */
 };
 
-/* VB_E_SYSTEM: the folder cannot be written. Without gnuplot the scripts and data are there, and the note
- * says so. */
+/* VB_E_SYSTEM: the folder cannot be written. Without gnuplot the scripts and data are there, and
+ * the note says so. */
 VB_CHECKED enum vb_status vb_results_write(const struct vb_record *records, size_t n,
                                            const char *folder, struct vb_results *out,
                                            struct vb_error *err);

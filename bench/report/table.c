@@ -26,8 +26,9 @@ static const struct vb_record *first_reached(const struct vb_record *records, si
 
 static void heading(const struct vb_record *record, struct vb_text *out)
 {
-    vb_text_append(out, "%s for %s (%s)", record->provenance == VB_MEASURED ? "Measured" : "Planned",
-                   record->device, record->gpu);
+    vb_text_append(out, "%s for %s (%s)",
+                   record->provenance == VB_MEASURED ? "Measured" : "Planned", record->device,
+                   record->gpu);
     if (record->cudnn[0] != '\0')
         vb_text_append(out, ", workspaces of cuDNN %s (%s)", record->cudnn, record->workspaces);
     vb_text_append(out, "\n%.2f GiB usable of %.2f GiB; memory in GiB%s\n\n",
@@ -51,9 +52,10 @@ static void append_md(const struct vb_record *records, size_t n, struct vb_text 
     if (first == NULL)
         return;
     heading(first, out);
-    vb_text_append(out, "| model   | batch | imgsz | type | mosaic | state | peak  | alloc | ms/step | "
-                        "img/s |\n| :------ | ----: | ----: | :--- | :----- | :---- | ----: | ----: | "
-                        "------: | ----: |\n");
+    vb_text_append(out,
+                   "| model   | batch | imgsz | type | mosaic | state | peak  | alloc | ms/step | "
+                   "img/s |\n| :------ | ----: | ----: | :--- | :----- | :---- | ----: | ----: | "
+                   "------: | ----: |\n");
     for (size_t i = 0; i < n; i++) {
         const struct vb_record *r = &records[i];
         const struct vb_point *p = &r->point;
@@ -65,8 +67,9 @@ static void append_md(const struct vb_record *records, size_t n, struct vb_text 
                        vb_precision_names[p->precision], vb_mosaic_names[p->mosaic],
                        vb_state_names[r->state]);
         if (r->state == VB_STATE_OK)
-            vb_text_append(out, " %5.2f | %5.2f | %7.1f | %5.0f |\n", vb_to_gib(r->peak_reserved_bytes),
-                           vb_to_gib(r->peak_allocated_bytes), r->step_seconds * 1e3,
+            vb_text_append(out, " %5.2f | %5.2f | %7.1f | %5.0f |\n",
+                           vb_to_gib(r->peak_reserved_bytes), vb_to_gib(r->peak_allocated_bytes),
+                           r->step_seconds * 1e3,
                            r->step_seconds > 0 ? p->batch / r->step_seconds : 0);
         else
             vb_text_append(out, " %5s | %5s | %7s | %5s |\n", "", "", "", "");
@@ -75,17 +78,18 @@ static void append_md(const struct vb_record *records, size_t n, struct vb_text 
 
 static void append_csv(const struct vb_record *records, size_t n, struct vb_text *out)
 {
-    vb_text_append(out, "model,batch,imgsz,precision,mosaic,optimizer,accumulate,device,provenance,state,"
-                        "reason,peak_reserved_bytes,peak_allocated_bytes,peak_requested_bytes,"
-                        "peak_device_bytes,end_reserved_bytes,peak_workspace_bytes,usable_bytes,"
-                        "peak_phase,largest_category,step_seconds,time_is_modelled,workspaces\n");
+    vb_text_append(
+        out, "model,batch,imgsz,precision,mosaic,optimizer,accumulate,device,provenance,state,"
+             "reason,peak_reserved_bytes,peak_allocated_bytes,peak_requested_bytes,"
+             "peak_device_bytes,end_reserved_bytes,peak_workspace_bytes,usable_bytes,"
+             "peak_phase,largest_category,step_seconds,time_is_modelled,workspaces\n");
     for (size_t i = 0; i < n; i++) {
         const struct vb_record *r = &records[i];
         const struct vb_point *p = &r->point;
         if (!was_reached(r))
             continue;
-        vb_text_append(out, "%s,%" PRIu32 ",%" PRIu32 ",%s,%s,%s,%" PRIu32 ",%s,%s,%s,\"%s\",", p->model,
-                       p->batch, p->imgsz, vb_precision_names[p->precision],
+        vb_text_append(out, "%s,%" PRIu32 ",%" PRIu32 ",%s,%s,%s,%" PRIu32 ",%s,%s,%s,\"%s\",",
+                       p->model, p->batch, p->imgsz, vb_precision_names[p->precision],
                        vb_mosaic_names[p->mosaic], vb_optimizer_names[p->optimizer], p->accumulate,
                        r->device, vb_provenance_names[r->provenance], vb_state_names[r->state],
                        r->reason);
@@ -93,8 +97,9 @@ static void append_csv(const struct vb_record *records, size_t n, struct vb_text
             vb_text_append(out, ",,,,,,%" PRIu64 ",,,,,%s\n", r->usable_bytes, r->workspaces);
             continue;
         }
-        vb_text_append(out, "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
-                            ",%" PRIu64 ",%s,%s,%.6f,%s,%s\n",
+        vb_text_append(out,
+                       "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
+                       ",%" PRIu64 ",%s,%s,%.6f,%s,%s\n",
                        r->peak_reserved_bytes, r->peak_allocated_bytes, r->peak_requested_bytes,
                        r->peak_device_bytes, r->end_reserved_bytes, r->peak_workspace_bytes,
                        r->usable_bytes, vb_phase_names[r->peak_phase],
@@ -125,8 +130,9 @@ static enum vb_status append_json(const struct vb_record *records, size_t n, boo
     return VB_OK;
 }
 
-enum vb_status vb_table_append(const struct vb_record *records, size_t n, enum vb_table_format format,
-                               struct vb_text *out, struct vb_error *err)
+enum vb_status vb_table_append(const struct vb_record *records, size_t n,
+                               enum vb_table_format format, struct vb_text *out,
+                               struct vb_error *err)
 {
     enum vb_status status = VB_OK;
     switch (format) {

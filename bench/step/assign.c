@@ -16,7 +16,8 @@ static struct vb_variable fresh(struct vb_tape *tape, const char *what, enum vb_
     return y;
 }
 
-static void passing(struct vb_tape *tape, const char *what, enum vb_dtype dtype, struct vb_shape shape)
+static void passing(struct vb_tape *tape, const char *what, enum vb_dtype dtype,
+                    struct vb_shape shape)
 {
     vb_tape_drop(tape, fresh(tape, what, dtype, shape));
 }
@@ -38,11 +39,11 @@ static struct vb_variable anchors_inside(struct vb_tape *tape, const struct vb_a
 }
 
 /* CIoU of the boxes with the anchors inside them, written into `overlaps`. */
-static void overlaps_of(struct vb_tape *tape, const struct vb_assignment *s, struct vb_variable *pair)
+static void overlaps_of(struct vb_tape *tape, const struct vb_assignment *s,
+                        struct vb_variable *pair)
 {
     for (uint32_t i = 0; i < 2; i++) {
-        struct vb_variable places =
-            fresh(tape, "nonzero", VB_INT64, VB_SHAPE(s->n_inside, 3));
+        struct vb_variable places = fresh(tape, "nonzero", VB_INT64, VB_SHAPE(s->n_inside, 3));
         pair[i] = fresh(tape, "boxes", VB_FLOAT32, VB_SHAPE(s->n_inside, 4));
         vb_done(tape, places);
     }
@@ -76,8 +77,8 @@ static struct vb_variable alignment(struct vb_tape *tape, const struct vb_assign
     struct vb_variable score_power = fresh(tape, "pow", VB_FLOAT32, all);
     struct vb_variable overlap_power = fresh(tape, "pow", VB_FLOAT32, all);
     struct vb_variable align = fresh(tape, "align", VB_FLOAT32, all);
-    struct vb_variable ended[] = { score_power, overlap_power, mask, box_scores, which, pair[0],
-                                   pair[1] };
+    struct vb_variable ended[] = { score_power, overlap_power, mask,   box_scores,
+                                   which,       pair[0],       pair[1] };
     for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
         vb_tape_drop(tape, ended[i]);
     return align;
@@ -170,8 +171,8 @@ void vb_assign_targets(struct vb_tape *tape, struct vb_assignment *s, struct vb_
     struct vb_variable chosen = wanted(tape, s, &labels);
     normalize(tape, s, align, overlaps, chosen);
 
-    struct vb_variable ended[] = { positive, align, overlaps, per_anchor, probabilities, typed, centres,
-                                   labels };
+    struct vb_variable ended[] = { positive,      align, overlaps, per_anchor,
+                                   probabilities, typed, centres,  labels };
     for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
         vb_tape_drop(tape, ended[i]);
     tape->is_grad_off = was_off;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The training loop as YOLOv5 and Ultralytics write it: who holds what from step to step is Python's
- * names in that loop. A v5 step's predictions and loss are held until the next step's replace them; v8's
- * predictions die with the model's loss(). The first step differs from the steady ones (no optimizer
- * state, no predictions left from before), so a program holds both, the steady one as a loop.
- * Source: torch-memory.md, part B, 4 and 5. */
+/* The training loop as YOLOv5 and Ultralytics write it: who holds what from step to step is
+ * Python's names in that loop. A v5 step's predictions and loss are held until the next step's
+ * replace them; v8's predictions die with the model's loss(). The first step differs from the
+ * steady ones (no optimizer state, no predictions left from before), so a program holds both, the
+ * steady one as a loop. Source: torch-memory.md, part B, 4 and 5. */
 
 #include "step/build.h"
 
@@ -17,7 +17,9 @@ enum { MAX_LEVELS = 8 };
 
 const struct vb_torch vb_torch_2_4 = { .name = "2.4", .upsample_fp32 = true };
 const struct vb_torch vb_torch_2_3 = { .name = "2.3" };
-const struct vb_torch vb_torch_2_4_cpu = { .name = "2.4-cpu", .upsample_fp32 = true, .cpu_kernels = true };
+const struct vb_torch vb_torch_2_4_cpu = { .name = "2.4-cpu",
+                                           .upsample_fp32 = true,
+                                           .cpu_kernels = true };
 
 /* The loop's names. */
 struct names {
@@ -93,8 +95,8 @@ static struct vb_variable compose_mosaic(struct builder *self)
     return flipped;
 }
 
-/* The last batch goes first: the loop's name is given the host's tensor before it is uploaded. v8 keeps
- * the bytes in its dictionary until the quotient takes their place. */
+/* The last batch goes first: the loop's name is given the host's tensor before it is uploaded. v8
+ * keeps the bytes in its dictionary until the quotient takes their place. */
 static void upload(struct builder *self)
 {
     struct vb_tape *tape = &self->tape;
@@ -135,8 +137,8 @@ static enum vb_status run_forward(struct builder *self, struct vb_variable *pred
     self->tape.saved_sum = &program->saved_forward;
     self->tape.batch++;
     open_autocast(self);
-    enum vb_status status = vb_forward(&self->tape, self->graph, self->storages, self->names.images,
-                                       predictions, err);
+    enum vb_status status =
+        vb_forward(&self->tape, self->graph, self->storages, self->names.images, predictions, err);
     self->tape.saved_sum = NULL;
     return status;
 }
@@ -162,10 +164,9 @@ static enum vb_status train_batch(struct builder *self, struct vb_error *err)
     enter(self, VB_PHASE_LOSS, VB_LOSS);
     program->saved_loss = (struct vb_saved){ 0 };
     tape->saved_sum = &program->saved_loss;
-    struct vb_loss loss = is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets,
-                                             &self->constants)
-                                : vb_loss_v8(tape, self->graph, predictions, &self->targets,
-                                             &self->constants);
+    struct vb_loss loss =
+        is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets, &self->constants)
+              : vb_loss_v8(tape, self->graph, predictions, &self->targets, &self->constants);
     tape->saved_sum = NULL;
     if (!is_v5) {
         for (uint32_t i = 0; i < self->graph->n_levels; i++)
@@ -292,7 +293,8 @@ static enum vb_status build_steps(struct builder *self, struct vb_error *err)
 {
     struct vb_program *program = self->tape.program;
     bool trains = self->point->workload == VB_TRAIN;
-    enum vb_status (*step)(struct builder *, struct vb_error *) = trains ? train_step : profile_step;
+    enum vb_status (*step)(struct builder *, struct vb_error *) =
+        trains ? train_step : profile_step;
     size_t n = 0;
 
     vb_program_emit(program, VB_PHASE, VB_PHASE_SETUP);
@@ -328,7 +330,8 @@ enum vb_status vb_program_build(const struct vb_graph *graph, const struct vb_po
     size_t n = graph->n_parameters;
     *out = (struct vb_program){ .arena = arena };
     struct builder self = { .tape = { .program = out, .torch = torch, .module = "" },
-                            .graph = graph, .point = point };
+                            .graph = graph,
+                            .point = point };
     /* Deterministic runs are given CUBLAS_WORKSPACE_CONFIG=:4096:8, others have the default. */
     self.tape.cublas_bytes = torch->cpu_kernels ? 0 : point->deterministic ? VB_MIB(32) : 8519680;
     self.tape.n_parameters = graph->n_parameters + 1; /* the profiled image is the last */
@@ -337,7 +340,8 @@ enum vb_status vb_program_build(const struct vb_graph *graph, const struct vb_po
     self.storages = vb_arena_alloc(arena, n + graph->n_buffers, sizeof *self.storages);
     self.state.first = vb_arena_alloc(arena, n, sizeof *self.state.first);
     self.state.second = vb_arena_alloc(arena, n, sizeof *self.state.second);
-    self.targets = targets != NULL ? *targets : vb_targets_draw(arena, point->batch, point->targets);
+    self.targets =
+        targets != NULL ? *targets : vb_targets_draw(arena, point->batch, point->targets);
     if (self.tape.gradients == NULL || self.tape.parameter_names == NULL || self.storages == NULL ||
         self.state.first == NULL || self.state.second == NULL || self.targets.items == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the program of %s", graph->model);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Complete IoU (Zheng et al. 2020): overlap, distance of the centres, difference of the shapes. Each
- * intermediate lives until the expression that reads it is done, each named value until the function
- * returns: that is what decides the memory, so names stand here as they would in the formula. */
+/* Complete IoU (Zheng et al. 2020): overlap, distance of the centres, difference of the shapes.
+ * Each intermediate lives until the expression that reads it is done, each named value until the
+ * function returns: that is what decides the memory, so names stand here as they would in the
+ * formula. */
 
 #include "step/layers.h"
 #include "step/loss.h"
@@ -76,7 +77,8 @@ static void drop_edges(struct vb_tape *tape, struct edges *e)
         vb_tape_drop(tape, e->views[i]);
 }
 
-/* How far the inner edges overlap (clamped, `in_place` or not) or the outer ones span, along one axis. */
+/* How far the inner edges overlap (clamped, `in_place` or not) or the outer ones span, along one
+ * axis. */
 static struct vb_variable stretch(struct vb_tape *tape, bool overlap, bool in_place,
                                   struct vb_variable a1, struct vb_variable a2,
                                   struct vb_variable b1, struct vb_variable b2)
@@ -106,8 +108,8 @@ static struct vb_variable angle(struct vb_tape *tape, struct vb_variable w, stru
 }
 
 /* The part of the union's formula that names nothing: w1 * h1 + w2 * h2 - inter + eps. */
-static struct vb_variable union_of(struct vb_tape *tape, const struct edges *a, const struct edges *b,
-                                   struct vb_variable inter)
+static struct vb_variable union_of(struct vb_tape *tape, const struct edges *a,
+                                   const struct edges *b, struct vb_variable inter)
 {
     struct vb_variable area_a = vb_binary(tape, VB_TIMES, a->w, a->h);
     struct vb_variable area_b = vb_binary(tape, VB_TIMES, b->w, b->h);
@@ -167,7 +169,9 @@ struct vb_variable vb_ciou(struct vb_tape *tape, struct vb_variable box, struct 
     struct vb_variable penalty = take(tape, VB_PLUS, distance, true, shape, true);
     struct vb_variable complete = take(tape, VB_MINUS, iou, false, penalty, true);
 
-    struct vb_variable named[] = { inter, together, iou, hull_w, hull_h, diagonal, apart, v, alpha };
+    struct vb_variable named[] = {
+        inter, together, iou, hull_w, hull_h, diagonal, apart, v, alpha
+    };
     for (size_t i = 0; i < sizeof named / sizeof *named; i++)
         vb_tape_drop(tape, named[i]);
     drop_edges(tape, &a);

@@ -2,14 +2,14 @@
 #ifndef VB_STEP_FORWARD_H
 #define VB_STEP_FORWARD_H
 
-/* The model's forward pass on a tape: the graph's operators in order, and Python's hold on each value for
- * as long as the graph says. */
+/* The model's forward pass on a tape: the graph's operators in order, and Python's hold on each
+ * value for as long as the graph says. */
 
 #include "model/graph.h"
 #include "step/tape.h"
 
-/* `storages`: one tensor of the program a parameter. `image` stays the caller's. `predictions`: one a
- * level, held. VB_E_SYSTEM: no host memory. */
+/* `storages`: one tensor of the program a parameter. `image` stays the caller's. `predictions`: one
+ * a level, held. VB_E_SYSTEM: no host memory. */
 VB_CHECKED enum vb_status vb_forward(struct vb_tape *tape, const struct vb_graph *graph,
                                      const uint32_t *storages, struct vb_variable image,
                                      struct vb_variable *predictions, struct vb_error *err);

@@ -25,8 +25,8 @@ static uint64_t bytes_of(const struct vb_variable *variable)
     return vb_shape_elements(&variable->shape) * vb_dtype_bytes[variable->dtype];
 }
 
-/* A copy in the order of the axes that autograd knows nothing of; x itself, held once more, where it
- * is in order already. */
+/* A copy in the order of the axes that autograd knows nothing of; x itself, held once more, where
+ * it is in order already. */
 static struct vb_variable in_order(struct vb_tape *tape, struct vb_variable x)
 {
     if (!vb_is_defined(&x) || x.is_ordered)
@@ -42,12 +42,22 @@ static void run_conv(struct vb_tape *tape, enum vb_call_direction direction,
                      const struct vb_variable *x, const struct vb_variable *weight,
                      const struct vb_conv_shape *conv, const struct vb_variable *y)
 {
-    static const char *const names[] = { "conv2d", "conv2d_backward_data", "conv2d_backward_filter" };
+    static const char *const names[] = { "conv2d", "conv2d_backward_data",
+                                         "conv2d_backward_filter" };
     struct vb_call call = {
-        .kind = VB_CALL_CONV, .name = names[direction], .module = tape->module, .dtype = x->dtype,
-        .bytes = bytes_of(x) + bytes_of(weight) + bytes_of(y), .direction = direction,
-        .n = x->shape.dims[0], .c = x->shape.dims[1], .h = x->shape.dims[2], .w = x->shape.dims[3],
-        .k = weight->shape.dims[0], .window = conv->window, .groups = conv->groups,
+        .kind = VB_CALL_CONV,
+        .name = names[direction],
+        .module = tape->module,
+        .dtype = x->dtype,
+        .bytes = bytes_of(x) + bytes_of(weight) + bytes_of(y),
+        .direction = direction,
+        .n = x->shape.dims[0],
+        .c = x->shape.dims[1],
+        .h = x->shape.dims[2],
+        .w = x->shape.dims[3],
+        .k = weight->shape.dims[0],
+        .window = conv->window,
+        .groups = conv->groups,
     };
     call.flops = 2.0 * (double)vb_shape_elements(&y->shape) * (double)weight->shape.dims[1] *
                  conv->window.kernel_h * conv->window.kernel_w;
@@ -129,7 +139,8 @@ static void batch_norm_backward(struct vb_tape *tape, const struct vb_node *node
     inputs[1] = new_parameter_gradient(tape, &node->inputs[1]);
     inputs[2] = new_parameter_gradient(tape, &node->inputs[2]);
     struct vb_variable all[] = { outputs[0], node->saved[0], inputs[0] };
-    vb_tape_run(tape, "batch_norm_backward", 8.0 * (double)vb_shape_elements(&all[0].shape), all, 3);
+    vb_tape_run(tape, "batch_norm_backward", 8.0 * (double)vb_shape_elements(&all[0].shape), all,
+                3);
     if (!vb_needs(node, 0))
         vb_tape_assign(tape, &inputs[0], vb_undefined);
 }
@@ -179,7 +190,8 @@ struct vb_variable vb_silu_in_place(struct vb_tape *tape, struct vb_variable x)
     return y;
 }
 
-/* grad_input is there before the copy that makes a slice of a concatenation's gradient contiguous. */
+/* grad_input is there before the copy that makes a slice of a concatenation's gradient contiguous.
+ */
 static void max_pool_backward(struct vb_tape *tape, const struct vb_node *node,
                               const struct vb_variable *outputs, struct vb_variable *inputs)
 {
@@ -213,7 +225,8 @@ static void upsample_backward(struct vb_tape *tape, const struct vb_node *node,
     inputs[0] = vb_tape_new(tape, "input", &node->inputs[0].shape, node->inputs[0].dtype);
     struct vb_variable dense = in_order(tape, outputs[0]);
     struct vb_variable both[] = { dense, inputs[0] };
-    vb_tape_run(tape, "upsample_nearest2d_backward", (double)vb_shape_elements(&dense.shape), both, 2);
+    vb_tape_run(tape, "upsample_nearest2d_backward", (double)vb_shape_elements(&dense.shape), both,
+                2);
     vb_tape_drop(tape, dense);
 }
 
@@ -232,7 +245,8 @@ static void cpu_index_tables(struct vb_tape *tape, const struct vb_shape *out)
         vb_tape_drop(tape, tables[i]);
 }
 
-struct vb_variable vb_upsample(struct vb_tape *tape, struct vb_variable x, const struct vb_shape *out)
+struct vb_variable vb_upsample(struct vb_tape *tape, struct vb_variable x,
+                               const struct vb_shape *out)
 {
     enum vb_dtype dtype = tape->autocast && tape->torch->upsample_fp32 ? VB_FLOAT32 : x.dtype;
     struct vb_variable input = vb_tape_cast(tape, x, dtype);
@@ -337,7 +351,8 @@ void vb_split(struct vb_tape *tape, struct vb_variable x, uint32_t axis, const u
     }
 }
 
-/* A view's gradient in the first shape: another view, unless it lies in another order: then a copy. */
+/* A view's gradient in the first shape: another view, unless it lies in another order: then a copy.
+ */
 static void view_backward(struct vb_tape *tape, const struct vb_node *node,
                           const struct vb_variable *outputs, struct vb_variable *inputs)
 {

@@ -2,9 +2,9 @@
 #ifndef VB_STEP_LAYERS_H
 #define VB_STEP_LAYERS_H
 
-/* The operators that a model is made of, on a tape: what each allocates, keeps and frees, forward and
- * backward. Each gives its result held once; its arguments stay the caller's.
- * Source: torch-memory.md, part A, 4.1 and 4.2; part B, 3, 6, 8 and 9.
+/* The operators that a model is made of, on a tape: what each allocates, keeps and frees, forward
+ * and backward. Each gives its result held once; its arguments stay the caller's. Source:
+ * torch-memory.md, part A, 4.1 and 4.2; part B, 3, 6, 8 and 9.
  */
 
 #include "step/tape.h"
@@ -14,8 +14,8 @@ struct vb_conv_shape {
     uint32_t groups;
 };
 
-/* x [N,C,H,W], weight [K,C/groups,kh,kw], bias [K] or undefined -> [N,K,H',W']. `out` is the result's
- * shape. Autocast casts all three. */
+/* x [N,C,H,W], weight [K,C/groups,kh,kw], bias [K] or undefined -> [N,K,H',W']. `out` is the
+ * result's shape. Autocast casts all three. */
 struct vb_variable vb_conv2d(struct vb_tape *tape, struct vb_variable x, struct vb_variable weight,
                              struct vb_variable bias, const struct vb_conv_shape *conv,
                              const struct vb_shape *out);
@@ -32,7 +32,8 @@ struct vb_variable vb_max_pool2d(struct vb_tape *tape, struct vb_variable x,
                                  const struct vb_window *window, const struct vb_shape *out);
 
 /* Nearest, to `out`. */
-struct vb_variable vb_upsample(struct vb_tape *tape, struct vb_variable x, const struct vb_shape *out);
+struct vb_variable vb_upsample(struct vb_tape *tape, struct vb_variable x,
+                               const struct vb_shape *out);
 
 /* Along `axis`; the result's type is the widest of theirs. */
 struct vb_variable vb_concat(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n,
@@ -52,7 +53,8 @@ struct vb_variable vb_permute(struct vb_tape *tape, struct vb_variable x, const 
 struct vb_variable vb_every_second(struct vb_tape *tape, struct vb_variable x,
                                    const struct vb_shape *out);
 
-/* .contiguous(): a copy in the order of the axes; x itself, held once more, where it is so already. */
+/* .contiguous(): a copy in the order of the axes; x itself, held once more, where it is so already.
+ */
 struct vb_variable vb_contiguous(struct vb_tape *tape, struct vb_variable x);
 
 #endif

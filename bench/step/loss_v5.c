@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YOLOv5's loss: boxes are matched to anchors and cells by shape alone, then CIoU on the matches, binary
- * cross entropy on their classes and on every cell's objectness. Names of the traced program hold what
- * they name until they are given something else or the function returns. */
+/* YOLOv5's loss: boxes are matched to anchors and cells by shape alone, then CIoU on the matches,
+ * binary cross entropy on their classes and on every cell's objectness. Names of the traced program
+ * hold what they name until they are given something else or the function returns. */
 
 #include <stddef.h>
 
@@ -39,7 +39,8 @@ static void passing(struct vb_tape *tape, const char *what, enum vb_dtype dtype,
 }
 
 /* The boxes once for each anchor, with the anchor's number as a last column. */
-static void repeat_for_anchors(struct vb_tape *tape, struct names *names, uint32_t n_anchors, uint32_t n)
+static void repeat_for_anchors(struct vb_tape *tape, struct names *names, uint32_t n_anchors,
+                               uint32_t n)
 {
     names->gain = fresh(tape, "gain", VB_FLOAT32, VB_SHAPE(COLUMNS));
     struct vb_variable range = fresh(tape, "arange", VB_INT64, VB_SHAPE(n_anchors));
@@ -99,7 +100,8 @@ static struct vb_variable column_pair(struct vb_tape *tape, struct vb_variable t
 }
 
 /* t: each match also for the neighbouring cells that its centre is nearest to. */
-static void match_neighbours(struct vb_tape *tape, struct names *names, uint32_t n_matched, uint32_t n)
+static void match_neighbours(struct vb_tape *tape, struct names *names, uint32_t n_matched,
+                             uint32_t n)
 {
     vb_tape_assign(tape, &names->gxy, column_pair(tape, names->t, n_matched));
     struct vb_variable order = fresh(tape, "order", VB_INT64, VB_SHAPE(2));
@@ -170,7 +172,8 @@ static void match_targets(struct vb_tape *tape, const struct vb_graph *graph,
 
 /* What the loss proper names. */
 struct terms {
-    struct vb_variable objectness_target, pxy, pwh, rest, classes, box, iou, class_target, objectness;
+    struct vb_variable objectness_target, pxy, pwh, rest, classes, box, iou, class_target,
+        objectness;
     struct vb_variable class_loss, box_loss, objectness_loss;
     const struct vb_loss_constants *constants;
 };
@@ -239,14 +242,14 @@ static void box_term(struct vb_tape *tape, struct terms *terms, const struct mat
 
 static void class_term(struct vb_tape *tape, struct terms *terms, uint32_t n)
 {
-    struct vb_variable target = vb_tape_new(tape, "class_target", &terms->classes.shape,
-                                            terms->classes.dtype);
+    struct vb_variable target =
+        vb_tape_new(tape, "class_target", &terms->classes.shape, terms->classes.dtype);
     vb_tape_assign(tape, &terms->class_target, target);
     struct vb_variable one = vb_tape_new(tape, "one", &(struct vb_shape){ 0 }, target.dtype);
     passing(tape, "range", VB_INT64, VB_SHAPE(n));
     vb_done(tape, one);
-    struct vb_variable mean = vb_bce_mean(tape, terms->classes, terms->class_target,
-                                          terms->constants->class_weight);
+    struct vb_variable mean =
+        vb_bce_mean(tape, terms->classes, terms->class_target, terms->constants->class_weight);
     vb_add_in_place(tape, &terms->class_loss, mean);
     vb_done(tape, mean);
 }
@@ -264,8 +267,8 @@ static void level_terms(struct vb_tape *tape, struct terms *terms, struct vb_var
         class_term(tape, terms, match->count.n);
     }
     struct vb_variable logits = vb_select_last(tape, prediction);
-    struct vb_variable mean = vb_bce_mean(tape, logits, terms->objectness_target,
-                                          terms->constants->objectness_weight);
+    struct vb_variable mean =
+        vb_bce_mean(tape, logits, terms->objectness_target, terms->constants->objectness_weight);
     vb_done(tape, logits);
     vb_tape_assign(tape, &terms->objectness, mean);
     struct vb_variable balanced = vb_unary(tape, VB_SCALE, mean);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* YOLOv8's loss: all anchors' predictions side by side, boxes as distributions over distances, the
- * assigner's targets, then binary cross entropy on every class score and CIoU and distribution focal
- * loss on the foreground anchors. */
+ * assigner's targets, then binary cross entropy on every class score and CIoU and distribution
+ * focal loss on the foreground anchors. */
 
 #include "step/assign.h"
 #include "step/layers.h"
@@ -17,7 +17,6 @@ static struct vb_variable fresh(struct vb_tape *tape, const char *what, enum vb_
     vb_tape_run(tape, what, (double)vb_shape_elements(&shape), &y, 1);
     return y;
 }
-
 
 /* What the loss names. */
 struct names {
@@ -120,13 +119,15 @@ static void score_term(struct vb_tape *tape, const struct vb_assignment *s, stru
 static struct vb_variable rows(struct vb_tape *tape, const struct vb_assignment *s,
                                struct vb_variable x, uint32_t columns)
 {
-    return vb_mask_rows(tape, x, s->foreground, s->n_foreground, &VB_SHAPE(s->n_foreground, columns));
+    return vb_mask_rows(tape, x, s->foreground, s->n_foreground,
+                        &VB_SHAPE(s->n_foreground, columns));
 }
 
 static struct vb_variable iou_term(struct vb_tape *tape, const struct vb_assignment *s,
                                    struct names *names, struct vb_variable *iou)
 {
-    struct vb_variable per_anchor = fresh(tape, "sum", VB_FLOAT32, VB_SHAPE(s->batch, s->anchors, 1));
+    struct vb_variable per_anchor =
+        fresh(tape, "sum", VB_FLOAT32, VB_SHAPE(s->batch, s->anchors, 1));
     struct vb_variable weight = rows(tape, s, per_anchor, 1);
     vb_done(tape, per_anchor);
     struct vb_variable predicted = rows(tape, s, names->boxes, SIDES);
@@ -194,8 +195,10 @@ struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
                           const struct vb_variable *predictions, const struct vb_targets *targets,
                           const struct vb_loss_constants *constants)
 {
-    struct vb_assignment s = { .batch = graph->batch, .anchors = count_anchors(graph),
-                               .classes = graph->classes, .boxes = targets->most_in_an_image,
+    struct vb_assignment s = { .batch = graph->batch,
+                               .anchors = count_anchors(graph),
+                               .classes = graph->classes,
+                               .boxes = targets->most_in_an_image,
                                .n_foreground = targets->n_foreground };
     for (uint32_t i = 0; i < graph->n_levels; i++)
         s.n_inside += vb_targets_count_inside(targets, &graph->levels[i]);

@@ -212,7 +212,8 @@ static const struct binary {
     [VB_AND] = { "and", NULL, false },
 };
 
-/* mul and div keep an input only where the other one's gradient needs it; minimum and maximum both. */
+/* mul and div keep an input only where the other one's gradient needs it; minimum and maximum both.
+ */
 static void save_inputs(struct vb_tape *tape, struct vb_node *node, enum vb_binary kind,
                         struct vb_variable a, struct vb_variable b)
 {
@@ -228,9 +229,8 @@ struct vb_variable vb_binary(struct vb_tape *tape, enum vb_binary kind, struct v
 {
     const struct binary *binary = &binaries[kind];
     bool b_is_larger = vb_shape_elements(&b.shape) > vb_shape_elements(&a.shape);
-    struct vb_variable y =
-        vb_tape_new(tape, binary->name, b_is_larger ? &b.shape : &a.shape,
-                    a.dtype > b.dtype ? a.dtype : b.dtype);
+    struct vb_variable y = vb_tape_new(tape, binary->name, b_is_larger ? &b.shape : &a.shape,
+                                       a.dtype > b.dtype ? a.dtype : b.dtype);
     struct vb_variable all[] = { a, b, y };
     vb_tape_run(tape, binary->name, (double)vb_shape_elements(&y.shape), all, 3);
     if (binary->backward == NULL)
@@ -304,8 +304,8 @@ static void sum_backward(struct vb_tape *tape, const struct vb_node *node,
 
 struct vb_variable vb_sum(struct vb_tape *tape, struct vb_variable x)
 {
-    struct vb_variable input = tape->autocast ? vb_tape_cast(tape, x, VB_FLOAT32)
-                                              : vb_tape_hold(tape, x);
+    struct vb_variable input =
+        tape->autocast ? vb_tape_cast(tape, x, VB_FLOAT32) : vb_tape_hold(tape, x);
     struct vb_variable y = vb_tape_new(tape, "sum", &(struct vb_shape){ 0 }, input.dtype);
     struct vb_variable both[] = { input, y };
     vb_tape_run(tape, "sum", (double)vb_shape_elements(&x.shape), both, 2);
@@ -370,10 +370,10 @@ static void bce_backward(struct vb_tape *tape, const struct vb_node *node,
 struct vb_variable vb_bce_mean(struct vb_tape *tape, struct vb_variable logits,
                                struct vb_variable target, struct vb_variable positive_weight)
 {
-    struct vb_variable x = tape->autocast ? vb_tape_cast(tape, logits, VB_FLOAT32)
-                                          : vb_tape_hold(tape, logits);
-    struct vb_variable t = tape->autocast ? vb_tape_cast(tape, target, VB_FLOAT32)
-                                          : vb_tape_hold(tape, target);
+    struct vb_variable x =
+        tape->autocast ? vb_tape_cast(tape, logits, VB_FLOAT32) : vb_tape_hold(tape, logits);
+    struct vb_variable t =
+        tape->autocast ? vb_tape_cast(tape, target, VB_FLOAT32) : vb_tape_hold(tape, target);
     struct vb_variable log_sigmoid = kernel(tape, "log_sigmoid", &x, x);
     struct vb_variable weight = kernel(tape, "sub", &positive_weight, positive_weight);
     struct vb_variable log_weight = kernel(tape, "mul", &x, t);

@@ -2,9 +2,9 @@
 #ifndef VB_STEP_MATH_H
 #define VB_STEP_MATH_H
 
-/* The arithmetic that losses are made of, on a tape. Each gives its result held once; its arguments stay
- * the caller's, but vb_math_done() drops an intermediate that no name of the traced program holds.
- * Backward formulas and what they allocate: PyTorch's derivatives of these operators.
+/* The arithmetic that losses are made of, on a tape. Each gives its result held once; its arguments
+ * stay the caller's, but vb_math_done() drops an intermediate that no name of the traced program
+ * holds. Backward formulas and what they allocate: PyTorch's derivatives of these operators.
  */
 
 #include "step/tape.h"
@@ -13,14 +13,14 @@
 #define VB_HOST_SCRATCH "host scratch"
 
 enum vb_unary {
-    VB_SIGMOID,    /* keeps its result */
-    VB_SQUARE,     /* x ** 2; keeps x; autocast: in fp32 */
-    VB_ATAN,       /* keeps x */
-    VB_CLAMP,      /* at a lower bound; keeps x */
-    VB_SCALE,      /* by a number: x * 2, x / 4; keeps the number */
-    VB_SHIFT,      /* by a number: x + eps, x - 0.5 */
+    VB_SIGMOID,       /* keeps its result */
+    VB_SQUARE,        /* x ** 2; keeps x; autocast: in fp32 */
+    VB_ATAN,          /* keeps x */
+    VB_CLAMP,         /* at a lower bound; keeps x */
+    VB_SCALE,         /* by a number: x * 2, x / 4; keeps the number */
+    VB_SHIFT,         /* by a number: x + eps, x - 0.5 */
     VB_SUBTRACT_FROM, /* 1 - x */
-    VB_RECIPROCAL, /* no gradient is asked of the rest */
+    VB_RECIPROCAL,    /* no gradient is asked of the rest */
     VB_REMAINDER,
     VB_COMPARE, /* bool */
     VB_ZEROS_LIKE,
@@ -42,7 +42,8 @@ void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x);
 /* Of all elements, a scalar. */
 struct vb_variable vb_mean(struct vb_tape *tape, struct vb_variable x);
 
-/* Of all elements, a scalar; autocast: in fp32. Its gradient is one number seen as a whole tensor. */
+/* Of all elements, a scalar; autocast: in fp32. Its gradient is one number seen as a whole tensor.
+ */
 struct vb_variable vb_sum(struct vb_tape *tape, struct vb_variable x);
 
 /* x[indices]: rows picked by index tensors (which the node keeps), `out` of them. */
@@ -50,7 +51,8 @@ struct vb_variable vb_index(struct vb_tape *tape, struct vb_variable x,
                             const struct vb_variable *indices, uint32_t n_indices,
                             const struct vb_shape *out);
 
-/* x[mask] with `n_true` of the mask's elements true: finds them first. `out` is the result's shape. */
+/* x[mask] with `n_true` of the mask's elements true: finds them first. `out` is the result's shape.
+ */
 struct vb_variable vb_mask(struct vb_tape *tape, struct vb_variable x, uint32_t mask_dims,
                            uint32_t n_true, const struct vb_shape *out);
 
@@ -65,7 +67,8 @@ struct vb_variable vb_log_softmax(struct vb_tape *tape, struct vb_variable x);
 /* x @ vector over x's last axis; keeps the vector, which gets no gradient. */
 struct vb_variable vb_matvec(struct vb_tape *tape, struct vb_variable x, struct vb_variable vector);
 
-/* -x[target] of each row [n,classes], int64 targets [n]: keeps x, the targets and their summed weight. */
+/* -x[target] of each row [n,classes], int64 targets [n]: keeps x, the targets and their summed
+ * weight. */
 struct vb_variable vb_nll(struct vb_tape *tape, struct vb_variable x, struct vb_variable target);
 
 /* Of each row: [n,k] -> [n,1]; keeps x. */
@@ -74,11 +77,13 @@ struct vb_variable vb_row_mean(struct vb_tape *tape, struct vb_variable x);
 /* x[..., i]: a view; its gradient is zeros of x's size with the stretch filled in. */
 struct vb_variable vb_select_last(struct vb_tape *tape, struct vb_variable x);
 
-/* Binary cross entropy with logits, mean of all; `positive_weight` [1] is kept. Autocast: in fp32. */
+/* Binary cross entropy with logits, mean of all; `positive_weight` [1] is kept. Autocast: in fp32.
+ */
 struct vb_variable vb_bce_mean(struct vb_tape *tape, struct vb_variable logits,
                                struct vb_variable target, struct vb_variable positive_weight);
 /* The same of each element, unweighted. */
-struct vb_variable vb_bce(struct vb_tape *tape, struct vb_variable logits, struct vb_variable target);
+struct vb_variable vb_bce(struct vb_tape *tape, struct vb_variable logits,
+                          struct vb_variable target);
 
 /* Drops an intermediate that only the expression held. */
 static inline void vb_done(struct vb_tape *tape, struct vb_variable x)

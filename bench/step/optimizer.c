@@ -41,14 +41,16 @@ void vb_clip_gradients(struct vb_tape *tape, const struct vb_graph *graph)
     vb_tape_drop(tape, stack);
     for (uint32_t i = 0; i < graph->n_parameters; i++) {
         if (has_gradient(tape, i))
-            vb_tape_run(tape, "mul_", (double)graph->parameters[i].elements, &tape->gradients[i], 1);
+            vb_tape_run(tape, "mul_", (double)graph->parameters[i].elements, &tape->gradients[i],
+                        1);
     }
     vb_tape_drop(tape, total);
 }
 
 /* A list of temporaries of a group, one a tensor; all go together. */
 struct list {
-    struct vb_variable *items; /* one a parameter of the graph, undefined for those outside the group */
+    struct vb_variable
+        *items; /* one a parameter of the graph, undefined for those outside the group */
 };
 
 static bool in_group(const struct vb_tape *tape, const struct vb_graph *graph, uint32_t i,

@@ -2,8 +2,8 @@
 #ifndef VB_STEP_OPTIMIZER_H
 #define VB_STEP_OPTIMIZER_H
 
-/* What happens between two backward passes: clip the gradients, step, forget them, update the average.
- * Source: torch-memory.md, part A, 4.5 (the foreach forms); part B, 4. */
+/* What happens between two backward passes: clip the gradients, step, forget them, update the
+ * average. Source: torch-memory.md, part A, 4.5 (the foreach forms); part B, 4. */
 
 #include "model/graph.h"
 #include "record/point.h"

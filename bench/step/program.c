@@ -70,12 +70,14 @@ static void print_shape(const struct vb_shape *shape, struct vb_text *out)
         vb_text_append(out, "scalar");
 }
 
-static void print_tensor(const struct vb_program *program, const char *verb, uint32_t index, bool csv,
-                         uint64_t alive_bytes, struct vb_text *out)
+static void print_tensor(const struct vb_program *program, const char *verb, uint32_t index,
+                         bool csv, uint64_t alive_bytes, struct vb_text *out)
 {
     const struct vb_tensor *tensor = &program->tensors[index];
 
-    vb_text_append(out, csv ? "%s,%" PRIu32 ",%s,%s,%s,%" PRIu64 "," : "%-5s t%-6" PRIu32 " %-36s %-11s %-5s %12" PRIu64 " ",
+    vb_text_append(out,
+                   csv ? "%s,%" PRIu32 ",%s,%s,%s,%" PRIu64 ","
+                       : "%-5s t%-6" PRIu32 " %-36s %-11s %-5s %12" PRIu64 " ",
                    verb, index, tensor->name, vb_category_names[tensor->category],
                    vb_dtype_names[tensor->dtype], tensor->bytes);
     print_shape(&tensor->shape, out);
@@ -85,7 +87,8 @@ static void print_tensor(const struct vb_program *program, const char *verb, uin
         vb_text_append(out, "\n");
 }
 
-static void print_call(const struct vb_call *call, bool csv, uint64_t alive_bytes, struct vb_text *out)
+static void print_call(const struct vb_call *call, bool csv, uint64_t alive_bytes,
+                       struct vb_text *out)
 {
     if (csv)
         vb_text_append(out, "run,,%s %s,,%s,,,%" PRIu64 "\n", call->name, call->module,
@@ -120,11 +123,11 @@ void vb_program_print(const struct vb_program *program, bool csv, struct vb_text
             break;
         case VB_PHASE:
             if (csv)
-                vb_text_append(out, "phase,,%s,,,,,%" PRIu64 "\n", vb_phase_names[instruction.index],
-                               alive_bytes);
+                vb_text_append(out, "phase,,%s,,,,,%" PRIu64 "\n",
+                               vb_phase_names[instruction.index], alive_bytes);
             else
-                vb_text_append(out, "phase %-60s %12" PRIu64 "\n", vb_phase_names[instruction.index],
-                               alive_bytes);
+                vb_text_append(out, "phase %-60s %12" PRIu64 "\n",
+                               vb_phase_names[instruction.index], alive_bytes);
             break;
         }
     }

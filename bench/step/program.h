@@ -2,15 +2,15 @@
 #ifndef VB_STEP_PROGRAM_H
 #define VB_STEP_PROGRAM_H
 
-/* A program: a point compiled to a linear list of instructions. Allocate a tensor, free a tensor, run an
- * operator, enter a phase. Devices execute it and decide nothing about lifetimes.
+/* A program: a point compiled to a linear list of instructions. Allocate a tensor, free a tensor,
+ * run an operator, enter a phase. Devices execute it and decide nothing about lifetimes.
  *
  * Workspaces are not in it: how large they are is the device's answer, so who executes the program
  * asks for one before it runs a convolution and gives it back after.
  *
- * The instructions are, in order: the set-up (weights and what stays for the run), the first step, and
- * the loop, which is one steady step. What a steady step leaves alive for the next one goes by another
- * tensor at its end than at its start: `carries` says which becomes which.
+ * The instructions are, in order: the set-up (weights and what stays for the run), the first step,
+ * and the loop, which is one steady step. What a steady step leaves alive for the next one goes by
+ * another tensor at its end than at its start: `carries` says which becomes which.
  */
 
 #include <stdio.h>
@@ -40,11 +40,11 @@ enum vb_call_direction { VB_CALL_FORWARD, VB_CALL_BACKWARD_DATA, VB_CALL_BACKWAR
 /* One operator to run. */
 struct vb_call {
     enum vb_call_kind kind;
-    const char *name;   /* "conv2d", "batch_norm_backward" */
-    const char *module; /* "model.0.conv"; "" outside the model */
+    const char *name;    /* "conv2d", "batch_norm_backward" */
+    const char *module;  /* "model.0.conv"; "" outside the model */
     enum vb_dtype dtype; /* of the arithmetic */
     double flops;
-    uint64_t bytes; /* read and written */
+    uint64_t bytes;                   /* read and written */
     enum vb_call_direction direction; /* of a convolution, as are the rest */
     uint32_t n, c, h, w, k;           /* x is [n,c,h,w], y has k channels */
     struct vb_window window;

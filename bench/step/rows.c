@@ -13,8 +13,8 @@ static struct vb_variable kernel(struct vb_tape *tape, const char *name,
     return y;
 }
 
-static struct vb_variable gradient(struct vb_tape *tape, const char *name, const struct vb_node *node,
-                                   struct vb_variable from)
+static struct vb_variable gradient(struct vb_tape *tape, const char *name,
+                                   const struct vb_node *node, struct vb_variable from)
 {
     return kernel(tape, name, &node->inputs[0].shape, node->inputs[0].dtype, from);
 }
@@ -56,8 +56,8 @@ struct vb_variable vb_log_softmax(struct vb_tape *tape, struct vb_variable x)
     return y;
 }
 
-/* The handle of the forward thread gets a workspace at its first product, for the rest of the process.
- * Source: torch-memory.md, part A, 2.3. */
+/* The handle of the forward thread gets a workspace at its first product, for the rest of the
+ * process. Source: torch-memory.md, part A, 2.3. */
 static void make_cublas_workspace(struct vb_tape *tape)
 {
     enum vb_category category = tape->category;
@@ -89,7 +89,8 @@ struct vb_variable vb_matvec(struct vb_tape *tape, struct vb_variable x, struct 
 struct vb_variable vb_nll(struct vb_tape *tape, struct vb_variable x, struct vb_variable target)
 {
     struct vb_variable y = kernel(tape, "nll_loss", &VB_SHAPE(x.shape.dims[0]), VB_FLOAT32, x);
-    struct vb_variable weight = vb_tape_new(tape, "total_weight", &(struct vb_shape){ 0 }, VB_FLOAT32);
+    struct vb_variable weight =
+        vb_tape_new(tape, "total_weight", &(struct vb_shape){ 0 }, VB_FLOAT32);
     struct vb_node *node = vb_tape_node(tape, rows_backward, &x, 1, 1);
     vb_tape_save(tape, node, x);
     vb_tape_save(tape, node, target);
@@ -116,7 +117,8 @@ static void bce_backward(struct vb_tape *tape, const struct vb_node *node,
 }
 
 /* (1 - target) * x - log_sigmoid(x) */
-struct vb_variable vb_bce(struct vb_tape *tape, struct vb_variable logits, struct vb_variable target)
+struct vb_variable vb_bce(struct vb_tape *tape, struct vb_variable logits,
+                          struct vb_variable target)
 {
     enum vb_dtype dtype = tape->autocast ? VB_FLOAT32 : logits.dtype;
     struct vb_variable x = vb_tape_cast(tape, logits, dtype);

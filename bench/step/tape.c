@@ -6,7 +6,9 @@
 
 #include "base/bytes.h"
 
-const struct vb_variable vb_undefined = { .storage = VB_NONE, .node = VB_NONE, .parameter = VB_NONE };
+const struct vb_variable vb_undefined = { .storage = VB_NONE,
+                                          .node = VB_NONE,
+                                          .parameter = VB_NONE };
 
 /* Room for one more entry in both arrays that go with the program's tensors. */
 static bool track_storage(struct vb_tape *tape)
@@ -55,8 +57,13 @@ struct vb_variable vb_tape_new(struct vb_tape *tape, const char *what, const str
     tape->counted[storage] = 0;
     vb_program_emit(program, VB_ALLOC, storage);
     return (struct vb_variable){
-        .storage = storage, .shape = *shape, .dtype = dtype, .is_dense = true, .is_ordered = true,
-        .node = VB_NONE, .parameter = VB_NONE,
+        .storage = storage,
+        .shape = *shape,
+        .dtype = dtype,
+        .is_dense = true,
+        .is_ordered = true,
+        .node = VB_NONE,
+        .parameter = VB_NONE,
     };
 }
 
@@ -85,17 +92,22 @@ void vb_tape_assign(struct vb_tape *tape, struct vb_variable *variable, struct v
 void vb_tape_run(struct vb_tape *tape, const char *name, double flops,
                  const struct vb_variable *variables, size_t n)
 {
-    struct vb_call call = { .kind = VB_CALL_ELEMENTWISE, .name = name, .module = tape->module,
-                            .flops = flops, .dtype = VB_FLOAT32 };
+    struct vb_call call = { .kind = VB_CALL_ELEMENTWISE,
+                            .name = name,
+                            .module = tape->module,
+                            .flops = flops,
+                            .dtype = VB_FLOAT32 };
     for (size_t i = 0; i < n; i++) {
         if (vb_is_defined(&variables[i]))
-            call.bytes += vb_shape_elements(&variables[i].shape) * vb_dtype_bytes[variables[i].dtype];
+            call.bytes +=
+                vb_shape_elements(&variables[i].shape) * vb_dtype_bytes[variables[i].dtype];
     }
     vb_program_run(tape->program, &call);
 }
 
 struct vb_node *vb_tape_node(struct vb_tape *tape, vb_backward *backward,
-                             const struct vb_variable *inputs, uint32_t n_inputs, uint32_t n_outputs)
+                             const struct vb_variable *inputs, uint32_t n_inputs,
+                             uint32_t n_outputs)
 {
     struct vb_arena *arena = tape->program->arena;
     bool is_needed = false;
@@ -118,8 +130,13 @@ struct vb_node *vb_tape_node(struct vb_tape *tape, vb_backward *backward,
         buffers[i] = vb_undefined;
     tape->nodes = nodes;
     nodes[tape->n_nodes] = (struct vb_node){
-        .backward = backward, .module = tape->module, .n_inputs = n_inputs, .n_outputs = n_outputs,
-        .inputs = kept, .buffers = buffers, .saved = saved,
+        .backward = backward,
+        .module = tape->module,
+        .n_inputs = n_inputs,
+        .n_outputs = n_outputs,
+        .inputs = kept,
+        .buffers = buffers,
+        .saved = saved,
     };
     return &nodes[tape->n_nodes++];
 }
@@ -155,18 +172,27 @@ void vb_tape_output(const struct vb_tape *tape, const struct vb_node *node, uint
     variable->output = output;
 }
 
-struct vb_variable vb_tape_parameter(const struct vb_tape *tape, uint32_t parameter, uint32_t storage)
+struct vb_variable vb_tape_parameter(const struct vb_tape *tape, uint32_t parameter,
+                                     uint32_t storage)
 {
     const struct vb_tensor *tensor = &tape->program->tensors[storage];
     return (struct vb_variable){
-        .storage = storage, .shape = tensor->shape, .dtype = tensor->dtype, .is_dense = true,
-        .is_ordered = true, .requires_grad = true, .node = VB_NONE, .parameter = parameter,
+        .storage = storage,
+        .shape = tensor->shape,
+        .dtype = tensor->dtype,
+        .is_dense = true,
+        .is_ordered = true,
+        .requires_grad = true,
+        .node = VB_NONE,
+        .parameter = parameter,
     };
 }
 
-/* Adds the gradient to what has come before. In place only where nobody else could see it: the first
- * one's storage has no other holder and no gaps. Takes over the caller's hold of `gradient`. */
-static void accumulate(struct vb_tape *tape, struct vb_variable *buffer, struct vb_variable gradient)
+/* Adds the gradient to what has come before. In place only where nobody else could see it: the
+ * first one's storage has no other holder and no gaps. Takes over the caller's hold of `gradient`.
+ */
+static void accumulate(struct vb_tape *tape, struct vb_variable *buffer,
+                       struct vb_variable gradient)
 {
     if (!vb_is_defined(buffer)) {
         *buffer = gradient;
@@ -183,7 +209,8 @@ static void accumulate(struct vb_tape *tape, struct vb_variable *buffer, struct 
     vb_tape_drop(tape, gradient);
 }
 
-/* A parameter's gradient: the first one that comes is kept as it is, later ones are added in place. */
+/* A parameter's gradient: the first one that comes is kept as it is, later ones are added in place.
+ */
 static void accumulate_parameter(struct vb_tape *tape, uint32_t parameter,
                                  struct vb_variable gradient)
 {
@@ -252,8 +279,9 @@ static void cast_backward(struct vb_tape *tape, const struct vb_node *node,
     enum vb_category category = tape->category;
     if (to->parameter != VB_NONE)
         tape->category = VB_GRADIENTS;
-    inputs[0] = vb_tape_new(tape, to->parameter != VB_NONE ? tape->parameter_names[to->parameter] : "cast",
-                            &to->shape, to->dtype);
+    inputs[0] =
+        vb_tape_new(tape, to->parameter != VB_NONE ? tape->parameter_names[to->parameter] : "cast",
+                    &to->shape, to->dtype);
     tape->category = category;
     struct vb_variable both[] = { outputs[0], inputs[0] };
     vb_tape_run(tape, "copy", 0, both, 2);
@@ -269,7 +297,8 @@ static struct vb_variable copy_as(struct vb_tape *tape, struct vb_variable varia
     return cast;
 }
 
-struct vb_variable vb_tape_cast(struct vb_tape *tape, struct vb_variable variable, enum vb_dtype dtype)
+struct vb_variable vb_tape_cast(struct vb_tape *tape, struct vb_variable variable,
+                                enum vb_dtype dtype)
 {
     if (!vb_is_defined(&variable) || variable.dtype == dtype)
         return vb_tape_hold(tape, variable);

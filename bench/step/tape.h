@@ -4,15 +4,16 @@
 
 /* A tape: eager execution and autograd, with sizes in the place of numbers.
  *
- * Each operator (layers.h, math.h) takes and gives variables as PyTorch does: it allocates its result,
- * and where a gradient will be asked for it leaves a node that keeps what the backward pass needs. A
- * storage lives while somebody holds it: a variable of the program being traced (hold, drop), a
- * node's saved tensors, a gradient on its way. The last drop emits its FREE. vb_tape_backward() then
- * runs the nodes as autograd's engine does. So the lifetimes follow from the rules, and no list of
- * events is written down anywhere.
- * Source: torch-memory.md, part A, section 4.
+ * Each operator (layers.h, math.h) takes and gives variables as PyTorch does: it allocates its
+ * result, and where a gradient will be asked for it leaves a node that keeps what the backward pass
+ * needs. A storage lives while somebody holds it: a variable of the program being traced (hold,
+ * drop), a node's saved tensors, a gradient on its way. The last drop emits its FREE.
+ * vb_tape_backward() then runs the nodes as autograd's engine does. So the lifetimes follow from
+ * the rules, and no list of events is written down anywhere. Source: torch-memory.md, part A,
+ * section 4.
  *
- * Host memory that runs out is noted in the program (program->failed); everything after it does nothing.
+ * Host memory that runs out is noted in the program (program->failed); everything after it does
+ * nothing.
  */
 
 #include "step/program.h"
@@ -22,7 +23,8 @@ enum { VB_MAX_GRADIENTS = 32 }; /* inputs, and outputs, of one node */
 
 #define VB_NONE UINT32_MAX
 
-/* A tensor as autograd sees it. Passed by value: copies share the storage and count as one holder. */
+/* A tensor as autograd sees it. Passed by value: copies share the storage and count as one holder.
+ */
 struct vb_variable {
     uint32_t storage; /* tensor of the program whose memory it is; VB_NONE: undefined */
     struct vb_shape shape;
@@ -30,16 +32,16 @@ struct vb_variable {
     bool is_dense;   /* no gaps: covers its storage's stretch, in some order */
     bool is_ordered; /* dense, and in the order of its axes: what .contiguous() gives */
     bool requires_grad;
-    uint32_t node; /* that made it; VB_NONE for a leaf */
-    uint32_t output; /* which of the node's */
+    uint32_t node;      /* that made it; VB_NONE for a leaf */
+    uint32_t output;    /* which of the node's */
     uint32_t parameter; /* a leaf that gets a gradient; else VB_NONE */
 };
 
 struct vb_tape;
 struct vb_node;
 
-/* Fills the gradients of the node's inputs from those of its outputs; either may be undefined. What it
- * gives is held once for each; what it is given stays the caller's. */
+/* Fills the gradients of the node's inputs from those of its outputs; either may be undefined. What
+ * it gives is held once for each; what it is given stays the caller's. */
 typedef void vb_backward(struct vb_tape *tape, const struct vb_node *node,
                          const struct vb_variable *outputs, struct vb_variable *inputs);
 
@@ -47,7 +49,8 @@ struct vb_node {
     vb_backward *backward;
     const char *module;
     uint32_t n_inputs, n_outputs, n_saved;
-    struct vb_variable *inputs;  /* what they were: shape, type, where their gradient goes; not held */
+    struct vb_variable
+        *inputs; /* what they were: shape, type, where their gradient goes; not held */
     struct vb_variable *buffers; /* gradients that have come, one an output */
     struct vb_variable *saved;   /* held until the node has run */
     const void *detail;          /* the operator's own, in the arena */
@@ -66,7 +69,7 @@ struct vb_tape {
     size_t holders_room;
     uint32_t *counted; /* in which batch each was last counted as saved; 0: in none */
     size_t counted_room;
-    uint32_t batch;    /* of the run, from 1 */
+    uint32_t batch; /* of the run, from 1 */
     struct vb_node *nodes;
     size_t n_nodes, nodes_room;
     struct vb_variable *gradients; /* one a parameter */
@@ -80,7 +83,8 @@ struct vb_tape {
     enum vb_dtype autocast_dtype;
     struct vb_cast *casts;
     size_t n_casts, casts_room;
-    uint64_t cublas_bytes; /* cuBLAS's workspace, made at the first product and kept; 0: made, or none */
+    uint64_t
+        cublas_bytes; /* cuBLAS's workspace, made at the first product and kept; 0: made, or none */
     struct vb_saved *saved_sum; /* where what nodes save is counted; NULL: nowhere */
 };
 
@@ -109,11 +113,12 @@ void vb_tape_run(struct vb_tape *tape, const char *name, double flops,
 
 /* A node for an operator of these inputs, or NULL where none of them needs a gradient. */
 struct vb_node *vb_tape_node(struct vb_tape *tape, vb_backward *backward,
-                             const struct vb_variable *inputs, uint32_t n_inputs, uint32_t n_outputs);
+                             const struct vb_variable *inputs, uint32_t n_inputs,
+                             uint32_t n_outputs);
 /* Holds `variable` until the node has run. `node` may be NULL. */
 void vb_tape_save(struct vb_tape *tape, struct vb_node *node, struct vb_variable variable);
-/* A Python number that autograd keeps with the node: 8 bytes on the host, counted and never on the device.
- * `node` may be NULL. */
+/* A Python number that autograd keeps with the node: 8 bytes on the host, counted and never on the
+ * device. `node` may be NULL. */
 void vb_tape_save_number(struct vb_tape *tape, const struct vb_node *node);
 /* Makes the variable the node's output. `node` may be NULL. */
 void vb_tape_output(const struct vb_tape *tape, const struct vb_node *node, uint32_t output,
@@ -129,8 +134,8 @@ static inline bool vb_needs(const struct vb_node *node, uint32_t input)
 struct vb_variable vb_tape_parameter(const struct vb_tape *tape, uint32_t parameter,
                                      uint32_t storage);
 
-/* loss.backward(): runs the nodes, last made first; parameters' gradients are in tape->gradients after.
- * The tape has no nodes then. */
+/* loss.backward(): runs the nodes, last made first; parameters' gradients are in tape->gradients
+ * after. The tape has no nodes then. */
 void vb_tape_backward(struct vb_tape *tape, struct vb_variable loss);
 
 /* What autocast makes of an argument: a copy of another type, held, or the same, held once more.

@@ -37,13 +37,17 @@ static enum vb_status at(struct plan *plan, const struct vb_ini_entry *entry, en
     return vb_fail(plan->err, status, "%s:%" PRIu32 ": %s", entry->file, entry->line, inner->text);
 }
 
-static enum vb_status unknown_key(struct plan *plan, const struct vb_ini_entry *entry, const char *near)
+static enum vb_status unknown_key(struct plan *plan, const struct vb_ini_entry *entry,
+                                  const char *near)
 {
     if (near != NULL)
-        return vb_fail(plan->err, VB_E_INPUT, "%s:%" PRIu32 ": unknown key '%s' in [%s]; did you mean %s?",
-                       entry->file, entry->line, entry->key, entry->section, near);
-    return vb_fail(plan->err, VB_E_INPUT, "%s:%" PRIu32 ": unknown key '%s' in [%s]; 'vrambench help keys' "
-                   "lists those there are", entry->file, entry->line, entry->key, entry->section);
+        return vb_fail(plan->err, VB_E_INPUT,
+                       "%s:%" PRIu32 ": unknown key '%s' in [%s]; did you mean %s?", entry->file,
+                       entry->line, entry->key, entry->section, near);
+    return vb_fail(plan->err, VB_E_INPUT,
+                   "%s:%" PRIu32 ": unknown key '%s' in [%s]; 'vrambench help keys' "
+                   "lists those there are",
+                   entry->file, entry->line, entry->key, entry->section);
 }
 
 static enum vb_status set_sweep_key(struct plan *plan, const struct vb_ini_entry *entry)
@@ -67,8 +71,9 @@ static enum vb_status set_sweep_key(struct plan *plan, const struct vb_ini_entry
         return unknown_key(plan, entry, vb_text_nearest(entry->key, names, 4));
     bool is_on = strcmp(entry->value, "on") == 0;
     if (!is_on && strcmp(entry->value, "off") != 0)
-        return vb_fail(plan->err, VB_E_INPUT, "%s:%" PRIu32 ": backstop is '%s', expected on or off",
-                       entry->file, entry->line, entry->value);
+        return vb_fail(plan->err, VB_E_INPUT,
+                       "%s:%" PRIu32 ": backstop is '%s', expected on or off", entry->file,
+                       entry->line, entry->value);
     sweep->backstop = is_on;
     return VB_OK;
 }
@@ -81,11 +86,11 @@ static enum vb_status set_axis(struct plan *plan, const struct vb_ini_entry *ent
     struct axis axis = { .key = key, .entry = entry };
     if (key == NULL)
         return unknown_key(plan, entry, vb_key_nearest(entry->key));
-    enum vb_status status = vb_range_parse(entry->value, key->kind == VB_KEY_NUMBER, plan->arena,
-                                           &axis.values, &inner);
+    enum vb_status status =
+        vb_range_parse(entry->value, key->kind == VB_KEY_NUMBER, plan->arena, &axis.values, &inner);
     if (status != VB_OK)
-        return vb_fail(plan->err, status, "%s:%" PRIu32 ": %s: %s", entry->file, entry->line, entry->key,
-                       inner.text);
+        return vb_fail(plan->err, status, "%s:%" PRIu32 ": %s: %s", entry->file, entry->line,
+                       entry->key, inner.text);
     for (size_t i = 0; status == VB_OK && i < axis.values.n; i++) {
         struct vb_point probe = plan->base;
         status = vb_key_set(key, axis.values.items[i], &probe, &inner);
@@ -123,8 +128,9 @@ static enum vb_status set_entry(struct plan *plan, const struct vb_ini_entry *en
     if (strcmp(entry->section, "step") == 0)
         return set_step_key(plan, entry);
     const char *near = vb_text_nearest(entry->section, section_names, 3);
-    return vb_fail(plan->err, VB_E_INPUT, "%s:%" PRIu32 ": unknown section [%s]; %s%s%s", entry->file,
-                   entry->line, entry->section, near != NULL ? "did you mean [" : "expected [sweep], ",
+    return vb_fail(plan->err, VB_E_INPUT, "%s:%" PRIu32 ": unknown section [%s]; %s%s%s",
+                   entry->file, entry->line, entry->section,
+                   near != NULL ? "did you mean [" : "expected [sweep], ",
                    near != NULL ? near : "[axes] or [step", "]");
 }
 
@@ -140,8 +146,9 @@ static enum vb_status set_override(struct plan *plan, const char *text)
     struct vb_ini_entry *entry = vb_arena_alloc(plan->arena, 1, sizeof *entry);
     if (entry == NULL)
         return vb_fail(plan->err, VB_E_SYSTEM, "no host memory left for --set");
-    *entry = (struct vb_ini_entry){ .section = "step", .name = "", .key = copy, .value = equals + 1,
-                                    .file = "--set", .line = 1 };
+    *entry = (struct vb_ini_entry){
+        .section = "step", .name = "", .key = copy, .value = equals + 1, .file = "--set", .line = 1
+    };
     if (dot != NULL) {
         *dot = '\0';
         entry->section = copy;
@@ -155,17 +162,23 @@ static enum vb_status count_points(struct plan *plan, const char *path, uint64_t
     uint64_t n = 1;
     for (size_t i = 0; i < plan->n_axes; i++) {
         if (!vb_mul(n, plan->axes[i].values.n, &n) || n > VB_MAX_POINTS)
-            return vb_fail(plan->err, VB_E_INPUT, "%s: more than %d points; take fewer values, or split "
-                           "the sweep", path, VB_MAX_POINTS);
+            return vb_fail(plan->err, VB_E_INPUT,
+                           "%s: more than %d points; take fewer values, or split "
+                           "the sweep",
+                           path, VB_MAX_POINTS);
     }
     struct vb_point probe = plan->base;
     for (size_t i = 0; i < plan->n_axes; i++) {
         struct vb_error inner = { 0 };
-        (void)(vb_key_set(plan->axes[i].key, plan->axes[i].values.items[0], &probe, &inner) == VB_OK);
+        (void)(vb_key_set(plan->axes[i].key, plan->axes[i].values.items[0], &probe, &inner) ==
+               VB_OK);
     }
     if (probe.model[0] == '\0' || probe.batch == 0 || probe.imgsz == 0)
-        return vb_fail(plan->err, VB_E_INPUT, "%s: %s is missing; give it in [axes] or [step]", path,
-                       probe.model[0] == '\0' ? "model" : probe.batch == 0 ? "batch" : "imgsz");
+        return vb_fail(plan->err, VB_E_INPUT, "%s: %s is missing; give it in [axes] or [step]",
+                       path,
+                       probe.model[0] == '\0' ? "model"
+                       : probe.batch == 0     ? "batch"
+                                              : "imgsz");
     *out = n;
     return VB_OK;
 }
@@ -185,8 +198,8 @@ static enum vb_status passes(struct plan *plan, const char *filter, const struct
     const struct vb_key *key = vb_key_find(copy);
     if (key == NULL)
         return vb_fail(plan->err, VB_E_INPUT, "--filter %s: unknown key '%s'", filter, copy);
-    enum vb_status status = vb_range_parse(equals + 1, key->kind == VB_KEY_NUMBER, plan->arena, &values,
-                                           &inner);
+    enum vb_status status =
+        vb_range_parse(equals + 1, key->kind == VB_KEY_NUMBER, plan->arena, &values, &inner);
     if (status != VB_OK)
         return vb_fail(plan->err, status, "--filter %s: %s", filter, inner.text);
     vb_key_get(key, point, text, sizeof text);
@@ -205,12 +218,14 @@ static enum vb_status expand_points(struct plan *plan, const char *path,
         return status;
     plan->sweep->points = vb_arena_alloc(plan->arena, n, sizeof *plan->sweep->points);
     if (plan->sweep->points == NULL)
-        return vb_fail(plan->err, VB_E_SYSTEM, "%s: no host memory left for %" PRIu64 " points", path, n);
+        return vb_fail(plan->err, VB_E_SYSTEM, "%s: no host memory left for %" PRIu64 " points",
+                       path, n);
     for (uint64_t i = 0; i < n; i++) {
         struct vb_point point = plan->base;
         struct vb_error inner = { 0 };
         uint64_t rest = i;
-        bool is_wanted = overrides->n_shards == 0 || i % overrides->n_shards == overrides->shard - 1;
+        bool is_wanted =
+            overrides->n_shards == 0 || i % overrides->n_shards == overrides->shard - 1;
         for (size_t a = plan->n_axes; a-- > 0; rest /= plan->axes[a].values.n) {
             const char *value = plan->axes[a].values.items[rest % plan->axes[a].values.n];
             status = at(plan, plan->axes[a].entry,
@@ -238,8 +253,8 @@ static enum vb_status plan_sweep(const char *path, const struct vb_ini *ini, con
     const char *slash = strrchr(path, '/');
     const char *file = slash != NULL ? slash + 1 : path;
     int length = (int)strcspn(file, ".");
-    (void)snprintf(sweep->name, sizeof sweep->name, name[0] != '\0' ? "%.*s-%s" : "%.*s%s", length, file,
-                   name);
+    (void)snprintf(sweep->name, sizeof sweep->name, name[0] != '\0' ? "%.*s-%s" : "%.*s%s", length,
+                   file, name);
     (void)snprintf(sweep->device, sizeof sweep->device, "auto");
     for (int is_named = 0; is_named < 2; is_named++) {
         for (size_t i = 0; i < ini->n; i++) {

@@ -2,8 +2,8 @@
 #ifndef VB_SWEEP_GRID_H
 #define VB_SWEEP_GRID_H
 
-/* Sweeps out of an INI file: what [sweep], [axes] and [step] say, checked, and the product of the axes as
- * points, the last axis fastest. Unnamed sections are the defaults of named ones. */
+/* Sweeps out of an INI file: what [sweep], [axes] and [step] say, checked, and the product of the
+ * axes as points, the last axis fastest. Unnamed sections are the defaults of named ones. */
 
 #include "record/point.h"
 #include "sweep/ini.h"
@@ -12,11 +12,11 @@
 enum { VB_MAX_POINTS = 1000000, VB_MAX_OVERRIDES = 64 };
 
 struct vb_sweep {
-    char name[64];    /* of the section, else of the file without its folder and ending */
+    char name[64]; /* of the section, else of the file without its folder and ending */
     char title[128];
-    char device[64];  /* "auto" unless said */
+    char device[64];       /* "auto" unless said */
     char virtual_gpu[256]; /* planned for this where the machine has none; "" if not said */
-    bool backstop;    /* larger points are skipped once a smaller one ran out */
+    bool backstop;         /* larger points are skipped once a smaller one ran out */
     struct vb_point *points;
     size_t n_points;
 };
@@ -27,7 +27,7 @@ struct vb_overrides {
     size_t n_set;
     const char *filter[VB_MAX_OVERRIDES]; /* "key=value": only such points; values as in an axis */
     size_t n_filter;
-    const char *section; /* only this named sweep; NULL: all */
+    const char *section;      /* only this named sweep; NULL: all */
     uint32_t shard, n_shards; /* every n-th point from the shard-th (from 1) on; 0: all */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inih parses; it gives handlers no line number, cuts long lines and section names, and takes an indented
- * line for more of the value above it. So it reads through a reader of ours that counts lines and
- * refuses what it would get wrong. */
+/* inih parses; it gives handlers no line number, cuts long lines and section names, and takes an
+ * indented line for more of the value above it. So it reads through a reader of ours that counts
+ * lines and refuses what it would get wrong. */
 
 #include "sweep/ini.h"
 
@@ -45,11 +45,14 @@ static char *next_line(char *text, int room, void *stream)
                                  reader->file, reader->line, MAX_LINE);
     else if (isblank((unsigned char)reader->rest[0]) && strspn(reader->rest, " \t\r") < length &&
              reader->rest[strspn(reader->rest, " \t")] != ';')
-        reader->status = vb_fail(reader->err, VB_E_INPUT, "%s:%u: begins with a blank; one value, one "
-                                 "line, from the margin", reader->file, reader->line);
+        reader->status = vb_fail(reader->err, VB_E_INPUT,
+                                 "%s:%u: begins with a blank; one value, one "
+                                 "line, from the margin",
+                                 reader->file, reader->line);
     else if (reader->rest[0] == '[' && strcspn(reader->rest, "]\n") > MAX_SECTION)
-        reader->status = vb_fail(reader->err, VB_E_INPUT, "%s:%u: a section's name is at most %d long",
-                                 reader->file, reader->line, MAX_SECTION);
+        reader->status =
+            vb_fail(reader->err, VB_E_INPUT, "%s:%u: a section's name is at most %d long",
+                    reader->file, reader->line, MAX_SECTION);
     if (reader->status != VB_OK)
         return NULL;
     memcpy(text, reader->rest, length);
@@ -68,14 +71,16 @@ static enum vb_status include_file(struct reader *reader, const char *value)
         return vb_fail(reader->err, VB_E_INPUT, "%s:%u: include has no place here", reader->file,
                        reader->line);
     if (reader->depth == MAX_DEPTH)
-        return vb_fail(reader->err, VB_E_INPUT, "%s:%u: files include each other, or more than %d deep",
-                       reader->file, reader->line, MAX_DEPTH);
+        return vb_fail(reader->err, VB_E_INPUT,
+                       "%s:%u: files include each other, or more than %d deep", reader->file,
+                       reader->line, MAX_DEPTH);
     (void)snprintf(path, sizeof path, "%.*s%s", folder, reader->file, value);
     struct vb_error inner = { 0 };
     enum vb_status status = read_file(path, reader->depth + 1, reader->arena, reader->out, &inner);
     if (status != VB_OK && strncmp(inner.text, path, strlen(path)) == 0 &&
         inner.text[strlen(path)] == ':' && strstr(inner.text, "cannot be") != NULL)
-        return vb_fail(reader->err, status, "%s:%u: include: %s", reader->file, reader->line, inner.text);
+        return vb_fail(reader->err, status, "%s:%u: include: %s", reader->file, reader->line,
+                       inner.text);
     if (status != VB_OK)
         return vb_fail(reader->err, status, "%s", inner.text);
     return VB_OK;
@@ -97,19 +102,24 @@ static enum vb_status add_entry(struct reader *reader, const char *section, cons
         const struct vb_ini_entry *entry = &out->entries[i];
         if (strcmp(entry->section, kind) == 0 && strcmp(entry->name, name) == 0 &&
             strcmp(entry->key, key) == 0 && strcmp(entry->file, reader->file) == 0)
-            return vb_fail(reader->err, VB_E_INPUT, "%s:%u: %s is given twice in [%s]; first in line %u",
-                           reader->file, reader->line, key, section, entry->line);
+            return vb_fail(reader->err, VB_E_INPUT,
+                           "%s:%u: %s is given twice in [%s]; first in line %u", reader->file,
+                           reader->line, key, section, entry->line);
     }
     struct vb_ini_entry *entries =
         vb_arena_grow(reader->arena, out->entries, out->n, &out->room, sizeof *entries);
     struct vb_ini_entry entry = {
-        .section = vb_arena_copy(reader->arena, kind), .name = vb_arena_copy(reader->arena, name),
-        .key = vb_arena_copy(reader->arena, key), .value = vb_arena_copy(reader->arena, value),
-        .file = reader->file, .line = reader->line,
+        .section = vb_arena_copy(reader->arena, kind),
+        .name = vb_arena_copy(reader->arena, name),
+        .key = vb_arena_copy(reader->arena, key),
+        .value = vb_arena_copy(reader->arena, value),
+        .file = reader->file,
+        .line = reader->line,
     };
     if (entries == NULL || entry.section == NULL || entry.name == NULL || entry.key == NULL ||
         entry.value == NULL)
-        return vb_fail(reader->err, VB_E_SYSTEM, "%s: no host memory left to read it", reader->file);
+        return vb_fail(reader->err, VB_E_SYSTEM, "%s: no host memory left to read it",
+                       reader->file);
     out->entries = entries;
     entries[out->n++] = entry;
     return VB_OK;
@@ -122,8 +132,10 @@ static int on_entry(void *user, const char *section, const char *key, const char
     if (reader->status != VB_OK)
         return 0;
     if (section[0] == '\0')
-        reader->status = vb_fail(reader->err, VB_E_INPUT, "%s:%u: %s stands before the first section; "
-                                 "expected [sweep], [axes] or [step]", reader->file, reader->line, key);
+        reader->status = vb_fail(reader->err, VB_E_INPUT,
+                                 "%s:%u: %s stands before the first section; "
+                                 "expected [sweep], [axes] or [step]",
+                                 reader->file, reader->line, key);
     else if (strcmp(key, "include") == 0)
         reader->status = include_file(reader, value);
     else
@@ -154,10 +166,16 @@ static enum vb_status read_file(const char *path, int depth, struct vb_arena *ar
         free(text);
         return vb_fail(err, VB_E_INPUT, "%s: holds a 0 byte; expected text", path);
     }
-    struct reader reader = { .file = vb_arena_copy(arena, path), .rest = text, .arena = arena,
-                             .out = out, .may_include = true, .depth = depth, .err = err };
-    status = reader.file != NULL ? parse(&reader)
-                                 : vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to read it", path);
+    struct reader reader = { .file = vb_arena_copy(arena, path),
+                             .rest = text,
+                             .arena = arena,
+                             .out = out,
+                             .may_include = true,
+                             .depth = depth,
+                             .err = err };
+    status = reader.file != NULL
+                 ? parse(&reader)
+                 : vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to read it", path);
     free(text);
     return status;
 }

@@ -2,8 +2,8 @@
 #ifndef VB_SWEEP_INI_H
 #define VB_SWEEP_INI_H
 
-/* An INI text as a list of entries with their places. `include = FILE` puts another file's entries in its
- * place, read from the including file's folder. What keys mean is not decided here. */
+/* An INI text as a list of entries with their places. `include = FILE` puts another file's entries
+ * in its place, read from the including file's folder. What keys mean is not decided here. */
 
 #include <stddef.h>
 #include <stdint.h>

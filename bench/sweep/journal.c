@@ -28,8 +28,8 @@ static enum vb_status path_of(const char *folder, char *path, size_t room, struc
     return VB_OK;
 }
 
-static enum vb_status add_row(const char *path, const char *line, size_t number, struct vb_arena *arena,
-                              struct vb_rows *out, struct vb_error *err)
+static enum vb_status add_row(const char *path, const char *line, size_t number,
+                              struct vb_arena *arena, struct vb_rows *out, struct vb_error *err)
 {
     struct vb_record *items = vb_arena_grow(arena, out->items, out->n, &out->room, sizeof *items);
     struct vb_error inner = { 0 };
@@ -62,7 +62,8 @@ enum vb_status vb_journal_read(const char *folder, struct vb_arena *arena, struc
     if (status != VB_OK)
         return status;
     char *rest = text;
-    for (char *line = strsep(&rest, "\n"); line != NULL && status == VB_OK; line = strsep(&rest, "\n")) {
+    for (char *line = strsep(&rest, "\n"); line != NULL && status == VB_OK;
+         line = strsep(&rest, "\n")) {
         number++;
         if (line[0] != '\0')
             status = add_row(path, line, number, arena, out, err);
@@ -96,8 +97,10 @@ enum vb_status vb_journal_open(const char *folder, bool fresh, struct vb_journal
             status = vb_fail(err, VB_E_SYSTEM, "%s: cannot be written: %s", journal->path,
                              strerror(errno));
         else if (flock(journal->file, LOCK_EX | LOCK_NB) != 0)
-            status = vb_fail(err, VB_E_SYSTEM, "%s: another run is writing it; wait for it, or take "
-                             "another --out", journal->path);
+            status = vb_fail(err, VB_E_SYSTEM,
+                             "%s: another run is writing it; wait for it, or take "
+                             "another --out",
+                             journal->path);
     }
     if (status == VB_OK) {
         struct stat info;
@@ -143,8 +146,10 @@ enum vb_status vb_journal_append(struct vb_journal *journal, const struct vb_rec
         int why = errno;
         if (ftruncate(journal->file, start) == 0)
             (void)lseek(journal->file, start, SEEK_SET);
-        status = vb_fail(err, VB_E_SYSTEM, "%s: cannot be written: %s; free some space and run again with "
-                         "--resume", journal->path, strerror(why));
+        status = vb_fail(err, VB_E_SYSTEM,
+                         "%s: cannot be written: %s; free some space and run again with "
+                         "--resume",
+                         journal->path, strerror(why));
     }
     free(line);
     return status;

@@ -2,9 +2,9 @@
 #ifndef VB_SWEEP_JOURNAL_H
 #define VB_SWEEP_JOURNAL_H
 
-/* The journal of a sweep: FOLDER/rows.jsonl, one finished point a line, each on the disk before the next
- * point begins. A run that is killed loses the point in flight: a last line that was cut is cut off, a
- * corrupt one is passed over and its point run again. One process writes at a time. */
+/* The journal of a sweep: FOLDER/rows.jsonl, one finished point a line, each on the disk before the
+ * next point begins. A run that is killed loses the point in flight: a last line that was cut is
+ * cut off, a corrupt one is passed over and its point run again. One process writes at a time. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,8 +25,9 @@ struct vb_rows {
 VB_CHECKED enum vb_status vb_journal_read(const char *folder, struct vb_arena *arena,
                                           struct vb_rows *out, struct vb_error *err);
 
-/* Opens the journal for writing, made where there is none; `fresh` empties it. What a killed run left
- * of a line is cut off. VB_E_SYSTEM: the folder cannot be written, or another run writes there. */
+/* Opens the journal for writing, made where there is none; `fresh` empties it. What a killed run
+ * left of a line is cut off. VB_E_SYSTEM: the folder cannot be written, or another run writes
+ * there. */
 VB_CHECKED enum vb_status vb_journal_open(const char *folder, bool fresh, struct vb_journal **out,
                                           struct vb_error *err);
 

@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT(member) VB_KEY_TEXT, offsetof(struct vb_point, member), sizeof(((struct vb_point *)0)->member), 0, 0, NULL, 0
-#define NUMBER(member, low, high) VB_KEY_NUMBER, offsetof(struct vb_point, member), 0, low, high, NULL, 0
+#define TEXT(member)                                                                               \
+    VB_KEY_TEXT, offsetof(struct vb_point, member), sizeof(((struct vb_point *)0)->member), 0, 0,  \
+        NULL, 0
+#define NUMBER(member, low, high)                                                                  \
+    VB_KEY_NUMBER, offsetof(struct vb_point, member), 0, low, high, NULL, 0
 #define SWITCH(member) VB_KEY_SWITCH, offsetof(struct vb_point, member), 0, 0, 0, NULL, 0
 #define NAME(member, names)                                                                        \
     VB_KEY_NAME, offsetof(struct vb_point, member), 0, 0, 0, names, sizeof names / sizeof *names
@@ -18,7 +21,8 @@ const struct vb_key vb_keys[] = {
     { "batch", "1 to 65536", "images in a batch", NUMBER(batch, 1, 65536) },
     { "imgsz", "a multiple of the model's stride", "pixels a side, square",
       NUMBER(imgsz, 1, 16384) },
-    { "precision", "fp32, fp16, bf16", "of the arithmetic; fp16 and bf16 are autocast over fp32 weights",
+    { "precision", "fp32, fp16, bf16",
+      "of the arithmetic; fp16 and bf16 are autocast over fp32 weights",
       NAME(precision, vb_precision_names) },
     { "mosaic", "off, cpu, on", "where four images are composed into one: nowhere, host, device",
       NAME(mosaic, vb_mosaic_names) },
@@ -33,11 +37,14 @@ const struct vb_key vb_keys[] = {
     { "ema", "on, off", "an averaged copy of the weights is kept", SWITCH(ema) },
     { "deterministic", "on, off", "plans that may differ from run to run are left out",
       SWITCH(deterministic) },
-    { "benchmark", "on, off", "cuDNN times several plans and takes the fastest", SWITCH(benchmark) },
+    { "benchmark", "on, off", "cuDNN times several plans and takes the fastest",
+      SWITCH(benchmark) },
     { "tf32", "on, off", "fp32 convolutions may use tensor cores", SWITCH(tf32) },
     { "channels_last", "on, off", "images are stored NHWC", SWITCH(channels_last) },
-    { "alloc_conf", "as PYTORCH_CUDA_ALLOC_CONF", "settings of the caching allocator", TEXT(alloc_conf) },
-    { "pool", "caching, native", "the allocator: PyTorch's, or none", NAME(pool, vb_pool_kind_names) },
+    { "alloc_conf", "as PYTORCH_CUDA_ALLOC_CONF", "settings of the caching allocator",
+      TEXT(alloc_conf) },
+    { "pool", "caching, native", "the allocator: PyTorch's, or none",
+      NAME(pool, vb_pool_kind_names) },
     { "workload", "train, profile", "a training step, or what AutoBatch times",
       NAME(workload, vb_workload_names) },
     { "warmup", "0 to 1000", "steps before those that count", NUMBER(warmup, 0, 1000) },
@@ -72,8 +79,8 @@ static enum vb_status set_number(const struct vb_key *key, const char *text, uin
         return vb_fail(err, VB_E_INPUT, "%s is '%s', expected a whole number, %s", key->name, text,
                        key->values);
     if (value < (long)key->low || value > (long)key->high)
-        return vb_fail(err, VB_E_INPUT, "%s is %ld, expected %" PRIu32 " to %" PRIu32, key->name, value,
-                       key->low, key->high);
+        return vb_fail(err, VB_E_INPUT, "%s is %ld, expected %" PRIu32 " to %" PRIu32, key->name,
+                       value, key->low, key->high);
     *out = (uint32_t)value;
     return VB_OK;
 }
@@ -104,8 +111,8 @@ static enum vb_status set_name(const struct vb_key *key, const char *text, int *
     }
     const char *near = vb_text_nearest(text, key->names, key->n_names);
     if (near != NULL)
-        return vb_fail(err, VB_E_INPUT, "%s is '%s'; did you mean %s? (there is %s)", key->name, text,
-                       near, key->values);
+        return vb_fail(err, VB_E_INPUT, "%s is '%s'; did you mean %s? (there is %s)", key->name,
+                       text, near, key->values);
     return vb_fail(err, VB_E_INPUT, "%s is '%s', expected %s", key->name, text, key->values);
 }
 
@@ -116,7 +123,8 @@ enum vb_status vb_key_set(const struct vb_key *key, const char *text, struct vb_
     switch (key->kind) {
     case VB_KEY_TEXT:
         if (strlen(text) >= key->room)
-            return vb_fail(err, VB_E_INPUT, "%s is longer than %zu characters", key->name, key->room - 1);
+            return vb_fail(err, VB_E_INPUT, "%s is longer than %zu characters", key->name,
+                           key->room - 1);
         (void)snprintf(member, key->room, "%s", text);
         return VB_OK;
     case VB_KEY_NUMBER:

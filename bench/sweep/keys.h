@@ -16,9 +16,9 @@ struct vb_key {
     const char *values; /* what it takes, in words or as a list: "fp32, fp16, bf16" */
     const char *help;   /* one line */
     enum vb_key_kind { VB_KEY_TEXT, VB_KEY_NUMBER, VB_KEY_SWITCH, VB_KEY_NAME } kind;
-    size_t offset;      /* in struct vb_point */
-    size_t room;        /* of a text */
-    uint32_t low, high; /* of a number */
+    size_t offset;            /* in struct vb_point */
+    size_t room;              /* of a text */
+    uint32_t low, high;       /* of a number */
     const char *const *names; /* of a name */
     size_t n_names;
 };
@@ -31,8 +31,8 @@ const struct vb_key *vb_key_find(const char *name);
 /* The nearest name, NULL where none is near. */
 const char *vb_key_nearest(const char *name);
 
-/* Sets the point's value from its text. VB_E_INPUT: no such value (with a suggestion), or out of range;
- * the text begins with the key's name. */
+/* Sets the point's value from its text. VB_E_INPUT: no such value (with a suggestion), or out of
+ * range; the text begins with the key's name. */
 VB_CHECKED enum vb_status vb_key_set(const struct vb_key *key, const char *text,
                                      struct vb_point *point, struct vb_error *err);
 

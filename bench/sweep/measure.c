@@ -5,8 +5,8 @@
 #include "model/catalogue.h"
 #include "step/build.h"
 
-/* What people copy from each other: weights, gradients and one optimizer state in fp32, and the batch. It
- * leaves out the activations, which are nearly all of it. */
+/* What people copy from each other: weights, gradients and one optimizer state in fp32, and the
+ * batch. It leaves out the activations, which are nearly all of it. */
 static uint64_t rule_of_thumb(const struct vb_graph *graph)
 {
     uint64_t batch = (uint64_t)graph->batch * 3 * graph->imgsz * graph->imgsz * sizeof(float);

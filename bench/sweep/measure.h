@@ -7,9 +7,9 @@
 #include "device/device.h"
 #include "record/record.h"
 
-/* All of the point's memory is of the arena; the record's curve too. That the point runs out of device
- * memory is an answer (state oom). VB_E_INPUT: the point cannot be (model, imgsz, alloc_conf);
- * VB_E_UNSUPPORTED: the device has no plan for a convolution. */
+/* All of the point's memory is of the arena; the record's curve too. That the point runs out of
+ * device memory is an answer (state oom). VB_E_INPUT: the point cannot be (model, imgsz,
+ * alloc_conf); VB_E_UNSUPPORTED: the device has no plan for a convolution. */
 VB_CHECKED enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device,
                                      bool with_curve, struct vb_arena *arena,
                                      struct vb_record *record, struct vb_error *err);

@@ -48,7 +48,8 @@ static bool read_number(const char **text, uint64_t *out)
     return true;
 }
 
-static enum vb_status add_linear(struct list *list, const char *item, uint64_t start, const char *rest)
+static enum vb_status add_linear(struct list *list, const char *item, uint64_t start,
+                                 const char *rest)
 {
     uint64_t stop = 0, step = 1;
     bool is_good = read_number(&rest, &stop);
@@ -57,12 +58,14 @@ static enum vb_status add_linear(struct list *list, const char *item, uint64_t s
         is_good = read_number(&rest, &step);
     }
     if (!is_good || *rest != '\0')
-        return vb_fail(list->err, VB_E_INPUT, "'%s' is no range; write start:stop:step, as 320:1280:160",
-                       item);
+        return vb_fail(list->err, VB_E_INPUT,
+                       "'%s' is no range; write start:stop:step, as 320:1280:160", item);
     if (step == 0)
-        return vb_fail(list->err, VB_E_INPUT, "'%s' has a step of 0; write one of at least 1", item);
+        return vb_fail(list->err, VB_E_INPUT, "'%s' has a step of 0; write one of at least 1",
+                       item);
     if (stop < start)
-        return vb_fail(list->err, VB_E_INPUT, "'%s' runs backwards; write the smaller end first", item);
+        return vb_fail(list->err, VB_E_INPUT, "'%s' runs backwards; write the smaller end first",
+                       item);
     enum vb_status status = VB_OK;
     for (uint64_t value = start; status == VB_OK && value <= stop; value += step)
         status = add_number(list, value);
@@ -75,12 +78,14 @@ static enum vb_status add_geometric(struct list *list, const char *item, uint64_
     uint64_t stop = 0, factor = 0;
     bool is_good = read_number(&rest, &stop) && *rest++ == '*' && read_number(&rest, &factor);
     if (!is_good || *rest != '\0')
-        return vb_fail(list->err, VB_E_INPUT, "'%s' is no range; write first-last*factor, as 1-64*2", item);
+        return vb_fail(list->err, VB_E_INPUT,
+                       "'%s' is no range; write first-last*factor, as 1-64*2", item);
     if (factor < 2 || start == 0)
-        return vb_fail(list->err, VB_E_INPUT, "'%s' never ends; start at 1 or more, multiply by 2 or more",
-                       item);
+        return vb_fail(list->err, VB_E_INPUT,
+                       "'%s' never ends; start at 1 or more, multiply by 2 or more", item);
     if (stop < start)
-        return vb_fail(list->err, VB_E_INPUT, "'%s' runs backwards; write the smaller end first", item);
+        return vb_fail(list->err, VB_E_INPUT, "'%s' runs backwards; write the smaller end first",
+                       item);
     enum vb_status status = VB_OK;
     for (uint64_t value = start; status == VB_OK && value <= stop; value *= factor)
         status = add_number(list, value);
@@ -111,7 +116,8 @@ enum vb_status vb_range_parse(const char *text, bool is_number, struct vb_arena 
     for (char *item = strsep(&copy, ","); item != NULL; item = strsep(&copy, ",")) {
         item = vb_text_trim(item);
         if (item[0] == '\0')
-            return vb_fail(err, VB_E_INPUT, "a value is missing; give at least one, with commas between");
+            return vb_fail(err, VB_E_INPUT,
+                           "a value is missing; give at least one, with commas between");
         enum vb_status status = add_item(&list, item, is_number);
         if (status != VB_OK)
             return status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* With several jobs each worker is a process with a device of its own: worker k takes every jobs-th point
- * from the k-th on and writes each record as a line into a pipe; this process alone journals. */
+/* With several jobs each worker is a process with a device of its own: worker k takes every jobs-th
+ * point from the k-th on and writes each record as a line into a pipe; this process alone journals.
+ */
 
 #include "sweep/runner.h"
 
@@ -218,7 +219,8 @@ struct worker {
     int in;
 };
 
-static enum vb_status start_worker(struct run *run, uint32_t index, uint32_t jobs, struct worker *out)
+static enum vb_status start_worker(struct run *run, uint32_t index, uint32_t jobs,
+                                   struct worker *out)
 {
     int ends[2];
     if (pipe(ends) != 0)
@@ -233,8 +235,7 @@ static enum vb_status start_worker(struct run *run, uint32_t index, uint32_t job
     (void)close(ends[1]);
     out->in = ends[0];
     out->pipe = fdopen(ends[0], "r");
-    return out->pipe != NULL ? VB_OK
-                             : vb_fail(run->err, VB_E_SYSTEM, "no pipe for a worker");
+    return out->pipe != NULL ? VB_OK : vb_fail(run->err, VB_E_SYSTEM, "no pipe for a worker");
 }
 
 static enum vb_status take_answers(struct run *run, struct worker *workers, uint32_t jobs)
@@ -291,8 +292,14 @@ enum vb_status vb_run_sweep(const struct vb_sweep *sweep, const struct vb_run_op
                             struct vb_arena *arena, struct vb_record *records,
                             struct vb_run_counts *counts, struct vb_error *err)
 {
-    struct run run = { .sweep = sweep, .options = options, .known = known, .journal = journal,
-                       .arena = arena, .records = records, .counts = counts, .err = err };
+    struct run run = { .sweep = sweep,
+                       .options = options,
+                       .known = known,
+                       .journal = journal,
+                       .arena = arena,
+                       .records = records,
+                       .counts = counts,
+                       .err = err };
     *counts = (struct vb_run_counts){ 0 };
     run.is_done = vb_arena_alloc(arena, sweep->n_points + 1, sizeof *run.is_done);
     if (run.is_done == NULL)

@@ -2,8 +2,8 @@
 #ifndef VB_SWEEP_RUNNER_H
 #define VB_SWEEP_RUNNER_H
 
-/* Runs a sweep's points one after another, or several at a time in processes of their own, and journals
- * each as it is done. */
+/* Runs a sweep's points one after another, or several at a time in processes of their own, and
+ * journals each as it is done. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,10 +19,10 @@ typedef enum vb_status vb_measure_function(const struct vb_point *point, struct 
 
 struct vb_run_options {
     vb_measure_function *measure;
-    const char *device;      /* its name: opened in each process */
-    const char *repro;       /* the start of the command that reproduces a point: "vrambench estimate" */
+    const char *device; /* its name: opened in each process */
+    const char *repro;  /* the start of the command that reproduces a point: "vrambench estimate" */
     uint32_t jobs;
-    bool retry_failed;       /* points that failed are run again; the others of the journal never are */
+    bool retry_failed; /* points that failed are run again; the others of the journal never are */
     bool backstop;
     volatile const int *stop; /* not 0: finish no further point */
     /* Told after each point; may be NULL. */

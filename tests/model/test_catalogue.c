@@ -81,13 +81,15 @@ Test(catalogue, counts_what_the_repositories_count)
     csv_close(&csv);
 }
 
-static void print_shapes(const struct vb_graph *graph, const uint32_t *values, uint32_t n, char *text)
+static void print_shapes(const struct vb_graph *graph, const uint32_t *values, uint32_t n,
+                         char *text)
 {
     text[0] = '\0';
     for (uint32_t i = 0; i < n; i++) {
         const struct vb_shape *shape = &graph->values[values[i]].shape;
         for (uint32_t k = 0; k < shape->n_dims; k++)
-            (void)sprintf(text + strlen(text), "%s%u", k == 0 ? (i == 0 ? "" : ";") : "x", shape->dims[k]);
+            (void)sprintf(text + strlen(text), "%s%u", k == 0 ? (i == 0 ? "" : ";") : "x",
+                          shape->dims[k]);
     }
 }
 
@@ -105,8 +107,8 @@ static void first_shapes(const char *from, uint32_t n, char *text)
 
 /* The same storage in the file is the same storage in the graph, and the other way round. */
 struct storages {
-    long of_value[4096];  /* by the graph's storage */
-    long of_file[8192]; /* by the file's */
+    long of_value[4096]; /* by the graph's storage */
+    long of_file[8192];  /* by the file's */
 };
 
 static void compare_storages(const struct vb_graph *graph, const uint32_t *values, uint32_t n,
@@ -130,7 +132,8 @@ static void compare_storages(const struct vb_graph *graph, const uint32_t *value
 static bool is_step_programs(const struct csv *csv, size_t row)
 {
     const char *op = csv_text(csv, row, "op");
-    bool before_silu = row + 1 < csv->n_rows && strncmp(csv_text(csv, row + 1, "op"), "SiLU", 4) == 0;
+    bool before_silu =
+        row + 1 < csv->n_rows && strncmp(csv_text(csv, row + 1, "op"), "SiLU", 4) == 0;
     return strcmp(op, "Add_") == 0 || (strcmp(op, "Clone") == 0 && before_silu);
 }
 
@@ -139,7 +142,8 @@ static void compare_op(const struct csv *csv, size_t row, const struct vb_graph 
 {
     char where[128], found[512], real[512], window[3][32];
     const char *name = csv_text(csv, row, "op");
-    (void)snprintf(where, sizeof where, "%s row %zu %s", graph->model, row, csv_text(csv, row, "module"));
+    (void)snprintf(where, sizeof where, "%s row %zu %s", graph->model, row,
+                   csv_text(csv, row, "module"));
     cr_expect_eq(strncmp(name, vb_op_kind_names[op->kind], strlen(vb_op_kind_names[op->kind])), 0,
                  "%s: %s, real %s", where, vb_op_kind_names[op->kind], name);
     cr_expect_str_eq(op->module, csv_text(csv, row, "module"), "%s", where);
@@ -149,7 +153,8 @@ static void compare_op(const struct csv *csv, size_t row, const struct vb_graph 
     print_shapes(graph, op->outputs, op->n_outputs, found);
     first_shapes(csv_text(csv, row, "out_shapes"), op->n_outputs, real);
     cr_expect_str_eq(found, real, "%s", where);
-    compare_storages(graph, op->inputs, op->n_inputs, csv_text(csv, row, "in_storage_ids"), seen, where);
+    compare_storages(graph, op->inputs, op->n_inputs, csv_text(csv, row, "in_storage_ids"), seen,
+                     where);
     compare_storages(graph, op->outputs, op->n_outputs, csv_text(csv, row, "out_storage_ids"), seen,
                      where);
     uint64_t parameters = op->weight_elements * (op->kind == VB_BATCHNORM ? 2 : 1);
@@ -194,8 +199,8 @@ static void compare_layers(const char *model)
 
 Test(graph, is_the_real_forward_pass_row_by_row)
 {
-    static const char *const models[] = { "yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov8n",
-                                          "yolov8s", "yolov8m" };
+    static const char *const models[] = { "yolov5n", "yolov5s", "yolov5m", "yolov5l",
+                                          "yolov8n", "yolov8s", "yolov8m" };
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
         compare_layers(models[i]);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs against what PyTorch did, event by event: two training steps of YOLOv5s, the peaks of 48
- * configurations, and the bytes that autograd saved (tests/data/steps, whose README says how they were
- * recorded and are compared). */
+ * configurations, and the bytes that autograd saved (tests/data/steps, whose README says how they
+ * were recorded and are compared). */
 
 #include <criterion/criterion.h>
 #include <stdbool.h>
@@ -30,8 +30,11 @@ static struct vb_targets read_targets(struct vb_arena *arena, uint32_t batch)
         if (image >= batch)
             continue;
         items[targets.n++] = (struct vb_target){
-            image, (uint32_t)csv_number(&csv, i, "class"), strtof(csv_text(&csv, i, "cx"), NULL),
-            strtof(csv_text(&csv, i, "cy"), NULL), strtof(csv_text(&csv, i, "w"), NULL),
+            image,
+            (uint32_t)csv_number(&csv, i, "class"),
+            strtof(csv_text(&csv, i, "cx"), NULL),
+            strtof(csv_text(&csv, i, "cy"), NULL),
+            strtof(csv_text(&csv, i, "w"), NULL),
             strtof(csv_text(&csv, i, "h"), NULL),
         };
         if (++in_image[image] > targets.most_in_an_image)
@@ -52,11 +55,11 @@ static void make(struct made *made, const char *model, uint32_t batch, uint32_t 
     point.precision = precision;
     struct vb_targets targets = read_targets(&made->arena, batch);
     targets.n_foreground = n_foreground;
-    cr_assert_eq(vb_catalogue_expand(model, batch, imgsz, 0, &made->arena, &made->graph, &err), VB_OK,
-                 "%s", err.text);
-    cr_assert_eq(vb_program_build(&made->graph, &point, torch, &targets, &made->arena, &made->program,
-                                  &err),
+    cr_assert_eq(vb_catalogue_expand(model, batch, imgsz, 0, &made->arena, &made->graph, &err),
                  VB_OK, "%s", err.text);
+    cr_assert_eq(
+        vb_program_build(&made->graph, &point, torch, &targets, &made->arena, &made->program, &err),
+        VB_OK, "%s", err.text);
 }
 
 /* One phase's events of one step: sizes, an allocation positive, a free negative. */
@@ -72,8 +75,8 @@ enum { N_PHASES = 8, PREP = 0, FWD, LOSS, BWD, CLIP, OPT, ZERO, EMA };
 static size_t recorded_phase(enum vb_phase phase)
 {
     static const size_t of[VB_N_PHASES] = {
-        [VB_PHASE_INPUT] = PREP, [VB_PHASE_FORWARD] = FWD, [VB_PHASE_LOSS] = LOSS,
-        [VB_PHASE_BACKWARD] = BWD, [VB_PHASE_CLIP] = CLIP, [VB_PHASE_OPTIMIZER] = OPT,
+        [VB_PHASE_INPUT] = PREP,     [VB_PHASE_FORWARD] = FWD, [VB_PHASE_LOSS] = LOSS,
+        [VB_PHASE_BACKWARD] = BWD,   [VB_PHASE_CLIP] = CLIP,   [VB_PHASE_OPTIMIZER] = OPT,
         [VB_PHASE_ZERO_GRAD] = ZERO, [VB_PHASE_EMA] = EMA,
     };
     return of[phase];
@@ -154,8 +157,8 @@ static bool next_group(const struct csv *csv, size_t *row, const char *step, con
 }
 
 /* Takes as many of our allocations as the group has, and the frees up to the next one. */
-static bool compare_group(struct group *group, const struct events *events, size_t *at, int64_t *alive,
-                          const char *phase)
+static bool compare_group(struct group *group, const struct events *events, size_t *at,
+                          int64_t *alive, const char *phase)
 {
     int64_t ours[512];
     size_t n = 0, first = *at;
@@ -245,11 +248,10 @@ static void compare_steps(const char *file, enum vb_precision precision)
     /* The recording's first event is the mean of the losses, which we make in the set-up. */
     int64_t alive = resident_bytes(&made.program);
     for (size_t i = 0; i + 1 < csv.n_rows && strcmp(csv_text(&csv, i, "group"), "1") == 0; i++)
-        strcpy((char *)(uintptr_t)csv_text(&csv, i, "phase"), "-");
+        *(char *)(uintptr_t)csv_text(&csv, i, "phase") = '-';
     our_events(&made.program, made.program.first_step, made.program.loop_start, false, all);
     compare_step(&csv, "1", all, &alive);
-    our_events(&made.program, made.program.loop_start, made.program.n_instructions, false,
-               all);
+    our_events(&made.program, made.program.loop_start, made.program.n_instructions, false, all);
     compare_step(&csv, "2", all, &alive);
     vb_arena_clear(&made.arena);
     csv_close(&csv);
@@ -289,8 +291,9 @@ static void make_row(struct made *made, const struct csv *csv, size_t row, uint3
          n_foreground);
 }
 
-/* At batch 4 YOLOv8's rows come from runs of their own, with their own number of foreground anchors:
- * there it is free, found from one column, reported, and every other column is held to it. */
+/* At batch 4 YOLOv8's rows come from runs of their own, with their own number of foreground
+ * anchors: there it is free, found from one column, reported, and every other column is held to it.
+ */
 static void make_saved_row(struct made *made, const struct csv *csv, size_t row)
 {
     uint32_t n = foreground_of(csv, row);
@@ -302,7 +305,8 @@ static void make_saved_row(struct made *made, const struct csv *csv, size_t row)
         vb_arena_clear(&made->arena);
         make_row(made, csv, row, other);
         if (made->program.saved_loss.bytes == real) {
-            (void)fprintf(stderr, "%s batch 4 imgsz %s amp '%s': %u foreground anchors, %u elsewhere\n",
+            (void)fprintf(stderr,
+                          "%s batch 4 imgsz %s amp '%s': %u foreground anchors, %u elsewhere\n",
                           csv_text(csv, row, "model"), csv_text(csv, row, "imgsz"),
                           csv_text(csv, row, "amp"), other, n);
             return;
@@ -312,10 +316,10 @@ static void make_saved_row(struct made *made, const struct csv *csv, size_t row)
 
 static void expect_bytes(const struct csv *csv, size_t row, const char *column, uint64_t found)
 {
-    cr_expect_eq(found, csv_number(csv, row, column), "%s batch %s imgsz %s amp '%s' %s: %lu, real %s",
-                 csv_text(csv, row, "model"), csv_text(csv, row, "batch"),
-                 csv_text(csv, row, "imgsz"), csv_text(csv, row, "amp"), column, (unsigned long)found,
-                 csv_text(csv, row, column));
+    cr_expect_eq(
+        found, csv_number(csv, row, column), "%s batch %s imgsz %s amp '%s' %s: %lu, real %s",
+        csv_text(csv, row, "model"), csv_text(csv, row, "batch"), csv_text(csv, row, "imgsz"),
+        csv_text(csv, row, "amp"), column, (unsigned long)found, csv_text(csv, row, column));
 }
 
 Test(saved, bytes_are_what_hooks_counted)
@@ -341,7 +345,8 @@ static void compare_peaks(const struct csv *csv, size_t row, const struct vb_pro
     int64_t alive = (int64_t)csv_number(csv, row, "step_start_bytes");
     our_events(program, is_first ? program->first_step : program->loop_start,
                is_first ? program->loop_start : program->n_instructions, true, all);
-    /* The recording counts a steady step from when the last batch is gone: our first event of it. */
+    /* The recording counts a steady step from when the last batch is gone: our first event of it.
+     */
     alive += is_first ? resident_bytes(program) : -all[PREP].bytes[0];
     for (size_t i = 0; i < N_PHASES; i++) {
         peak_and_end(&all[i], &alive, &peaks[i]);

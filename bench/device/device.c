@@ -54,6 +54,8 @@ enum vb_status vb_device_reserve(struct vb_device *device, uint64_t bytes, struc
 
 void vb_device_release(struct vb_device *device, struct vb_segment segment)
 {
+    /* A caller may know the segment by what it asked for. */
+    segment.bytes = vb_round_up(segment.bytes, device->info.granularity_bytes);
     device->kind->release(device, segment);
 }
 

@@ -61,7 +61,8 @@ const struct vb_device_info *vb_device_info(const struct vb_device *device);
 VB_CHECKED enum vb_status vb_device_reserve(struct vb_device *device, uint64_t bytes,
                                             struct vb_segment *out, struct vb_error *err);
 
-/* `segment` came from vb_device_reserve() on this device and was not released since. */
+/* `segment` came from vb_device_reserve() on this device and was not released since; its bytes may
+ * be those given or those asked for. */
 void vb_device_release(struct vb_device *device, struct vb_segment segment);
 
 /* What the device still has. */

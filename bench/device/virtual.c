@@ -124,11 +124,8 @@ static enum vb_status virtual_plan(struct vb_device *base, const struct vb_conv 
  * the GPU has it. */
 static double rate_of(const struct vb_gpu_spec *gpu, const struct vb_work *work)
 {
-    if (!work->is_convolution)
-        return gpu->fp32_flops;
-    if (work->type != VB_CONV_FP32)
-        return gpu->fp16_flops;
-    return gpu->tf32_flops > 0.0 ? gpu->tf32_flops : gpu->fp32_flops;
+    const double narrow = work->type != VB_CONV_FP32 ? gpu->fp16_flops : gpu->tf32_flops;
+    return work->is_convolution && narrow > 0.0 ? narrow : gpu->fp32_flops;
 }
 
 /* The roofline: the longer of computing and of moving the bytes, both at their peak. A bound from

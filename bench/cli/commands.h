@@ -7,7 +7,9 @@
 
 int cmd_estimate(int argc, char **argv);
 int cmd_models(int argc, char **argv);
+int cmd_oracle(int argc, char **argv);
 int cmd_program(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
 int cmd_validate(int argc, char **argv);
 

@@ -20,7 +20,9 @@ static const struct command {
     { "sweep", cmd_sweep, "run or plan every point of an INI file, with tables and charts" },
     { "estimate", cmd_estimate, "one configuration: will it fit, and what takes the memory" },
     { "validate", cmd_validate, "predictions beside published or measured numbers" },
+    { "oracle", cmd_oracle, "cuDNN's workspaces, and the tables that ship" },
     { "models", cmd_models, "the built-in models, or one model's graph" },
+    { "replay", cmd_replay, "a PyTorch memory trace through the pool" },
     { "program", cmd_program, "the instructions of one point" },
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

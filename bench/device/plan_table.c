@@ -106,6 +106,13 @@ static void read_line(const char *line, struct vb_plan_map *map)
     }
 }
 
+/* What a table's first line says. */
+static bool read_header(const char *line, uint64_t *version, uint64_t *identity)
+{
+    char name[64];
+    return sscanf(line, TABLE_HEADER, version, name, identity) == 3;
+}
+
 /* Whether the file is that GPU's, by its first line. */
 static bool is_of(const char *path, uint64_t identity, uint64_t *version)
 {
@@ -114,38 +121,29 @@ static bool is_of(const char *path, uint64_t identity, uint64_t *version)
         return false;
 
     char line[256] = "";
-    char name[64];
     uint64_t found = 0;
-    bool is_table = fgets(line, sizeof line, file) != NULL &&
-                    sscanf(line, TABLE_HEADER, version, name, &found) == 3;
+    bool is_table = fgets(line, sizeof line, file) != NULL && read_header(line, version, &found);
     (void)fclose(file);
     return is_table && found == identity;
 }
 
-bool vb_plan_table_find(uint64_t identity, struct vb_plan_table *out)
+enum vb_status vb_plan_table_read(const char *path, struct vb_plan_table *out, struct vb_error *err)
 {
-    char pattern[4096];
-    glob_t files = { 0 };
-    *out = (struct vb_plan_table){ 0 };
-    vb_file_shipped("sweeps/workspaces/cudnn-*.csv", pattern, sizeof pattern);
-    if (glob(pattern, 0, NULL, &files) == 0) {
-        for (size_t i = 0; i < files.gl_pathc; i++) {
-            uint64_t version = 0;
-            if (!is_of(files.gl_pathv[i], identity, &version) || version <= out->version)
-                continue;
-            out->version = version;
-            (void)snprintf(out->path, sizeof out->path, "%s", files.gl_pathv[i]);
-        }
-    }
-    globfree(&files);
-
     char *data = NULL;
     size_t bytes = 0;
-    if (out->version == 0 ||
-        vb_file_read(out->path, MAX_TABLE_BYTES, &data, &bytes, NULL) != VB_OK) {
-        *out = (struct vb_plan_table){ 0 };
-        return false;
+    uint64_t identity = 0;
+    *out = (struct vb_plan_table){ 0 };
+    enum vb_status status = vb_file_read(path, MAX_TABLE_BYTES, &data, &bytes, err);
+    if (status != VB_OK)
+        return status;
+    if (!read_header(data, &out->version, &identity)) {
+        free(data);
+        return vb_fail(err, VB_E_INPUT,
+                       "%s:1: no table of workspaces; expected '# cuDNN VERSION, GPU "
+                       "(identity ...)'",
+                       path);
     }
+    (void)snprintf(out->path, sizeof out->path, "%s", path);
     for (char *line = data; *line != '\0';) {
         size_t length = strcspn(line, "\n");
         char *next = line + length + (line[length] == '\n');
@@ -155,7 +153,28 @@ bool vb_plan_table_find(uint64_t identity, struct vb_plan_table *out)
         line = next;
     }
     free(data);
-    return true;
+    return VB_OK;
+}
+
+bool vb_plan_table_find(uint64_t identity, struct vb_plan_table *out)
+{
+    char pattern[4096];
+    char path[4096] = "";
+    glob_t files = { 0 };
+    uint64_t newest = 0;
+    *out = (struct vb_plan_table){ 0 };
+    vb_file_shipped("sweeps/workspaces/cudnn-*.csv", pattern, sizeof pattern);
+    if (glob(pattern, 0, NULL, &files) == 0) {
+        for (size_t i = 0; i < files.gl_pathc; i++) {
+            uint64_t version = 0;
+            if (!is_of(files.gl_pathv[i], identity, &version) || version <= newest)
+                continue;
+            newest = version;
+            (void)snprintf(path, sizeof path, "%s", files.gl_pathv[i]);
+        }
+    }
+    globfree(&files);
+    return newest > 0 && vb_plan_table_read(path, out, NULL) == VB_OK;
 }
 
 void vb_plan_table_clear(struct vb_plan_table *table)

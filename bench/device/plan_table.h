@@ -20,6 +20,10 @@ struct vb_plan_table {
  * several. False: none is shipped, and `*out` is empty. A damaged line is passed over. Clear it
  * after use. */
 bool vb_plan_table_find(uint64_t identity, struct vb_plan_table *out);
+
+/* Reads the table at `path`. VB_E_INPUT: it cannot be read, or its first line is not a table's. */
+VB_CHECKED enum vb_status vb_plan_table_read(const char *path, struct vb_plan_table *out,
+                                             struct vb_error *err);
 void vb_plan_table_clear(struct vb_plan_table *table);
 
 /* Writes the answers as a table; `command` goes to its header, as how to make it again. Only

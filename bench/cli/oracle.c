@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/oracle.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "device/conv_list.h"
+#include "device/plan_table.h"
+#include "device/workspace_model.h"
+#include "model/catalogue.h"
+#include "sweep/grid.h"
+
+#define WORKSPACES "sweeps/workspaces"
+
+enum { MAX_MODELS = 64 };
+
+enum vb_status cli_oracle_add(struct cli_oracle_convs *convs, const struct vb_point *point,
+                              struct vb_error *err)
+{
+    static const enum vb_conv_type types[] = {
+        [VB_FP32] = VB_CONV_FP32, [VB_FP16] = VB_CONV_FP16, [VB_BF16] = VB_CONV_BF16
+    };
+    static const struct vb_conv_rules rules = { .deterministic = true, .tf32 = true };
+    static const struct vb_plan_answer unanswered = { .engine = VB_PLAN_NONE };
+    struct vb_arena arena = { 0 };
+    struct vb_graph graph;
+    struct vb_conv *list = NULL;
+    size_t n = 0;
+
+    enum vb_status status = vb_catalogue_expand(point->model, point->batch, point->imgsz,
+                                                point->classes, &arena, &graph, err);
+    if (status == VB_OK)
+        status = vb_conv_list(&graph, types[point->precision], point->channels_last, &arena, &list,
+                              &n, err);
+    for (size_t i = 0; i < n && status == VB_OK; i++) {
+        struct vb_plan_key key = vb_plan_key(&list[i], &rules);
+        status = vb_plan_map_put(&convs->map, &key, &unanswered, err);
+    }
+    vb_arena_clear(&arena);
+    return status;
+}
+
+/* Whether two points have the same convolutions. */
+static bool is_same_graph(const struct vb_point *a, const struct vb_point *b)
+{
+    return strcmp(a->model, b->model) == 0 && a->batch == b->batch && a->imgsz == b->imgsz &&
+           a->classes == b->classes && a->precision == b->precision &&
+           a->channels_last == b->channels_last;
+}
+
+enum vb_status cli_oracle_add_sweeps(struct cli_oracle_convs *convs, const char *path,
+                                     struct vb_error *err)
+{
+    static const struct vb_overrides none;
+    struct vb_arena arena = { 0 };
+    struct vb_sweeps sweeps = { 0 };
+
+    enum vb_status status = vb_grid_read(path, &none, &arena, &sweeps, err);
+    for (size_t i = 0; i < sweeps.n && status == VB_OK; i++) {
+        const struct vb_sweep *sweep = &sweeps.items[i];
+        for (size_t j = 0; j < sweep->n_points && status == VB_OK; j++) {
+            if (j == 0 || !is_same_graph(&sweep->points[j - 1], &sweep->points[j]))
+                status = cli_oracle_add(convs, &sweep->points[j], err);
+        }
+    }
+    vb_arena_clear(&arena);
+    return status;
+}
+
+enum vb_status cli_oracle_default_gpus(bool all, struct vb_arena *arena, struct cli_values *gpus,
+                                       struct vb_error *err)
+{
+    const size_t room = sizeof gpus->items / sizeof *gpus->items;
+    const char **names = NULL;
+    size_t n = 0;
+    if (!all) {
+        gpus->items[gpus->n++] = "rtx3090";
+        return VB_OK;
+    }
+    enum vb_status status = vb_gpu_spec_names(arena, &names, &n, err);
+    for (size_t i = 0; i < n && gpus->n < room && status == VB_OK; i++)
+        gpus->items[gpus->n++] = names[i];
+    return status;
+}
+
+/* The answers to all questions, under both rules. That there is no plan is an answer. */
+static enum vb_status ask_all(struct vb_conv_planner *planner, const struct cli_oracle_convs *convs,
+                              struct vb_plan_map *answers, struct vb_error *err)
+{
+    for (size_t i = 0; i < convs->map.n; i++) {
+        struct vb_conv conv = vb_plan_key_conv(&convs->map.entries[i].key);
+        for (int deterministic = 0; deterministic < 2; deterministic++) {
+            const struct vb_conv_rules rules = { deterministic != 0, true, true };
+            const struct vb_plan_key key = vb_plan_key(&conv, &rules);
+            struct vb_conv_plan plan = { .engine = VB_PLAN_NONE };
+            enum vb_status status = vb_conv_planner_plan(planner, &conv, &rules, &plan, err);
+            if (status != VB_OK && status != VB_E_UNSUPPORTED)
+                return status;
+            if (plan.source != VB_CONV_LIBRARY)
+                return vb_fail(err, VB_E_UNSUPPORTED,
+                               "a table is packed from cuDNN 9's answers, and "
+                               "it cannot be opened: 'vrambench doctor'");
+            const struct vb_plan_answer answer = { plan.engine, plan.workspace_bytes,
+                                                   plan.low_bytes, plan.high_bytes };
+            status = vb_plan_map_put(answers, &key, &answer, err);
+            if (status != VB_OK)
+                return status;
+        }
+    }
+    return VB_OK;
+}
+
+enum vb_status cli_oracle_pack(const char *name, const struct cli_oracle_convs *convs, int argc,
+                               char **argv, struct vb_error *err)
+{
+    struct vb_gpu_spec gpu = { 0 };
+    struct vb_conv_planner *planner = NULL;
+    struct vb_plan_map answers = { 0 };
+    struct vb_text command = { 0 };
+    char relative[160];
+    char path[4096];
+
+    enum vb_status status = vb_gpu_spec_find(name, &gpu, err);
+    if (status == VB_OK)
+        status = vb_conv_planner_open(&gpu, &planner, err);
+    if (status == VB_OK)
+        status = ask_all(planner, convs, &answers, err);
+    if (status == VB_OK) {
+        uint64_t version = vb_conv_planner_version(planner);
+        (void)snprintf(relative, sizeof relative, WORKSPACES "/cudnn-%" PRIu64 "-%s.csv", version,
+                       gpu.name);
+        vb_file_shipped(relative, path, sizeof path);
+        vb_text_append(&command, "vrambench");
+        for (int i = 0; i < argc; i++)
+            vb_text_append(&command, " %s", argv[i]);
+        status = vb_plan_table_write(path, &gpu, version, vb_text_data(&command), &answers, err);
+    }
+    if (status == VB_OK)
+        (void)fprintf(stderr, "%s: %zu answers\n", relative, answers.n);
+    vb_text_clear(&command);
+    vb_plan_map_clear(&answers);
+    vb_conv_planner_close(planner);
+    vb_gpu_spec_clear(&gpu);
+    return status;
+}
+
+/* The answers of all tables of one compute capability, and its fit. */
+static enum vb_status fit_capability(const char **names, size_t n, uint32_t capability,
+                                     struct vb_workspace_model *model, struct vb_error *err)
+{
+    struct vb_plan_map all = { 0 };
+    enum vb_status status = VB_OK;
+    for (size_t i = 0; i < n && status == VB_OK; i++) {
+        struct vb_gpu_spec gpu = { 0 };
+        struct vb_plan_table table = { 0 };
+        status = vb_gpu_spec_find(names[i], &gpu, err);
+        if (status == VB_OK && gpu.compute_capability == capability &&
+            vb_plan_table_find(gpu.identity, &table)) {
+            for (size_t j = 0; j < table.map.n && status == VB_OK; j++)
+                status = vb_plan_map_put(&all, &table.map.entries[j].key,
+                                         &table.map.entries[j].answer, err);
+        }
+        vb_plan_table_clear(&table);
+        vb_gpu_spec_clear(&gpu);
+    }
+    if (status == VB_OK)
+        status = vb_workspace_model_fit(&all, capability, model, err);
+    if (status == VB_OK && all.n > 0) {
+        struct vb_workspace_error error = vb_workspace_model_error(model, &all);
+        (void)fprintf(stderr,
+                      "fit for compute capability %.1f: the sum of %zu workspaces is %+.0f %% off, "
+                      "%.0f %% are within the fit's range\n",
+                      (double)capability / 100.0, error.n, 100.0 * error.sum_error,
+                      100.0 * error.range_share);
+    }
+    vb_plan_map_clear(&all);
+    return status;
+}
+
+enum vb_status cli_oracle_fit(struct vb_error *err)
+{
+    struct vb_arena arena = { 0 };
+    struct vb_workspace_model *models = vb_arena_alloc(&arena, MAX_MODELS, sizeof *models);
+    const char **names = NULL;
+    size_t n = 0;
+    size_t n_models = 0;
+    char path[4096];
+    if (models == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for the fit");
+
+    enum vb_status status = vb_gpu_spec_names(&arena, &names, &n, err);
+    for (size_t i = 0; i < n && n_models < MAX_MODELS && status == VB_OK; i++) {
+        struct vb_gpu_spec gpu = { 0 };
+        bool is_new = true;
+        status = vb_gpu_spec_find(names[i], &gpu, err);
+        for (size_t j = 0; j < n_models; j++)
+            is_new = is_new && models[j].compute_capability != gpu.compute_capability;
+        if (status == VB_OK && is_new)
+            status = fit_capability(names, n, gpu.compute_capability, &models[n_models++], err);
+        vb_gpu_spec_clear(&gpu);
+    }
+    vb_file_shipped(WORKSPACES "/model.csv", path, sizeof path);
+    if (status == VB_OK)
+        status = vb_workspace_model_save(path, models, n_models, err);
+    vb_arena_clear(&arena);
+    return status;
+}
+
+enum vb_status cli_oracle_diff(const char *path_a, const char *path_b, int *exit_status,
+                               struct vb_error *err)
+{
+    struct vb_plan_table a = { 0 };
+    struct vb_plan_table b = { 0 };
+    size_t n_common = 0;
+    size_t n_different = 0;
+    enum vb_status status = vb_plan_table_read(path_a, &a, err);
+    if (status == VB_OK)
+        status = vb_plan_table_read(path_b, &b, err);
+    if (status == VB_OK)
+        printf("direction,type,n,c,h,w,k,kernel_h,stride,deterministic,engine_a,engine_b,"
+               "workspace_a_bytes,workspace_b_bytes\n");
+    for (size_t i = 0; i < a.map.n && status == VB_OK; i++) {
+        const struct vb_plan_key *key = &a.map.entries[i].key;
+        const struct vb_plan_answer *was = &a.map.entries[i].answer;
+        const struct vb_plan_answer *is = vb_plan_map_find(&b.map, key);
+        n_common += is != NULL;
+        if (is == NULL ||
+            (is->engine == was->engine && is->workspace_bytes == was->workspace_bytes))
+            continue;
+        n_different++;
+        printf("%u,%u,%u,%u,%u,%u,%u,%u,%u,%u,%" PRId64 ",%" PRId64 ",%" PRIu64 ",%" PRIu64 "\n",
+               key->direction, key->type, key->n, key->c, key->h, key->w, key->k, key->kernel_h,
+               key->stride, key->deterministic, was->engine, is->engine, was->workspace_bytes,
+               is->workspace_bytes);
+    }
+    if (status == VB_OK)
+        (void)fprintf(stderr,
+                      "cuDNN %" PRIu64 " and %" PRIu64 ": %zu of %zu common answers differ\n",
+                      a.version, b.version, n_different, n_common);
+    *exit_status = n_different > 0 ? 1 : 0;
+    vb_plan_table_clear(&a);
+    vb_plan_table_clear(&b);
+    return status;
+}

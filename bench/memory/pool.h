@@ -71,6 +71,26 @@ uint64_t vb_block_address(const struct vb_block *block);
 uint64_t
 vb_block_bytes(const struct vb_block *block); /* after rounding, and what was not split off */
 
+/* Calls `visit` for each block of the pool, taken or free, in no order. */
+typedef void vb_block_visitor(void *context, uint64_t address, uint64_t bytes, bool is_taken);
+void vb_pool_each_block(const struct vb_pool *pool, vb_block_visitor *visit, void *context);
+
+/* A segment as it stood in a process that is being followed: what is not live is free. */
+struct vb_pool_live {
+    uint64_t address, bytes, requested_bytes;
+};
+struct vb_pool_image {
+    uint64_t address, bytes, stream;
+    bool is_small;
+    const struct vb_pool_live *live; /* by address */
+    size_t n_live;
+};
+
+/* Puts such a segment into the pool without asking the source for it; the source will be given it
+ * back all the same. `blocks`: room for its live blocks. VB_E_INPUT: they overlap or leave it. */
+VB_CHECKED enum vb_status vb_pool_put_back(struct vb_pool *pool, const struct vb_pool_image *image,
+                                           struct vb_block **blocks, struct vb_error *err);
+
 /* torch.cuda.empty_cache(). */
 void vb_pool_empty_cache(struct vb_pool *pool);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Predictions beside numbers that were published or measured elsewhere: the file's rows are
- * model,batch,imgsz,precision,gpu,published_gib with any number of published values separated by
- * semicolons. What a training log prints is what is reserved after the last batch, so that is what
- * is compared; the error of a row is against the median of its values. */
+ * model,batch,imgsz,precision,optimizer,classes,gpu,published_gib with any number of published
+ * values separated by semicolons. What a training log prints is what is reserved after the last
+ * batch, so that is what is compared; the error of a row is against the median of its values. */
 
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #include "sweep/keys.h"
 #include "sweep/measure.h"
 
-enum { MAX_ROWS = 4096, MAX_VALUES = 64, COLUMNS = 6, MAX_FILE_BYTES = 1 << 22 };
+enum { MAX_ROWS = 4096, MAX_VALUES = 64, COLUMNS = 8, GPU_COLUMN = 6, MAX_FILE_BYTES = 1 << 22 };
 
 static int by_value(const void *a, const void *b)
 {
@@ -48,7 +48,8 @@ static enum vb_status read_values(const char *place, char *text, double *values,
 
 static enum vb_status predict(const char *place, char **cells, double *gib, struct vb_error *err)
 {
-    static const char *const keys[] = { "model", "batch", "imgsz", "precision" };
+    static const char *const keys[] = { "model",     "batch",     "imgsz",
+                                        "precision", "optimizer", "classes" };
     struct vb_point point = vb_point_default();
     struct vb_device *device = NULL;
     struct vb_arena arena = { 0 };
@@ -56,9 +57,9 @@ static enum vb_status predict(const char *place, char **cells, double *gib, stru
     struct vb_error inner = { 0 };
     char name[128];
     enum vb_status status = VB_OK;
-    for (size_t i = 0; i < 4 && status == VB_OK; i++)
+    for (size_t i = 0; i < GPU_COLUMN && status == VB_OK; i++)
         status = vb_key_set(vb_key_find(keys[i]), cells[i], &point, &inner);
-    (void)snprintf(name, sizeof name, "virtual:%s", cells[4]);
+    (void)snprintf(name, sizeof name, "virtual:%s", cells[GPU_COLUMN]);
     if (status == VB_OK)
         status = vb_device_open(name, &device, &inner);
     if (status == VB_OK)
@@ -81,20 +82,21 @@ static enum vb_status validate_row(const char *place, char *line, double *errors
         cells[n_cells++] = vb_text_trim(cell);
     if (n_cells != COLUMNS)
         return vb_fail(err, VB_E_INPUT,
-                       "%s: %zu columns, expected model,batch,imgsz,precision,gpu,"
-                       "published_gib",
+                       "%s: %zu columns, expected model,batch,imgsz,precision,"
+                       "optimizer,classes,gpu,published_gib",
                        place, n_cells);
     char printed[256];
-    (void)snprintf(printed, sizeof printed, "%s", cells[5]);
-    enum vb_status status = read_values(place, cells[5], values, &n_values, err);
+    (void)snprintf(printed, sizeof printed, "%s", cells[COLUMNS - 1]);
+    enum vb_status status = read_values(place, cells[COLUMNS - 1], values, &n_values, err);
     if (status == VB_OK)
         status = predict(place, cells, &gib, err);
     if (status != VB_OK)
         return status;
     double middle = median(values, n_values);
     errors[*n] = fabs(gib / middle - 1) * 100;
-    printf("| %-8s | %5s | %5s | %-4s | %9.2f | %+6.1f %% | %s |\n", cells[0], cells[1], cells[2],
-           cells[3], gib, (gib / middle - 1) * 100, printed);
+    printf("| %-8s | %5s | %5s | %-4s | %-9s | %7s | %7.2f | %+6.1f %% | %-9s |\n", cells[0],
+           cells[1], cells[2], cells[3], cells[4], cells[5], gib, (gib / middle - 1) * 100,
+           printed);
     (*n)++;
     return VB_OK;
 }
@@ -107,8 +109,10 @@ static enum vb_status validate(const char *path, struct vb_error *err)
     enum vb_status status = vb_file_read(path, MAX_FILE_BYTES, &text, &bytes, err);
     if (status != VB_OK)
         return status;
-    printf("| model    | batch | imgsz | type | planned   | error    | published (GiB) |\n"
-           "| :------- | ----: | ----: | :--- | --------: | -------: | :-------------- |\n");
+    printf("| model    | batch | imgsz | type | optimizer | classes | planned | error    | "
+           "published |\n"
+           "| :------- | ----: | ----: | :--- | :-------- | ------: | ------: | -------: | "
+           ":-------- |\n");
     char *rest = text;
     for (char *line = strsep(&rest, "\n"); line != NULL && status == VB_OK;
          line = strsep(&rest, "\n")) {
@@ -134,8 +138,10 @@ int cmd_validate(int argc, char **argv)
 {
     const struct cli_command command = {
         .usage = "vrambench validate FILE.csv",
-        .summary = "Prints predictions beside published or measured numbers, with their errors.\n"
-                   "Columns: model,batch,imgsz,precision,gpu,published_gib (several with ;).",
+        .summary =
+            "Prints predictions beside published or measured numbers, with their errors.\n"
+            "Columns: model,batch,imgsz,precision,optimizer,classes,gpu,published_gib (several\n"
+            "with ;).",
         .examples = "  vrambench validate sweeps/published/t4.csv",
         .min_positional = 1,
         .max_positional = 1,

@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What a user gets wrong: one clear line, the right exit status, nothing lost.   bad_input.sh PROGRAM
+set -u
+program=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+export VRAMBENCH_CACHE="$folder/cache"
+failures=0
+
+# expect STATUS TEXT COMMAND...: the exit status, and a text of the only error line.
+expect() {
+    local status=$1 text=$2
+    shift 2
+    "$@" >"$folder/out" 2>"$folder/err"
+    local got=$?
+    if [ "$got" -ne "$status" ] || ! grep -qF -- "$text" "$folder/err" ||
+        [ "$(grep -c '^vrambench: error:' "$folder/err")" -gt 1 ]; then
+        echo "FAILED: $* -> $got, expected $status and '$text'; got:"
+        cat "$folder/err"
+        failures=$((failures + 1))
+    fi
+}
+
+ini() {
+    printf '%s\n' "$@" >"$folder/a.ini"
+}
+
+good=("[axes]" "model=yolov5n" "batch=1,2" "imgsz=320")
+run=("$program" sweep "$folder/a.ini" --out "$folder/run")
+
+ini "[axes]" "model=yolov5s" "bach=1"
+expect 2 "a.ini:3: unknown key 'bach' in [axes]; did you mean batch?" "${run[@]}"
+ini "[axis]" "model=yolov5s"
+expect 2 "a.ini:2: unknown section [axis]; did you mean [axes]" "${run[@]}"
+ini "[axes]" "model=yolov5s" "batch=64-1*2" "imgsz=640"
+expect 2 "a.ini:3: batch: '64-1*2' runs backwards" "${run[@]}"
+ini "[axes]" "model=yolov5s" "batch=1:8:0" "imgsz=640"
+expect 2 "a.ini:3: batch: '1:8:0' has a step of 0" "${run[@]}"
+ini "[axes]" "model=yolov5z" "batch=1" "imgsz=640"
+expect 2 "unknown model 'yolov5z'; did you mean" "${run[@]}"
+ini "[axes]" "model=yolov5s" "batch=1" "imgsz=650"
+expect 2 "imgsz is 650, no multiple of the stride 32" "${run[@]}"
+ini "[axes]" "model=yolov5s" "batch=-3" "imgsz=640"
+expect 2 "a.ini:3: batch is -3, expected 1 to 65536" "${run[@]}"
+ini "[axes]" "model=yolov5s" "batch=" "imgsz=640"
+expect 2 "a.ini:3: batch: a value is missing" "${run[@]}"
+ini "[axes]" "model=yolov5s" "batch=1:60000:1" "imgsz=32:16384:32"
+expect 2 "more than 1000000 points" "${run[@]}"
+ini "[axes]" "model=yolov5s" "batch=1" "imgsz=640" "precision=fp61"
+expect 2 "a.ini:5: precision is 'fp61'; did you mean fp" "${run[@]}"
+ini "${good[@]}"
+expect 2 "no GPU is called 'rtx3091'; did you mean" "${run[@]}" --device virtual:rtx3091
+expect 3 "/proc/nope" "$program" sweep "$folder/a.ini" --out /proc/nope
+expect 2 "cannot be opened" "$program" sweep "$folder/none.ini"
+expect 2 "'22' has no unit" "$program" estimate --model yolov5n --budget 22
+expect 2 "unknown option --modl; did you mean --model?" "$program" estimate --modl yolov5n
+expect 2 "unknown command 'swep'; did you mean 'sweep'?" "$program" swep
+echo x >"$folder/bad.csv"
+expect 2 "bad.csv:1: expected seq" "$program" replay "$folder/bad.csv"
+
+# A killed run: the cut line is dropped, what was finished stays.
+expect 0 "planned for" "${run[@]}"
+cp "$folder/run/rows.jsonl" "$folder/whole"
+head -c -20 "$folder/whole" >"$folder/run/rows.jsonl"
+expect 2 "give --resume, --retry-failed or --fresh" "${run[@]}"
+expect 0 "passed over" "${run[@]}" --resume
+[ "$(wc -l <"$folder/run/rows.jsonl")" -eq 2 ] || { echo "FAILED: resume"; failures=$((failures + 1)); }
+
+# A full disk, where one can be mounted.
+mkdir "$folder/small"
+if mount -t tmpfs -o size=8k tmpfs "$folder/small" 2>/dev/null; then
+    expect 3 "No space left on device" "$program" sweep "$folder/a.ini" --out "$folder/small/x"
+    umount "$folder/small"
+fi
+
+# No gnuplot: scripts are left, and that is no failure.
+ini "${good[@]}"
+(
+    PATH=$folder/empty
+    "$program" sweep "$folder/a.ini" --out "$folder/plain" >"$folder/out" 2>"$folder/err"
+) || { echo "FAILED: without gnuplot"; failures=$((failures + 1)); }
+grep -q "gnuplot is not installed" "$folder/err" || { echo "FAILED: gnuplot's note"; failures=$((failures + 1)); }
+[ -s "$folder/plain/charts/memory.gp" ] || { echo "FAILED: no script"; failures=$((failures + 1)); }
+
+echo "$failures failures"
+[ "$failures" -eq 0 ]

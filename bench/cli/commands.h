@@ -5,6 +5,8 @@
 /* The commands: each is given its own arguments (argv[0] is its name) and returns the exit status.
  * To add one: write cmd_<name>.c, declare it here, list it in main.c. */
 
+int cmd_devices(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_estimate(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_oracle(int argc, char **argv);

@@ -113,6 +113,18 @@ static enum vb_status ask_all(struct vb_conv_planner *planner, const struct cli_
     return VB_OK;
 }
 
+/* The command line that makes this GPU's table alone. */
+static void write_command(const char *gpu, int argc, char **argv, struct vb_text *out)
+{
+    vb_text_append(out, "vrambench %s --gpu %s", argv[0], gpu);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--gpu") == 0)
+            i++;
+        else if (strncmp(argv[i], "--gpu=", 6) != 0)
+            vb_text_append(out, " %s", argv[i]);
+    }
+}
+
 enum vb_status cli_oracle_pack(const char *name, const struct cli_oracle_convs *convs, int argc,
                                char **argv, struct vb_error *err)
 {
@@ -133,9 +145,7 @@ enum vb_status cli_oracle_pack(const char *name, const struct cli_oracle_convs *
         (void)snprintf(relative, sizeof relative, WORKSPACES "/cudnn-%" PRIu64 "-%s.csv", version,
                        gpu.name);
         vb_file_shipped(relative, path, sizeof path);
-        vb_text_append(&command, "vrambench");
-        for (int i = 0; i < argc; i++)
-            vb_text_append(&command, " %s", argv[i]);
+        write_command(gpu.name, argc, argv, &command);
         status = vb_plan_table_write(path, &gpu, version, vb_text_data(&command), &answers, err);
     }
     if (status == VB_OK)

@@ -156,13 +156,12 @@ enum vb_status vb_plan_table_read(const char *path, struct vb_plan_table *out, s
     return VB_OK;
 }
 
-bool vb_plan_table_find(uint64_t identity, struct vb_plan_table *out)
+/* The newest table of the GPU: its path, of `room` bytes, and version; 0 where there is none. */
+static uint64_t newest_of(uint64_t identity, char *path, size_t room)
 {
     char pattern[4096];
-    char path[4096] = "";
     glob_t files = { 0 };
     uint64_t newest = 0;
-    *out = (struct vb_plan_table){ 0 };
     vb_file_shipped("sweeps/workspaces/cudnn-*.csv", pattern, sizeof pattern);
     if (glob(pattern, 0, NULL, &files) == 0) {
         for (size_t i = 0; i < files.gl_pathc; i++) {
@@ -170,11 +169,25 @@ bool vb_plan_table_find(uint64_t identity, struct vb_plan_table *out)
             if (!is_of(files.gl_pathv[i], identity, &version) || version <= newest)
                 continue;
             newest = version;
-            (void)snprintf(path, sizeof path, "%s", files.gl_pathv[i]);
+            (void)snprintf(path, room, "%s", files.gl_pathv[i]);
         }
     }
     globfree(&files);
-    return newest > 0 && vb_plan_table_read(path, out, NULL) == VB_OK;
+    return newest;
+}
+
+uint64_t vb_plan_table_version(uint64_t identity)
+{
+    char path[4096];
+    return newest_of(identity, path, sizeof path);
+}
+
+bool vb_plan_table_find(uint64_t identity, struct vb_plan_table *out)
+{
+    char path[4096];
+    *out = (struct vb_plan_table){ 0 };
+    return newest_of(identity, path, sizeof path) > 0 &&
+           vb_plan_table_read(path, out, NULL) == VB_OK;
 }
 
 void vb_plan_table_clear(struct vb_plan_table *table)

@@ -21,6 +21,9 @@ struct vb_plan_table {
  * after use. */
 bool vb_plan_table_find(uint64_t identity, struct vb_plan_table *out);
 
+/* The version of that table, 0 where there is none, from its first line alone. */
+uint64_t vb_plan_table_version(uint64_t identity);
+
 /* Reads the table at `path`. VB_E_INPUT: it cannot be read, or its first line is not a table's. */
 VB_CHECKED enum vb_status vb_plan_table_read(const char *path, struct vb_plan_table *out,
                                              struct vb_error *err);

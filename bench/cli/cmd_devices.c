@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The GPUs that a virtual device can be. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "cli/arguments.h"
+#include "cli/commands.h"
+#include "device/gpu_spec.h"
+#include "device/plan_table.h"
+
+enum devices_format { DEVICES_MD, DEVICES_CSV, DEVICES_JSON };
+
+static void print_header(enum devices_format format)
+{
+    if (format == DEVICES_CSV)
+        printf("name,product,compute_capability,capacity_bytes,context_bytes,bandwidth_bytes_per_"
+               "second,table_cudnn\n");
+    else if (format == DEVICES_MD)
+        printf("| device            | product                    |   cc | GiB usable |  of |  "
+               "table |\n"
+               "| :---------------- | :------------------------- | ---: | ---------: | --: | "
+               "-----: |\n");
+}
+
+/* One object of the list. NULL where the host has no memory left. */
+static json_t *to_json(const struct vb_gpu_spec *gpu, uint64_t table)
+{
+    json_t *object =
+        json_pack("{s:s, s:s, s:f, s:I, s:I}", "name", gpu->name, "product", gpu->product,
+                  "compute_capability", (double)gpu->compute_capability / 100.0, "capacity_bytes",
+                  (json_int_t)gpu->capacity_bytes, "context_bytes", (json_int_t)gpu->context_bytes);
+    if (object != NULL && gpu->bandwidth_bytes_per_second > 0.0)
+        (void)json_object_set_new(object, "bandwidth_bytes_per_second",
+                                  json_real(gpu->bandwidth_bytes_per_second));
+    if (object != NULL && table > 0)
+        (void)json_object_set_new(object, "table_cudnn", json_integer((json_int_t)table));
+    return object;
+}
+
+static void print_gpu(const struct vb_gpu_spec *gpu, uint64_t table, enum devices_format format,
+                      json_t *list)
+{
+    char name[80];
+    char version[32] = "";
+    const double capability = (double)gpu->compute_capability / 100.0;
+    if (format == DEVICES_JSON) {
+        (void)json_array_append_new(list, to_json(gpu, table));
+        return;
+    }
+    if (format == DEVICES_CSV) {
+        if (table > 0)
+            (void)snprintf(version, sizeof version, "%" PRIu64, table);
+        printf("%s,%s,%.1f,%" PRIu64 ",%" PRIu64 ",%.0f,%s\n", gpu->name, gpu->product, capability,
+               gpu->capacity_bytes, gpu->context_bytes, gpu->bandwidth_bytes_per_second, version);
+        return;
+    }
+    (void)snprintf(name, sizeof name, "virtual:%s", gpu->name);
+    if (table > 0)
+        (void)snprintf(version, sizeof version, "%" PRIu64 ".%" PRIu64, table / 10000,
+                       table / 100 % 100);
+    printf("| %-17s | %-26s | %4.1f | %10.2f | %3.0f | %6s |\n", name, gpu->product, capability,
+           vb_to_gib(gpu->capacity_bytes - gpu->context_bytes), vb_to_gib(gpu->capacity_bytes),
+           version);
+}
+
+static enum vb_status print_all(const char *const *names, size_t n, enum devices_format format,
+                                struct vb_error *err)
+{
+    json_t *list = json_array();
+    enum vb_status status = VB_OK;
+    print_header(format);
+    for (size_t i = 0; i < n && status == VB_OK; i++) {
+        struct vb_gpu_spec gpu = { 0 };
+        status = vb_gpu_spec_find(names[i], &gpu, err);
+        if (status == VB_OK)
+            print_gpu(&gpu, vb_plan_table_version(gpu.identity), format, list);
+        vb_gpu_spec_clear(&gpu);
+    }
+    if (status == VB_OK && format == DEVICES_JSON) {
+        (void)json_dumpf(list, stdout, JSON_INDENT(1));
+        putchar('\n');
+    }
+    if (status == VB_OK && format == DEVICES_MD)
+        printf("\nA table holds the answers of that cuDNN for machines without it.\nAny GPU can "
+               "be described: --device virtual:FILE.json (sweeps/gpus/README.md).\n");
+    json_decref(list);
+    return status;
+}
+
+static enum vb_status read_format(const char *text, enum devices_format *out, struct vb_error *err)
+{
+    static const char *const names[] = { "md", "csv", "json" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum devices_format)i;
+            return VB_OK;
+        }
+    }
+    return vb_fail(err, VB_E_INPUT, "--format is '%s', expected md, csv or json", text);
+}
+
+int cmd_devices(int argc, char **argv)
+{
+    const char *format_text = "md";
+    const struct cli_option options[] = {
+        { "format", "NAME", "md, csv or json", &format_text, NULL },
+    };
+    const struct cli_command command = {
+        .usage = "vrambench devices [GPU...] [options]",
+        .summary = "Lists the GPUs that can be planned for without having them.",
+        .options = options,
+        .n_options = sizeof options / sizeof *options,
+        .max_positional = 64,
+    };
+    struct cli_values positional = { 0 };
+    struct vb_error err = { 0 };
+    struct vb_arena arena = { 0 };
+    enum devices_format format = DEVICES_MD;
+    const char **names = positional.items;
+    size_t n = 0;
+    int exit_status = 0;
+    if (!cli_begin(&command, argc, argv, &positional, &exit_status))
+        return exit_status;
+
+    enum vb_status status = read_format(format_text, &format, &err);
+    if (status == VB_OK && positional.n == 0)
+        status = vb_gpu_spec_names(&arena, &names, &n, &err);
+    if (status == VB_OK)
+        status = print_all(names, positional.n > 0 ? positional.n : n, format, &err);
+    vb_arena_clear(&arena);
+    return status == VB_OK ? EXIT_SUCCESS : cli_fail(status, &err);
+}

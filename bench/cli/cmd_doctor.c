@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this machine has, what is missing, what it would be for and how to get it. */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "cli/arguments.h"
+#include "cli/commands.h"
+#include "config.h"
+#include "device/cudnn_library.h"
+#include "device/gpu_spec.h"
+#include "device/plan_cache.h"
+#include "device/plan_table.h"
+
+enum { EXIT_NOTHING = 3 };
+
+static void found(const char *part, const char *what)
+{
+    printf("ok       %-14s %s\n", part, what);
+}
+
+static void missing(const char *part, const char *what_for, const char *how)
+{
+    printf("missing  %-14s %s\n%24s%s\n", part, what_for, "", how);
+}
+
+/* Libraries that are looked for by the loader and, where they are of the Toolkit, beside it. */
+static const struct library {
+    const char *part;
+    const char *files[3];
+    const char *folder; /* below the Toolkit's libraries; NULL: the loader's path only */
+    const char *what_for, *how;
+} libraries[] = {
+    { "NVIDIA driver",
+      { "libcuda.so.1" },
+      NULL,
+      "to measure on a GPU; planning does without",
+      "the driver of your distribution: apt install nvidia-driver, or NVIDIA's own" },
+    { "NVML",
+      { "libnvidia-ml.so.1" },
+      NULL,
+      "to see what other processes take on a GPU",
+      "comes with the driver" },
+    { "CUPTI",
+      { "libcupti.so.13", "libcupti.so.12", "libcupti.so" },
+      "/../extras/CUPTI/lib64",
+      "to record allocations and kernels on a GPU",
+      "the CUDA Toolkit; VRAMBENCH_CUDA_LIBS names another folder" },
+};
+
+/* Opens the first of the library's files that can be, and writes where it came from. */
+static bool find_library(const struct library *library, char *where, size_t room)
+{
+    const char *own = getenv("VRAMBENCH_CUDA_LIBS");
+    const char *const folders[] = { own, "", VB_CUDA_LIBRARY_DIR, library->folder };
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        for (size_t j = 0; j < 3 && library->files[j] != NULL && folders[i] != NULL; j++) {
+            const bool is_beside = i == 3;
+            (void)snprintf(where, room, "%s%s%s%s", is_beside ? VB_CUDA_LIBRARY_DIR : "",
+                           folders[i], folders[i][0] != '\0' ? "/" : "", library->files[j]);
+            /* NODELETE: CUPTI's constructor keeps memory that its destructor does not free. */
+            void *handle = dlopen(where, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
+            struct link_map *map = NULL;
+            if (handle == NULL)
+                continue;
+            if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map != NULL)
+                (void)snprintf(where, room, "%s", map->l_name);
+            (void)dlclose(handle);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A program along PATH, else at `other`. */
+static bool find_program(const char *name, const char *other, char *where, size_t room)
+{
+    for (const char *at = getenv("PATH"); at != NULL && *at != '\0';) {
+        size_t length = strcspn(at, ":");
+        (void)snprintf(where, room, "%.*s/%s", (int)length, at, name);
+        if (access(where, X_OK) == 0)
+            return true;
+        at += length + (at[length] == ':');
+    }
+    (void)snprintf(where, room, "%s", other);
+    return access(where, X_OK) == 0;
+}
+
+static void check_cudnn(void)
+{
+    struct vb_cudnn cudnn = { 0 };
+    struct vb_error err = { 0 };
+    char text[4200];
+    if (vb_cudnn_open(&cudnn, &err) != VB_OK) {
+        missing("cuDNN 9", "to ask for the workspaces of any shape on any GPU; no GPU needed",
+                "pip install nvidia-cudnn-cu13");
+        printf("%24s%s\n", "", err.text);
+        return;
+    }
+    (void)snprintf(text, sizeof text, "%" PRIu64 ".%" PRIu64 ".%" PRIu64 ", %s",
+                   cudnn.version / 10000, cudnn.version / 100 % 100, cudnn.version % 100,
+                   cudnn.path);
+    found("cuDNN 9", text);
+    vb_cudnn_close(&cudnn);
+}
+
+static void check_programs(void)
+{
+    char where[4200];
+    if (find_program("nvcc", VB_CUDA_LIBRARY_DIR "/../bin/nvcc", where, sizeof where))
+        found("CUDA Toolkit", where);
+    else
+        missing("CUDA Toolkit", "to build what runs on a GPU; planning does without",
+                "apt install nvidia-cuda-toolkit, or developer.nvidia.com/cuda-downloads");
+    if (find_program("gnuplot", "", where, sizeof where))
+        found("gnuplot", where);
+    else
+        missing("gnuplot", "to draw charts; tables do without", "apt install gnuplot-nox");
+}
+
+static void check_cache(void)
+{
+    char folder[4096];
+    char text[4200];
+    uint64_t bytes = 0;
+    size_t n = 0;
+    if (!vb_plan_cache_folder(folder, sizeof folder)) {
+        missing("cache", "to ask cuDNN each question once", "set VRAMBENCH_CACHE to a folder");
+        return;
+    }
+    DIR *open = opendir(folder);
+    for (const struct dirent *entry = open != NULL ? readdir(open) : NULL; entry != NULL;
+         entry = readdir(open)) {
+        struct stat info;
+        if (fstatat(dirfd(open), entry->d_name, &info, 0) != 0 || !S_ISREG(info.st_mode))
+            continue;
+        bytes += (uint64_t)info.st_size;
+        n++;
+    }
+    if (open != NULL)
+        (void)closedir(open);
+    (void)snprintf(text, sizeof text, "%s, %zu files, %s", folder, n, vb_bytes_format(bytes).text);
+    found("cache", text);
+}
+
+/* The GPUs and how many have a table. Without any GPU nothing can be planned. */
+static bool check_gpus(void)
+{
+    struct vb_arena arena = { 0 };
+    struct vb_error err = { 0 };
+    const char **names = NULL;
+    char text[160];
+    size_t n = 0, n_tables = 0;
+    if (vb_gpu_spec_names(&arena, &names, &n, &err) != VB_OK || n == 0) {
+        missing("GPUs", "to plan at all", "set VRAMBENCH_HOME to a copy of the project's tree");
+        printf("%24s%s\n", "", err.text);
+        n = 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct vb_gpu_spec gpu = { 0 };
+        if (vb_gpu_spec_find(names[i], &gpu, &err) == VB_OK)
+            n_tables += vb_plan_table_version(gpu.identity) > 0;
+        else
+            printf("faulty   %-14s %s\n", names[i], err.text);
+        vb_gpu_spec_clear(&gpu);
+    }
+    (void)snprintf(text, sizeof text, "%zu can be planned for, %zu have a table of workspaces", n,
+                   n_tables);
+    if (n > 0)
+        found("GPUs", text);
+    if (n > 0 && n_tables < n)
+        missing("tables", "for the other GPUs where there is no cuDNN",
+                "vrambench oracle --pack sweeps/v5s.ini, on a machine with cuDNN");
+    vb_arena_clear(&arena);
+    return n > 0;
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+    const struct cli_command command = {
+        .usage = "vrambench doctor",
+        .summary = "Says what this machine can do: what was found, and what is missing, what for "
+                   "and how to\nget it. Exit status 3 only where nothing can be done.",
+    };
+    struct cli_values positional = { 0 };
+    char where[4200];
+    int exit_status = 0;
+    if (!cli_begin(&command, argc, argv, &positional, &exit_status))
+        return exit_status;
+
+    printf("vrambench %s\n", VB_VERSION);
+    const bool can_plan = check_gpus();
+    check_cudnn();
+    check_cache();
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        if (find_library(&libraries[i], where, sizeof where))
+            found(libraries[i].part, where);
+        else
+            missing(libraries[i].part, libraries[i].what_for, libraries[i].how);
+    }
+    check_programs();
+    return can_plan ? EXIT_SUCCESS : EXIT_NOTHING;
+}

@@ -4,7 +4,7 @@
 
 /* The part of cuDNN 9's binary interface that planning needs, so that a machine which has the
  * library but not its headers still asks it. Where the headers are present at build time,
- * cudnn_backend.c holds every number here against them. Private to cudnn_*.c. Source: cuDNN 9 API
+ * cudnn_abi.c holds every number here against them. Private to cudnn_*.c. Source: cuDNN 9 API
  * reference, "Backend API". */
 
 #include <stddef.h>

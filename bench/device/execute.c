@@ -13,7 +13,12 @@
 
 enum { MAX_CURVE = 600 };
 
+/* Which of the plans that could be chosen: the first, or the one with the least or most workspace.
+ */
+enum choice { FIRST, LEAST, MOST };
+
 struct walk {
+    enum choice choice;
     const struct vb_program *program;
     const struct vb_point *point;
     struct vb_device *device;
@@ -113,6 +118,14 @@ static enum vb_status plan_conv(struct walk *walk, uint32_t index, struct vb_err
     return status;
 }
 
+static uint64_t workspace_of(const struct walk *walk, uint32_t index)
+{
+    const struct vb_conv_plan *plan = &walk->plans[index];
+    if (walk->choice == LEAST)
+        return plan->low_bytes;
+    return walk->choice == MOST ? plan->high_bytes : plan->workspace_bytes;
+}
+
 static enum vb_status run_call(struct walk *walk, size_t instruction, uint32_t index,
                                struct vb_error *err)
 {
@@ -125,7 +138,7 @@ static enum vb_status run_call(struct walk *walk, size_t instruction, uint32_t i
     enum vb_status status = plan_conv(walk, index, err);
     if (status != VB_OK)
         return status;
-    uint64_t bytes = walk->plans[index].workspace_bytes;
+    uint64_t bytes = workspace_of(walk, index);
     uint64_t peak_bytes = walk->ledger.peak_bytes;
     struct vb_block *workspace = NULL;
     status = take(walk, bytes, VB_WORKSPACE, instruction, &workspace, err);
@@ -360,11 +373,13 @@ static void tell_device(struct vb_record *record, const struct vb_device_info *i
     record->usable_bytes = info->capacity_bytes - info->context_bytes;
 }
 
-enum vb_status vb_execute(const struct vb_program *program, const struct vb_point *point,
-                          struct vb_device *device, bool with_curve, struct vb_arena *arena,
-                          struct vb_record *record, struct vb_error *err)
+static enum vb_status execute(const struct vb_program *program, const struct vb_point *point,
+                              struct vb_device *device, enum choice choice, bool with_curve,
+                              struct vb_arena *arena, struct vb_record *record,
+                              struct vb_error *err)
 {
-    struct walk walk = { .program = program,
+    struct walk walk = { .choice = choice,
+                         .program = program,
                          .point = point,
                          .device = device,
                          .arena = arena,
@@ -392,5 +407,31 @@ enum vb_status vb_execute(const struct vb_program *program, const struct vb_poin
         status = VB_OK;
     }
     vb_pool_close(walk.pool);
+    return status;
+}
+
+/* Which plan cuDNN's own timing picks cannot be known without the GPU: the peak with the least and
+ * with the most workspace of those that it could are the uncertainty. */
+static enum vb_status tell_uncertainty(const struct vb_program *program,
+                                       const struct vb_point *point, struct vb_device *device,
+                                       struct vb_arena *arena, struct vb_record *record,
+                                       struct vb_error *err)
+{
+    struct vb_record other = *record;
+    enum vb_status status = execute(program, point, device, LEAST, false, arena, &other, err);
+    record->workspace_low_bytes = other.peak_reserved_bytes;
+    if (status == VB_OK)
+        status = execute(program, point, device, MOST, false, arena, &other, err);
+    record->workspace_high_bytes = other.peak_reserved_bytes;
+    return status;
+}
+
+enum vb_status vb_execute(const struct vb_program *program, const struct vb_point *point,
+                          struct vb_device *device, bool with_curve, struct vb_arena *arena,
+                          struct vb_record *record, struct vb_error *err)
+{
+    enum vb_status status = execute(program, point, device, FIRST, with_curve, arena, record, err);
+    if (status == VB_OK && point->benchmark && !vb_device_info(device)->measures)
+        status = tell_uncertainty(program, point, device, arena, record, err);
     return status;
 }

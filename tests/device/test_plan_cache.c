@@ -125,7 +125,7 @@ Test(plan_cache, a_damaged_line_is_asked_again_and_no_other, .init = set_up, .fi
     put_range(&map, 0, 100);
     vb_plan_cache_append(VERSION, IDENTITY, &map, 0);
 
-    /* A digit of the 41st line turned, the last line cut off. */
+    /* The last digit of the 41st answer turned, the last line cut off. */
     char path[128];
     char *data = NULL;
     size_t bytes = 0;
@@ -134,7 +134,8 @@ Test(plan_cache, a_damaged_line_is_asked_again_and_no_other, .init = set_up, .fi
     char *line = data;
     for (int i = 0; i < 40; i++)
         line = strchr(line, '\n') + 1;
-    line[0] = line[0] == '9' ? '8' : '9';
+    line = strchr(line, '\n') - strlen(" 01234567") - 1;
+    *line = *line == '9' ? '8' : '9';
     cr_assert(eq(int, vb_file_write(path, data, bytes - 4, NULL), VB_OK));
     free(data);
 

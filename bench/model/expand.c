@@ -302,6 +302,9 @@ enum vb_status vb_expand(const struct vb_description *description, uint32_t batc
         if (weave.graph.levels[i].stride > stride)
             stride = weave.graph.levels[i].stride;
     }
+    if (stride == 0)
+        return vb_fail(err, VB_E_INPUT, "%s: the levels of Detect are finer than the image",
+                       description->file);
     double ratio = (double)SHOWN_SIZE / PROBE_SIZE;
     double gflops = operations(&weave.graph) * ratio * ratio / 1e9;
     status = check_size(description, imgsz, stride, err);

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
@@ -82,8 +83,10 @@ static void choose_device(const struct options *options, const struct vb_sweep *
 }
 
 /* Everything that can be wrong with the points is told before the first is run. */
-static enum vb_status check_points(const struct vb_sweep *sweep, struct vb_error *err)
+static enum vb_status check_points(const char *path, const struct vb_sweep *sweep,
+                                   struct vb_error *err)
 {
+    struct vb_error inner = { 0 };
     const char *model = "";
     uint32_t imgsz = 0;
     for (size_t i = 0; i < sweep->n_points; i++) {
@@ -94,12 +97,12 @@ static enum vb_status check_points(const struct vb_sweep *sweep, struct vb_error
         enum vb_status status = VB_OK;
         if (strcmp(model, point->model) != 0 || imgsz != point->imgsz)
             status = vb_catalogue_expand(point->model, 1, point->imgsz, point->classes, &arena,
-                                         &graph, err);
+                                         &graph, &inner);
         if (status == VB_OK)
-            status = vb_pool_options_parse(point->alloc_conf, &pool, err);
+            status = vb_pool_options_parse(point->alloc_conf, &pool, &inner);
         vb_arena_clear(&arena);
         if (status != VB_OK)
-            return status;
+            return vb_fail(err, status, "%s: %s", path, inner.text);
         model = point->model;
         imgsz = point->imgsz;
     }
@@ -115,17 +118,8 @@ static enum vb_status check_journal(const struct options *options, const struct 
     *fresh = options->fresh != NULL;
     if (known->n == 0 || *fresh || options->resume != NULL || options->retry != NULL)
         return VB_OK;
-    for (size_t i = 0; i < sweep->n_points; i++) {
-        char id[17], other[17];
-        vb_record_cell_id(&sweep->points[i], device, id);
-        for (size_t k = 0; k < known->n; k++) {
-            vb_record_cell_id(&known->items[k].point, known->items[k].device, other);
-            if (strcmp(id, other) == 0) {
-                n_same++;
-                break;
-            }
-        }
-    }
+    for (size_t i = 0; i < sweep->n_points; i++)
+        n_same += vb_rows_find(known, &sweep->points[i], device) != NULL;
     *fresh = n_same == sweep->n_points && known->n == n_same; /* done before: plan it anew */
     if (*fresh)
         return VB_OK;
@@ -135,16 +129,53 @@ static enum vb_status check_journal(const struct options *options, const struct 
                    folder, known->n);
 }
 
-static void print_dry_run(const struct vb_sweep *sweep)
+/* The point that moves the most pixels: the one that needs the most. */
+static const struct vb_point *largest_point(const struct vb_sweep *sweep)
 {
+    const struct vb_point *largest = &sweep->points[0];
+    for (size_t i = 1; i < sweep->n_points; i++) {
+        const struct vb_point *p = &sweep->points[i];
+        bool is_wider = p->precision == VB_FP32 && largest->precision != VB_FP32;
+        uint64_t pixels = (uint64_t)p->batch * p->imgsz * p->imgsz;
+        uint64_t most = (uint64_t)largest->batch * largest->imgsz * largest->imgsz;
+        if (pixels > most || (pixels == most && is_wider))
+            largest = p;
+    }
+    return largest;
+}
+
+/* The points on stdout; the forecast, from planning the largest of them, on stderr. */
+static enum vb_status dry_run(const struct vb_sweep *sweep, const char *device_name,
+                              struct vb_error *err)
+{
+    struct vb_device *device = NULL;
+    struct vb_arena arena = { 0 };
+    struct vb_record record;
+    struct timespec start, end;
     printf("model,batch,imgsz,precision,mosaic\n");
     for (size_t i = 0; i < sweep->n_points; i++) {
         const struct vb_point *p = &sweep->points[i];
         printf("%s,%u,%u,%s,%s\n", p->model, p->batch, p->imgsz, vb_precision_names[p->precision],
                vb_mosaic_names[p->mosaic]);
     }
-    (void)fprintf(stderr, "%zu points, about %.0f s to plan without cached plans\n",
-                  sweep->n_points, 1 + 0.1 * (double)sweep->n_points);
+    if (sweep->n_points == 0)
+        return VB_OK;
+    (void)clock_gettime(CLOCK_MONOTONIC, &start);
+    enum vb_status status = vb_device_open(device_name, &device, err);
+    if (status == VB_OK)
+        status = vb_measure(largest_point(sweep), device, false, &arena, &record, err);
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
+    double seconds =
+        difftime(end.tv_sec, start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) * 1e-9;
+    if (status == VB_OK)
+        (void)fprintf(stderr, "%zu points, at most %.0f s; the largest takes %s%s of %s\n",
+                      sweep->n_points, seconds * (double)sweep->n_points + 1,
+                      record.state == VB_STATE_OOM ? "more than " : "",
+                      vb_bytes_format(record.peak_reserved_bytes).text,
+                      vb_bytes_format(record.usable_bytes).text);
+    vb_device_close(device);
+    vb_arena_clear(&arena);
+    return status;
 }
 
 static enum vb_status print_tables(const struct vb_record *records, size_t n, const char *formats,
@@ -193,8 +224,9 @@ static enum vb_status report(const struct vb_record *records, size_t n, const ch
     return VB_OK;
 }
 
-static enum vb_status run_one(const struct vb_sweep *sweep, const struct options *options,
-                              struct vb_run_counts *counts, struct vb_error *err)
+static enum vb_status run_one(const char *path, const struct vb_sweep *sweep,
+                              const struct options *options, struct vb_run_counts *counts,
+                              struct vb_error *err)
 {
     char device[320], folder[512];
     struct vb_arena arena = { 0 };
@@ -216,10 +248,10 @@ static enum vb_status run_one(const struct vb_sweep *sweep, const struct options
         .progress = show_progress,
         .progress_context = &progress,
     };
-    enum vb_status status = check_points(sweep, err);
+    enum vb_status status = check_points(path, sweep, err);
     struct vb_record *records = vb_arena_alloc(&arena, sweep->n_points + 1, sizeof *records);
     if (status == VB_OK && options->dry_run != NULL) {
-        print_dry_run(sweep);
+        status = dry_run(sweep, device, err);
         goto out;
     }
     if (status == VB_OK && records == NULL)
@@ -260,7 +292,7 @@ static enum vb_status run_all(const char *path, const struct options *options, i
         status = vb_grid_read(path, &overrides, &arena, &sweeps, err);
     for (size_t i = 0; status == VB_OK && i < sweeps.n && stop == 0; i++) {
         struct vb_run_counts counts = { 0 };
-        status = run_one(&sweeps.items[i], options, &counts, err);
+        status = run_one(path, &sweeps.items[i], options, &counts, err);
         if (counts.n_failed > 0)
             *exit_status = EXIT_FAILED_POINTS;
         if (counts.was_stopped)

@@ -48,6 +48,12 @@ static enum vb_status find_file(const char *model, char *path, size_t room, stru
                    model);
 }
 
+enum vb_status vb_catalogue_check(const char *model, struct vb_error *err)
+{
+    char path[PATH_MAX];
+    return find_file(model, path, sizeof path, err);
+}
+
 enum vb_status vb_catalogue_expand(const char *model, uint32_t batch, uint32_t imgsz,
                                    uint32_t classes, struct vb_arena *arena, struct vb_graph *out,
                                    struct vb_error *err)

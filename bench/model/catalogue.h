@@ -10,6 +10,10 @@
 extern const char *const vb_catalogue_names[];
 extern const size_t vb_catalogue_size;
 
+/* Whether there is such a model: a built-in name, or a path ending in .yaml or .yml, which is not
+ * opened. VB_E_INPUT: neither; with a suggestion. */
+VB_CHECKED enum vb_status vb_catalogue_check(const char *model, struct vb_error *err);
+
 /* Finds `model` (a built-in name, "yolov5s", or a path ending in .yaml or .yml) and expands it for
  * training. All of the graph lives in the arena. `classes` 0 keeps the file's nc.
  * VB_E_INPUT: no such model (with a suggestion), a fault in the file (with file and line), or imgsz

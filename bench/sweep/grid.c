@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+#include "model/catalogue.h"
 #include "sweep/range.h"
 
 enum { MAX_AXES = 24, MAX_SWEEPS = 256 };
@@ -78,6 +79,16 @@ static enum vb_status set_sweep_key(struct plan *plan, const struct vb_ini_entry
     return VB_OK;
 }
 
+/* Sets a value, and for a model looks whether there is one. */
+static enum vb_status set_value(const struct vb_key *key, const char *text, struct vb_point *point,
+                                struct vb_error *err)
+{
+    enum vb_status status = vb_key_set(key, text, point, err);
+    if (status == VB_OK && strcmp(key->name, "model") == 0)
+        status = vb_catalogue_check(text, err);
+    return status;
+}
+
 /* Every value of an axis is checked before the first point is run. */
 static enum vb_status set_axis(struct plan *plan, const struct vb_ini_entry *entry)
 {
@@ -93,7 +104,7 @@ static enum vb_status set_axis(struct plan *plan, const struct vb_ini_entry *ent
                        entry->key, inner.text);
     for (size_t i = 0; status == VB_OK && i < axis.values.n; i++) {
         struct vb_point probe = plan->base;
-        status = vb_key_set(key, axis.values.items[i], &probe, &inner);
+        status = set_value(key, axis.values.items[i], &probe, &inner);
     }
     if (status != VB_OK)
         return at(plan, entry, status, &inner);
@@ -116,7 +127,7 @@ static enum vb_status set_step_key(struct plan *plan, const struct vb_ini_entry 
     struct vb_error inner = { 0 };
     if (key == NULL)
         return unknown_key(plan, entry, vb_key_nearest(entry->key));
-    return at(plan, entry, vb_key_set(key, entry->value, &plan->base, &inner), &inner);
+    return at(plan, entry, set_value(key, entry->value, &plan->base, &inner), &inner);
 }
 
 static enum vb_status set_entry(struct plan *plan, const struct vb_ini_entry *entry)

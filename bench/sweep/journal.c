@@ -48,6 +48,44 @@ static enum vb_status add_row(const char *path, const char *line, size_t number,
     return VB_OK;
 }
 
+static int by_id(const void *a, const void *b)
+{
+    const struct vb_row_id *x = a, *y = b;
+    int order = strcmp(x->id, y->id);
+    return order != 0 ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+static enum vb_status sort_rows(struct vb_arena *arena, struct vb_rows *rows, struct vb_error *err)
+{
+    rows->ids = vb_arena_alloc(arena, rows->n + 1, sizeof *rows->ids);
+    if (rows->ids == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for the journal");
+    for (size_t i = 0; i < rows->n; i++) {
+        rows->ids[i].place = i;
+        vb_record_cell_id(&rows->items[i].point, rows->items[i].device, rows->ids[i].id);
+    }
+    qsort(rows->ids, rows->n, sizeof *rows->ids, by_id);
+    return VB_OK;
+}
+
+const struct vb_record *vb_rows_find(const struct vb_rows *rows, const struct vb_point *point,
+                                     const char *device)
+{
+    char id[17];
+    size_t low = 0, high = rows->n; /* the first whose id is greater */
+    vb_record_cell_id(point, device, id);
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(rows->ids[middle].id, id) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0 || strcmp(rows->ids[low - 1].id, id) != 0)
+        return NULL;
+    return &rows->items[rows->ids[low - 1].place];
+}
+
 enum vb_status vb_journal_read(const char *folder, struct vb_arena *arena, struct vb_rows *out,
                                struct vb_error *err)
 {
@@ -69,7 +107,7 @@ enum vb_status vb_journal_read(const char *folder, struct vb_arena *arena, struc
             status = add_row(path, line, number, arena, out, err);
     }
     free(text);
-    return status;
+    return status == VB_OK ? sort_rows(arena, out, err) : status;
 }
 
 /* The length up to the last newline: what follows it was cut by a kill. */

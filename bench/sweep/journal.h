@@ -13,17 +13,28 @@
 
 struct vb_journal;
 
+/* A row by its cell_id; `place` is the row's. */
+struct vb_row_id {
+    char id[17];
+    size_t place;
+};
+
 /* What was in the journal. */
 struct vb_rows {
     struct vb_record *items;
     size_t n, room;
-    size_t n_corrupt; /* lines passed over */
-    char note[512];   /* of the first of them, "" where there is none */
+    struct vb_row_id *ids; /* sorted; of rows with the same one the last written stands last */
+    size_t n_corrupt;      /* lines passed over */
+    char note[512];        /* of the first of them, "" where there is none */
 };
 
 /* Reads FOLDER/rows.jsonl; none there gives no rows. VB_E_INPUT: it cannot be read. */
 VB_CHECKED enum vb_status vb_journal_read(const char *folder, struct vb_arena *arena,
                                           struct vb_rows *out, struct vb_error *err);
+
+/* The row of this point and device; of several the last written. NULL: there is none. */
+const struct vb_record *vb_rows_find(const struct vb_rows *rows, const struct vb_point *point,
+                                     const char *device);
 
 /* Opens the journal for writing, made where there is none; `fresh` empties it. What a killed run
  * left of a line is cut off. VB_E_SYSTEM: the folder cannot be written, or another run writes

@@ -124,20 +124,15 @@ static enum vb_status finish(struct run *run, size_t index, const struct vb_reco
 /* What the journal has already, unless it failed and is to be tried again. */
 static void take_known(struct run *run)
 {
-    for (size_t i = 0; i < run->sweep->n_points; i++) {
-        char id[17], other[17];
-        vb_record_cell_id(&run->sweep->points[i], run->options->device, id);
-        for (size_t k = 0; k < run->known->n; k++) {
-            const struct vb_record *row = &run->known->items[k];
-            vb_record_cell_id(&row->point, row->device, other);
-            if (strcmp(id, other) != 0 || (run->options->retry_failed && has_failed(row)))
-                continue;
-            run->records[i] = *row;
-            if (!run->is_done[i])
-                run->counts->n_kept++;
-            run->n_done += !run->is_done[i];
-            run->is_done[i] = true;
-        }
+    for (size_t i = 0; i < run->sweep->n_points && run->known->n > 0; i++) {
+        const struct vb_record *row =
+            vb_rows_find(run->known, &run->sweep->points[i], run->options->device);
+        if (row == NULL || (run->options->retry_failed && has_failed(row)))
+            continue;
+        run->records[i] = *row;
+        run->is_done[i] = true;
+        run->counts->n_kept++;
+        run->n_done++;
     }
 }
 

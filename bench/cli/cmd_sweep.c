@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/environment.h"
 #include "memory/pool.h"
 #include "model/catalogue.h"
 #include "report/results.h"
@@ -31,6 +32,8 @@ static void on_signal(int number)
 }
 
 struct options {
+    int argc; /* the command line, for env.json */
+    char **argv;
     const char *out, *device, *resume, *fresh, *retry, *backstop, *jobs, *shard, *dry_run, *section;
     const char *format;
     struct cli_values set, filter;
@@ -265,6 +268,8 @@ static enum vb_status run_one(const char *path, const struct vb_sweep *sweep,
         status = check_journal(options, &known, sweep, device, folder, &fresh, err);
     if (status == VB_OK)
         status = vb_journal_open(folder, fresh, &journal, err);
+    if (status == VB_OK)
+        status = cli_write_environment(folder, device, options->argc, options->argv, err);
     if (status == VB_OK && fresh)
         known.n = 0;
     if (status == VB_OK)
@@ -304,7 +309,7 @@ static enum vb_status run_all(const char *path, const struct options *options, i
 
 int cmd_sweep(int argc, char **argv)
 {
-    struct options options = { 0 };
+    struct options options = { .argc = argc, .argv = argv };
     const struct cli_option table[] = {
         { "out", "DIR", "the results' folder; runs/NAME", &options.out, NULL },
         { "device", "NAME", "auto or virtual:GPU", &options.device, NULL },

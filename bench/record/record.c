@@ -170,7 +170,7 @@ enum vb_status vb_record_print(const struct vb_record *record, char **line, stru
     char id[17];
     vb_record_cell_id(&record->point, record->device, id);
     (void)json_object_set_new(object, "schema", json_integer(SCHEMA));
-    (void)json_object_set_new(object, "tool", json_string("vrambench " VB_VERSION));
+    (void)json_object_set_new(object, "tool", json_string("vrambench " VB_VERSION " " VB_COMMIT));
     (void)json_object_set_new(object, "cell_id", json_string(id));
     write_members(object, vb_point_members, vb_point_member_count, &record->point);
     write_members(object, vb_record_members, vb_record_member_count, record);

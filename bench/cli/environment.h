@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_CLI_ENVIRONMENT_H
+#define VB_CLI_ENVIRONMENT_H
+
+/* FOLDER/env.json: what a results folder was made with and where. */
+
+#include "base/error.h"
+
+/* VB_E_SYSTEM: the folder cannot be written. */
+VB_CHECKED enum vb_status cli_write_environment(const char *folder, const char *device, int argc,
+                                                char *const *argv, struct vb_error *err);
+
+#endif

@@ -147,115 +147,6 @@ static struct vb_block *reserve(struct vb_pool *pool, bool is_small, uint64_t st
     return block;
 }
 
-/* A segment that is one free block goes back to the device. */
-static void release(struct vb_pool *pool, struct vb_block *block)
-{
-    vb_block_set_remove(&vb_half_of(pool, block->is_small)->free, block);
-    pool->source.release(pool->source.context, block->address, block->bytes);
-    vb_stat_sub(&pool->stats.segments, 1);
-    vb_stat_sub(&pool->stats.reserved_bytes, block->bytes);
-    vb_block_recycle(pool, block);
-}
-
-static bool is_whole_segment(const struct vb_block *block)
-{
-    return block->range == NULL && block->before == NULL && block->after == NULL;
-}
-
-static void release_half(struct vb_pool *pool, struct vb_half *half)
-{
-    struct vb_block *block = vb_block_set_at_least(&half->free, 0, 0, 0);
-    while (block != NULL) {
-        struct vb_block *next = vb_block_set_next(&half->free, block);
-        if (is_whole_segment(block))
-            release(pool, block);
-        block = next;
-    }
-    /* Shrinking changes the set, so it begins again after each block that lost pages. */
-    for (block = vb_block_set_at_least(&half->free, 0, 0, 0);
-         block != NULL && pool->options.expandable_segments;) {
-        struct vb_block *next = vb_block_set_next(&half->free, block);
-        uint64_t before = pool->stats.reserved_bytes.current;
-        if (block->range != NULL)
-            vb_range_shrink(pool, block);
-        block = pool->stats.reserved_bytes.current < before
-                    ? vb_block_set_at_least(&half->free, 0, 0, 0)
-                    : next;
-    }
-}
-
-void vb_pool_empty_cache(struct vb_pool *pool)
-{
-    release_half(pool, &pool->large);
-    release_half(pool, &pool->small);
-}
-
-/* With max_split_size set: one oversize block that would do, or the largest ones until they would.
- */
-static bool release_oversize(struct vb_pool *pool, bool is_small, uint64_t stream, uint64_t bytes)
-{
-    struct vb_block_set *free = &vb_half_of(pool, is_small)->free;
-    uint64_t limit = pool->options.max_split_bytes;
-    uint64_t wanted = bytes < limit ? limit : bytes;
-    uint64_t released = 0;
-    if (limit == 0)
-        return false;
-    struct vb_block *block = vb_block_set_at_least(free, stream, wanted, 0);
-    if (block != NULL && block->stream == stream) {
-        release(pool, block);
-        return true;
-    }
-    block = vb_block_set_at_least(free, stream, UINT64_MAX, UINT64_MAX);
-    struct vb_block probe = { .stream = stream, .bytes = UINT64_MAX, .address = UINT64_MAX };
-    block = vb_block_set_previous(free, &probe);
-    while (released < wanted && block != NULL && block->stream == stream && block->bytes >= limit) {
-        struct vb_block *smaller = vb_block_set_previous(free, block);
-        if (block->range == NULL) {
-            released += block->bytes;
-            release(pool, block);
-        }
-        block = smaller;
-    }
-    return released >= wanted;
-}
-
-/* Frees whole free segments of the large pool that are at least as old as the mean, until the
- * reserved bytes are below the threshold or nothing is left to free. */
-static void collect_garbage(struct vb_pool *pool)
-{
-    struct vb_half *half = &pool->large;
-    double threshold = pool->options.garbage_threshold * pool->options.memory_fraction *
-                       (double)pool->source.total_bytes;
-    uint64_t limit = (uint64_t)threshold;
-    uint64_t start = pool->stats.reserved_bytes.current;
-    if (start <= limit)
-        return;
-    uint64_t goal = start - limit;
-    bool freed = true;
-    while (freed && start - pool->stats.reserved_bytes.current < goal) {
-        uint64_t total = 0, n = 0;
-        struct vb_block *block = vb_block_set_at_least(&half->free, 0, 0, 0);
-        for (; block != NULL; block = vb_block_set_next(&half->free, block)) {
-            if (is_whole_segment(block)) {
-                total += half->searches - block->searches_at_free;
-                n++;
-            }
-        }
-        double mean = n > 0 ? (double)total / (double)n : 0;
-        freed = false;
-        for (block = vb_block_set_at_least(&half->free, 0, 0, 0);
-             block != NULL && start - pool->stats.reserved_bytes.current < goal;) {
-            struct vb_block *next = vb_block_set_next(&half->free, block);
-            if (is_whole_segment(block) &&
-                (double)(half->searches - block->searches_at_free) >= mean) {
-                release(pool, block);
-                freed = true;
-            }
-            block = next;
-        }
-    }
-}
-
 /* PyTorch's attempts, in its order. */
 static struct vb_block *obtain(struct vb_pool *pool, bool is_small, uint64_t stream, uint64_t bytes,
                                enum vb_status *status, struct vb_error *err)
@@ -264,9 +155,10 @@ static struct vb_block *obtain(struct vb_pool *pool, bool is_small, uint64_t str
     if (block != NULL)
         return block;
     if (pool->options.memory_fraction > 0 && pool->options.garbage_threshold > 0)
-        collect_garbage(pool);
+        vb_collect_garbage(pool);
     block = reserve(pool, is_small, stream, bytes, status, err);
-    if (block == NULL && *status == VB_E_NO_FIT && release_oversize(pool, is_small, stream, bytes))
+    if (block == NULL && *status == VB_E_NO_FIT &&
+        vb_release_oversize(pool, is_small, stream, bytes))
         block = reserve(pool, is_small, stream, bytes, status, err);
     if (block == NULL && *status == VB_E_NO_FIT) {
         vb_pool_empty_cache(pool);
@@ -343,17 +235,6 @@ static enum vb_status take_native(struct vb_pool *pool, uint64_t bytes, struct v
     return VB_OK;
 }
 
-static void count_taken(struct vb_pool *pool, struct vb_block *block, uint64_t bytes)
-{
-    block->is_taken = true;
-    block->requested_bytes = bytes;
-    vb_stat_add(&pool->stats.allocations, 1);
-    vb_stat_add(&pool->stats.allocated_bytes, block->bytes);
-    vb_stat_add(&pool->stats.active, 1);
-    vb_stat_add(&pool->stats.active_bytes, block->bytes);
-    vb_stat_add(&pool->stats.requested_bytes, bytes);
-}
-
 enum vb_status vb_pool_alloc(struct vb_pool *pool, uint64_t bytes, uint64_t stream,
                              struct vb_block **out, struct vb_error *err)
 {
@@ -380,7 +261,7 @@ enum vb_status vb_pool_alloc(struct vb_pool *pool, uint64_t bytes, uint64_t stre
     }
     if (block == NULL || status != VB_OK)
         return status;
-    count_taken(pool, block, bytes);
+    vb_count_taken(pool, block, bytes);
     *out = block;
     return VB_OK;
 }
@@ -501,64 +382,6 @@ void vb_pool_each_block(const struct vb_pool *pool, vb_block_visitor *visit, voi
                 visit(context, block->address, block->bytes, block->is_taken);
         }
     }
-}
-
-/* The next block of a segment that is being put back: `bytes` from where the last one ended. */
-static struct vb_block *append_block(struct vb_pool *pool, struct vb_block *before,
-                                     uint64_t address, uint64_t bytes, uint64_t stream,
-                                     bool is_small)
-{
-    struct vb_block *block = vb_block_new(pool);
-    if (block == NULL)
-        return NULL;
-    block->address = address;
-    block->bytes = bytes;
-    block->stream = stream;
-    block->is_small = is_small;
-    block->before = before;
-    if (before != NULL)
-        before->after = block;
-    return block;
-}
-
-static void put_back_free(struct vb_pool *pool, struct vb_block *block, bool is_whole)
-{
-    vb_block_set_insert(&vb_half_of(pool, block->is_small)->free, block);
-    if (is_whole)
-        return;
-    vb_stat_add(&pool->stats.inactive_split_bytes, block->bytes);
-    vb_stat_add(&pool->stats.inactive_splits, 1);
-}
-
-enum vb_status vb_pool_put_back(struct vb_pool *pool, const struct vb_pool_image *image,
-                                struct vb_block **blocks, struct vb_error *err)
-{
-    uint64_t at = image->address;
-    uint64_t end = image->address + image->bytes;
-    struct vb_block *last = NULL;
-    for (size_t i = 0; i <= image->n_live; i++) {
-        uint64_t start = i < image->n_live ? image->live[i].address : end;
-        uint64_t bytes = i < image->n_live ? image->live[i].bytes : 0;
-        if (start < at || start + bytes > end)
-            return vb_fail(err, VB_E_INPUT, "the blocks of a segment overlap or leave it");
-        if (start > at) {
-            last = append_block(pool, last, at, start - at, image->stream, image->is_small);
-            if (last == NULL)
-                return vb_fail(err, VB_E_SYSTEM, "no host memory left for the pool");
-            put_back_free(pool, last, image->n_live == 0);
-        }
-        if (i == image->n_live)
-            break;
-        last = append_block(pool, last, start, bytes, image->stream, image->is_small);
-        if (last == NULL)
-            return vb_fail(err, VB_E_SYSTEM, "no host memory left for the pool");
-        count_taken(pool, last, image->live[i].requested_bytes);
-        blocks[i] = last;
-        at = start + bytes;
-    }
-    vb_stat_add(&pool->stats.segments, 1);
-    vb_stat_add(&pool->stats.reserved_bytes, image->bytes);
-    return VB_OK;
 }
 
 uint64_t vb_block_address(const struct vb_block *block)

@@ -49,6 +49,26 @@ static inline void vb_stat_sub(struct vb_pool_stat *stat, uint64_t amount)
     stat->current -= amount;
 }
 
+/* The block is the caller's from now on, for `bytes`. */
+static inline void vb_count_taken(struct vb_pool *pool, struct vb_block *block, uint64_t bytes)
+{
+    block->is_taken = true;
+    block->requested_bytes = bytes;
+    vb_stat_add(&pool->stats.allocations, 1);
+    vb_stat_add(&pool->stats.allocated_bytes, block->bytes);
+    vb_stat_add(&pool->stats.active, 1);
+    vb_stat_add(&pool->stats.active_bytes, block->bytes);
+    vb_stat_add(&pool->stats.requested_bytes, bytes);
+}
+
+/* Frees an oversize block of the stream that would do, or the largest until they would; needs
+ * max_split_size. True: enough went. */
+bool vb_release_oversize(struct vb_pool *pool, bool is_small, uint64_t stream, uint64_t bytes);
+
+/* Frees whole free segments of the large pool that are at least as old as the mean, until the
+ * reserved bytes are below the threshold or nothing is left to free. */
+void vb_collect_garbage(struct vb_pool *pool);
+
 /* A zeroed block; NULL where the host has no memory left. */
 struct vb_block *vb_block_new(struct vb_pool *pool);
 void vb_block_recycle(struct vb_pool *pool, struct vb_block *block);

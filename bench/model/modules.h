@@ -35,6 +35,9 @@ struct vb_module {
     uint32_t (*run)(const struct vb_site *site);
 };
 
+/* Detect: the head with anchors where the description has some, else the one without. */
+uint32_t vb_run_detect(const struct vb_site *site);
+
 /* NULL: there is none of that name. */
 const struct vb_module *vb_module_find(const char *name);
 extern const char *const vb_module_names[];

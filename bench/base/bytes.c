@@ -69,7 +69,7 @@ struct vb_bytes_text vb_bytes_format(uint64_t bytes)
         (void)snprintf(text.text, sizeof text.text, "%.2f GiB", vb_to_gib(bytes));
     else if (bytes >= VB_MIB(1))
         (void)snprintf(text.text, sizeof text.text, "%.1f MiB", vb_to_mib(bytes));
-    else if (bytes >= VB_KIB(1))
+    else if (bytes >= 1024)
         (void)snprintf(text.text, sizeof text.text, "%.1f KiB", (double)bytes / 1024.0);
     else
         (void)snprintf(text.text, sizeof text.text, "%" PRIu64 " B", bytes);

@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 
-#define VB_KIB(n) ((uint64_t)(n) << 10)
 #define VB_MIB(n) ((uint64_t)(n) << 20)
 #define VB_GIB(n) ((uint64_t)(n) << 30)
 

@@ -315,7 +315,6 @@ enum vb_status vb_expand(const struct vb_description *description, uint32_t batc
     if (status != VB_OK)
         return status;
 
-    weave.graph.max_stride = stride;
     weave.graph.gflops_640 = gflops;
     weave.graph.n_layers = weave.graph.head == VB_HEAD_V5 ? weave.n_modules : weave.n_leaves;
     *out = weave.graph;

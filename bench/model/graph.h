@@ -18,14 +18,12 @@
 
 struct vb_value {
     struct vb_shape shape;
-    uint32_t storage;  /* the value whose memory this is: its own index unless it is a view */
-    uint32_t producer; /* operator; UINT32_MAX for the image */
+    uint32_t storage; /* the value whose memory this is: its own index unless it is a view */
     /* The operator after which Python drops its last reference: the last that reads it, or later
      * where a variable, list or caller still holds it (torch-memory.md, part B, 2 and 3). */
     size_t held_until;
-    bool is_int64;      /* max pooling's indices */
-    bool is_output;     /* a prediction: lives on after the forward pass */
-    bool is_contiguous; /* false: a channel slice or a permutation of its storage */
+    bool is_int64;  /* max pooling's indices */
+    bool is_output; /* a prediction: lives on after the forward pass */
 };
 
 struct vb_op {
@@ -71,7 +69,6 @@ struct vb_graph {
     enum vb_head head;
     uint32_t n_levels;
     struct vb_level levels[8];
-    uint32_t max_stride;
 
     struct vb_value *values; /* value 0 is the image [N,3,H,W] */
     uint32_t n_values;

@@ -45,8 +45,8 @@ static uint32_t run_detect_v5(const struct vb_site *site)
         const uint32_t *dims = vb_weave_shape(weave, y)->dims;
         struct vb_shape split = { 5, { dims[0], anchors, values, dims[2], dims[3] } };
         struct vb_shape last = { 5, { dims[0], anchors, dims[2], dims[3], values } };
-        uint32_t view = vb_run_view(weave, VB_VIEW, y, &split, true);
-        uint32_t permuted = vb_run_view(weave, VB_PERMUTE, view, &last, false);
+        uint32_t view = vb_run_view(weave, VB_VIEW, y, &split);
+        uint32_t permuted = vb_run_view(weave, VB_PERMUTE, view, &last);
         (void)vb_weave_op(weave, VB_CLONE, &permuted, 1);
         uint32_t copy = vb_weave_value(weave, &last);
         vb_weave_produce(weave, copy);

@@ -133,7 +133,7 @@ static uint32_t run_c2f(const struct vb_site *site)
     half.dims[1] = hidden;
     (void)vb_weave_op(weave, VB_SPLIT, &both, 1);
     for (uint32_t i = 0; i < 2; i++) {
-        pieces[i] = vb_weave_view(weave, both, &half, half.dims[0] == 1);
+        pieces[i] = vb_weave_view(weave, both, &half);
         vb_weave_produce(weave, pieces[i]);
     }
     for (uint32_t i = 0; i < n; i++)
@@ -200,7 +200,7 @@ static uint32_t run_focus(const struct vb_site *site)
     weave->n_modules++;
     uint32_t pieces[4];
     for (uint32_t i = 0; i < 4; i++)
-        pieces[i] = vb_run_view(weave, VB_SLICE, site->inputs[0], &quarter, false);
+        pieces[i] = vb_run_view(weave, VB_SLICE, site->inputs[0], &quarter);
     return vb_run_conv(weave, &conv, vb_run_concat(weave, pieces, 4));
 }
 

@@ -56,20 +56,16 @@ uint32_t vb_weave_value(struct vb_weave *weave, const struct vb_shape *shape)
     values[graph->n_values] = (struct vb_value){
         .shape = *shape,
         .storage = graph->n_values,
-        .producer = UINT32_MAX,
-        .is_contiguous = true,
     };
     return graph->n_values++;
 }
 
-uint32_t vb_weave_view(struct vb_weave *weave, uint32_t of, const struct vb_shape *shape,
-                       bool is_contiguous)
+uint32_t vb_weave_view(struct vb_weave *weave, uint32_t of, const struct vb_shape *shape)
 {
     uint32_t view = vb_weave_value(weave, shape);
     if (weave->failed)
         return 0;
     weave->graph.values[view].storage = weave->graph.values[of].storage;
-    weave->graph.values[view].is_contiguous = is_contiguous;
     return view;
 }
 
@@ -104,7 +100,6 @@ void vb_weave_produce(struct vb_weave *weave, uint32_t value)
         return;
     struct vb_op *op = &graph->ops[graph->n_ops - 1];
     op->outputs[op->n_outputs++] = value;
-    graph->values[value].producer = graph->n_ops - 1;
     vb_weave_hold(weave, value);
 }
 
@@ -281,7 +276,7 @@ uint32_t vb_run_conv(struct vb_weave *weave, const struct vb_block *block, uint3
         vb_weave_leave(weave, length);
         (void)vb_weave_enter(weave, "act");
         (void)vb_weave_op(weave, VB_SILU, &y, 1);
-        y = vb_weave_view(weave, y, vb_weave_shape(weave, y), true);
+        y = vb_weave_view(weave, y, vb_weave_shape(weave, y));
         vb_weave_produce(weave, y);
     }
     memcpy(weave->path, outer, sizeof outer);
@@ -337,10 +332,10 @@ uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x)
 }
 
 uint32_t vb_run_view(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x,
-                     const struct vb_shape *shape, bool is_contiguous)
+                     const struct vb_shape *shape)
 {
     (void)vb_weave_op(weave, kind, &x, 1);
-    uint32_t y = vb_weave_view(weave, x, shape, is_contiguous);
+    uint32_t y = vb_weave_view(weave, x, shape);
     vb_weave_produce(weave, y);
     return y;
 }

@@ -31,8 +31,7 @@ void vb_weave_leave(struct vb_weave *weave, size_t length);
 
 uint32_t vb_weave_value(struct vb_weave *weave, const struct vb_shape *shape);
 /* A view of `of`'s storage. */
-uint32_t vb_weave_view(struct vb_weave *weave, uint32_t of, const struct vb_shape *shape,
-                       bool is_contiguous);
+uint32_t vb_weave_view(struct vb_weave *weave, uint32_t of, const struct vb_shape *shape);
 /* An operator of the module at the path, with these inputs; outputs are added by the caller. */
 struct vb_op *vb_weave_op(struct vb_weave *weave, enum vb_op_kind kind, const uint32_t *inputs,
                           uint32_t n_inputs);
@@ -73,6 +72,6 @@ uint32_t vb_run_max_pool(struct vb_weave *weave, uint32_t x, uint32_t kernel, ui
                          uint32_t pad);
 uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x);
 uint32_t vb_run_view(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x,
-                     const struct vb_shape *shape, bool is_contiguous);
+                     const struct vb_shape *shape);
 
 #endif

@@ -77,7 +77,6 @@ const struct vb_member vb_record_members[] = {
     MEMBER(vb_record, peak_allocated_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, peak_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, peak_device_bytes, VB_MEMBER_BYTES),
-    MEMBER(vb_record, steady_allocated_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, end_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, peak_workspace_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, workspace_low_bytes, VB_MEMBER_BYTES),

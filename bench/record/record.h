@@ -96,9 +96,8 @@ struct vb_record {
     uint64_t peak_requested_bytes;
     uint64_t peak_allocated_bytes;
     uint64_t peak_reserved_bytes;
-    uint64_t peak_device_bytes;      /* reserved + context */
-    uint64_t steady_allocated_bytes; /* peak of the last step */
-    uint64_t end_reserved_bytes;     /* after the last step: what a training log's GPU_mem prints */
+    uint64_t peak_device_bytes;  /* reserved + context */
+    uint64_t end_reserved_bytes; /* after the last step: what a training log's GPU_mem prints */
     uint64_t peak_workspace_bytes;
     uint64_t workspace_low_bytes; /* benchmark = on: peak reserved with the smallest ... */
     uint64_t

@@ -20,10 +20,8 @@ static void print_header(enum devices_format format)
         printf("name,product,compute_capability,capacity_bytes,context_bytes,bandwidth_bytes_per_"
                "second,table_cudnn\n");
     else if (format == DEVICES_MD)
-        printf("| device            | product                    |   cc | GiB usable |  of |  "
-               "table |\n"
-               "| :---------------- | :------------------------- | ---: | ---------: | --: | "
-               "-----: |\n");
+        printf("| device           | product                    |   cc | usable |  of | table |\n"
+               "| :--------------- | :------------------------- | ---: | -----: | --: | ----: |\n");
 }
 
 /* One object of the list. NULL where the host has no memory left. */
@@ -62,7 +60,7 @@ static void print_gpu(const struct vb_gpu_spec *gpu, uint64_t table, enum device
     if (table > 0)
         (void)snprintf(version, sizeof version, "%" PRIu64 ".%" PRIu64, table / 10000,
                        table / 100 % 100);
-    printf("| %-17s | %-26s | %4.1f | %10.2f | %3.0f | %6s |\n", name, gpu->product, capability,
+    printf("| %-16s | %-26s | %4.1f | %6.2f | %3.0f | %5s |\n", name, gpu->product, capability,
            vb_to_gib(gpu->capacity_bytes - gpu->context_bytes), vb_to_gib(gpu->capacity_bytes),
            version);
 }

@@ -44,7 +44,7 @@ static const struct library {
       { "libcuda.so.1" },
       NULL,
       "to measure on a GPU; planning does without",
-      "the driver of your distribution: apt install nvidia-driver, or NVIDIA's own" },
+      "your distribution's: apt install nvidia-driver" },
     { "NVML",
       { "libnvidia-ml.so.1" },
       NULL,

@@ -125,9 +125,10 @@ static void print_answer(const struct vb_point *point, const struct answer *answ
         const char *amp = point->precision == VB_FP32 ? "False" : "True";
         printf("use:   yolo train model=%s batch=%" PRIu32 " imgsz=%" PRIu32 " amp=%s\n",
                point->model, answer->largest_batch, point->imgsz, amp);
-        printf("       python train.py --weights %s.pt --batch-size %" PRIu32 " --img %" PRIu32
-               "\n",
-               point->model, answer->largest_batch, point->imgsz);
+        if (strncmp(point->model, "yolov5", 6) == 0)
+            printf("       python train.py --weights %s.pt --batch-size %" PRIu32 " --img %" PRIu32
+                   "\n",
+                   point->model, answer->largest_batch, point->imgsz);
     }
     printf("the rule of thumb (parameters x 4 B x 3 + the batch) says %s\n",
            vb_bytes_format(record->rule_of_thumb_bytes).text);

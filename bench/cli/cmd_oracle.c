@@ -30,10 +30,8 @@ static void print_header(const char *gpu, uint64_t version, int format)
                version / 100 % 100, version % 100);
     else
         printf("%s, no cuDNN and no table: fitted workspaces\n\n", gpu);
-    printf(
-        "| direction       | type | x                 |    k | kernel | engine |  workspace MiB |\n"
-        "| :-------------- | :--- | :---------------- | ---: | :----- | -----: | -------------: "
-        "|\n");
+    printf("| direction       | type | x                |    k | kernel | engine |     MiB |\n"
+           "| :-------------- | :--- | :--------------- | ---: | :----- | -----: | ------: |\n");
 }
 
 static void print_row(const char *gpu, const struct vb_conv *conv, const struct vb_conv_plan *plan,
@@ -56,7 +54,7 @@ static void print_row(const char *gpu, const struct vb_conv *conv, const struct 
     (void)snprintf(kernel, sizeof kernel, "%ux%u/%u", conv->kernel_h, conv->kernel_w, conv->stride);
     if (plan->engine >= 0)
         (void)snprintf(engine, sizeof engine, "%" PRId64, plan->engine);
-    printf("| %-15s | %-4s | %-17s | %4u | %-6s | %6s | %14.2f |\n",
+    printf("| %-15s | %-4s | %-16s | %4u | %-6s | %6s | %7.2f |\n",
            direction_names[conv->direction], type, x, conv->k, kernel, engine,
            (double)plan->workspace_bytes / 1048576.0);
 }

@@ -329,7 +329,8 @@ int cmd_sweep(int argc, char **argv)
     const struct cli_command command = {
         .usage = "vrambench sweep FILE.ini [options]",
         .summary =
-            "Runs or plans every point of the file, journals each, then tables, fits and charts.\n"
+            "Runs or plans every point of the file, journals each, then tabulates, fits and\n"
+            "draws.\n"
             "'vrambench help keys' lists what the file may say.",
         .examples = "  vrambench sweep sweeps/v5s.ini\n"
                     "  vrambench sweep sweeps/v5s.ini --device virtual:t4 --out runs/t4",

@@ -36,10 +36,10 @@ static void print_usage(FILE *out)
                   "How much GPU memory does training a YOLO model take, and how do you know?\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
         (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    (void)fprintf(out,
-                  "\n'vrambench COMMAND --help' tells more. Exit status: 0 done, fits; 1 does not "
-                  "fit;\n2 bad usage or input; 3 no usable device or library; 4 inconclusive; 5 "
-                  "the sweep\nfinished with failed points; 130 interrupted, can be resumed.\n");
+    (void)fprintf(
+        out, "\n'vrambench COMMAND --help' tells more. Exit status: 0 done, fits; 1 does not\nfit; "
+             "2 bad usage or input; 3 no usable device or library; 4 inconclusive; 5\n"
+             "the sweep finished with failed points; 130 interrupted, can be resumed.\n");
 }
 
 static int unknown_command(const char *name)

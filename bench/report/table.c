@@ -30,7 +30,7 @@ static void heading(const struct vb_record *record, struct vb_text *out)
                    record->provenance == VB_MEASURED ? "Measured" : "Planned", record->device,
                    record->gpu);
     if (record->cudnn[0] != '\0')
-        vb_text_append(out, ", workspaces of cuDNN %s (%s)", record->cudnn, record->workspaces);
+        vb_text_append(out, ",\nworkspaces of cuDNN %s (%s)", record->cudnn, record->workspaces);
     vb_text_append(out, "\n%.2f GiB usable of %.2f GiB; memory in GiB%s\n\n",
                    vb_to_gib(record->usable_bytes), vb_to_gib(record->capacity_bytes),
                    record->time_is_modelled ? "; times are modelled (roofline)" : "");
@@ -53,9 +53,8 @@ static void append_md(const struct vb_record *records, size_t n, struct vb_text 
         return;
     heading(first, out);
     vb_text_append(out,
-                   "| model   | batch | imgsz | type | mosaic | state | peak  | alloc | ms/step | "
-                   "img/s |\n| :------ | ----: | ----: | :--- | :----- | :---- | ----: | ----: | "
-                   "------: | ----: |\n");
+                   "| model   | batch | imgsz | type | mosaic | state | peak  | alloc | img/s |\n"
+                   "| :------ | ----: | ----: | :--- | :----- | :---- | ----: | ----: | ----: |\n");
     for (size_t i = 0; i < n; i++) {
         const struct vb_record *r = &records[i];
         const struct vb_point *p = &r->point;
@@ -67,12 +66,11 @@ static void append_md(const struct vb_record *records, size_t n, struct vb_text 
                        vb_precision_names[p->precision], vb_mosaic_names[p->mosaic],
                        vb_state_names[r->state]);
         if (r->state == VB_STATE_OK)
-            vb_text_append(out, " %5.2f | %5.2f | %7.1f | %5.0f |\n",
-                           vb_to_gib(r->peak_reserved_bytes), vb_to_gib(r->peak_allocated_bytes),
-                           r->step_seconds * 1e3,
+            vb_text_append(out, " %5.2f | %5.2f | %5.0f |\n", vb_to_gib(r->peak_reserved_bytes),
+                           vb_to_gib(r->peak_allocated_bytes),
                            r->step_seconds > 0 ? p->batch / r->step_seconds : 0);
         else
-            vb_text_append(out, " %5s | %5s | %7s | %5s |\n", "", "", "", "");
+            vb_text_append(out, " %5s | %5s | %5s |\n", "", "", "");
     }
 }
 

@@ -94,7 +94,7 @@ static enum vb_status validate_row(const char *place, char *line, double *errors
         return status;
     double middle = median(values, n_values);
     errors[*n] = fabs(gib / middle - 1) * 100;
-    printf("| %-8s | %5s | %5s | %-4s | %-6s | %3s | %5.2f | %+6.1f %% | %9s |\n", cells[0],
+    printf("| %-7s | %5s | %5s | %-4s | %-6s | %3s | %5.2f | %+6.1f %% | %9s |\n", cells[0],
            cells[1], cells[2], cells[3], cells[4], cells[5], gib, (gib / middle - 1) * 100,
            printed);
     (*n)++;
@@ -109,8 +109,8 @@ static enum vb_status validate(const char *path, struct vb_error *err)
     enum vb_status status = vb_file_read(path, MAX_FILE_BYTES, &text, &bytes, err);
     if (status != VB_OK)
         return status;
-    printf("| model    | batch | imgsz | type | optim. |  nc |  plan | error    | published |\n"
-           "| :------- | ----: | ----: | :--- | :----- | --: | ----: | -------: | --------: |\n");
+    printf("| model   | batch | imgsz | type | optim. |  nc |  plan | error    | published |\n"
+           "| :------ | ----: | ----: | :--- | :----- | --: | ----: | -------: | --------: |\n");
     char *rest = text;
     for (char *line = strsep(&rest, "\n"); line != NULL && status == VB_OK;
          line = strsep(&rest, "\n")) {

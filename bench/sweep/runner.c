@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 #include "base/text.h"
 
-enum { MAX_JOBS = 64 };
+enum { MAX_JOBS = 64, POLL_MS = 200 };
 
 struct run {
     const struct vb_sweep *sweep;
@@ -239,12 +240,17 @@ static enum vb_status take_answers(struct run *run, struct worker *workers, uint
     uint32_t n_open = jobs;
     char *line = NULL;
     size_t room = 0;
+    bool was_told = false;
     while (n_open > 0 && status == VB_OK) {
         struct pollfd polls[MAX_JOBS];
+        /* Ctrl-C reaches the workers too, a signal to this process alone does not. */
+        for (uint32_t i = 0; i < jobs && should_stop(run) && !was_told; i++)
+            (void)kill(workers[i].pid, SIGTERM);
+        was_told = should_stop(run);
         for (uint32_t i = 0; i < jobs; i++)
             polls[i] = (struct pollfd){ workers[i].pipe != NULL ? workers[i].in : -1, POLLIN, 0 };
-        if (poll(polls, jobs, -1) < 0 && errno != EINTR)
-            return vb_fail(run->err, VB_E_SYSTEM, "waiting for workers: %s", strerror(errno));
+        if (poll(polls, jobs, POLL_MS) < 0 && errno != EINTR)
+            status = vb_fail(run->err, VB_E_SYSTEM, "waiting for workers: %s", strerror(errno));
         for (uint32_t i = 0; i < jobs && status == VB_OK; i++) {
             if (workers[i].pipe == NULL || (polls[i].revents & (POLLIN | POLLHUP)) == 0)
                 continue;

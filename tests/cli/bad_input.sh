@@ -67,6 +67,26 @@ expect 2 "give --resume, --retry-failed or --fresh" "${run[@]}"
 expect 0 "passed over" "${run[@]}" --resume
 [ "$(wc -l <"$folder/run/rows.jsonl")" -eq 2 ] || { echo "FAILED: resume"; failures=$((failures + 1)); }
 
+# Interrupted, with one process and with two: 130, and what was finished is there to go on from.
+ini "[axes]" "model=yolov5n,yolov5x" "batch=1:40" "imgsz=320:640:32"
+for jobs in 1 2; do
+    "$program" sweep "$folder/a.ini" --out "$folder/int$jobs" --jobs $jobs >/dev/null 2>&1 &
+    child=$!
+    for _ in $(seq 100); do
+        [ -s "$folder/int$jobs/rows.jsonl" ] && break
+        sleep 0.1
+    done
+    kill -INT $child
+    wait $child
+    status=$?
+    rows=$(wc -l <"$folder/int$jobs/rows.jsonl")
+    if [ $status -ne 130 ] || [ "$rows" -lt 1 ] || [ "$rows" -ge 880 ]; then
+        echo "FAILED: interrupted with $jobs jobs: exit $status, $rows rows"
+        failures=$((failures + 1))
+    fi
+done
+ini "${good[@]}"
+
 # A full disk, where one can be mounted.
 mkdir "$folder/small"
 if mount -t tmpfs -o size=8k tmpfs "$folder/small" 2>/dev/null; then

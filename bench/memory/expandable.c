@@ -175,14 +175,12 @@ struct vb_block *vb_range_grow(struct vb_pool *pool, bool is_small, uint64_t str
     return block;
 }
 
-/* A free block of `bytes` beside an unmapped stretch: what is left of it. */
-static void leave_part(struct vb_pool *pool, struct vb_block *block, uint64_t address,
-                       uint64_t bytes, bool is_before)
+/* Puts what is left of a free block, at one end of it, into the list and the set. */
+static void leave_part(struct vb_pool *pool, struct vb_block *block, struct vb_block *left,
+                       uint64_t address, uint64_t bytes)
 {
     struct vb_half *half = vb_half_of(pool, block->is_small);
-    struct vb_block *left = vb_block_new(pool);
-    if (left == NULL)
-        return;
+    bool is_before = address == block->address;
     *left = (struct vb_block){ .address = address,
                                .bytes = bytes,
                                .stream = block->stream,
@@ -222,12 +220,19 @@ void vb_range_shrink(struct vb_pool *pool, struct vb_block *block)
     uint64_t from = range->address + first * range->page_bytes;
     uint64_t bytes = (end - first) * range->page_bytes;
     uint64_t tail = block->address + block->bytes - (from + bytes);
+    struct vb_block *parts[2] = { vb_block_new(pool), vb_block_new(pool) };
+    if (parts[0] == NULL || parts[1] == NULL)
+        goto out; /* the pages stay: the host has no memory to tell what is left */
     vb_block_set_remove(&half->free, block);
     unmap_pages(pool, range, first, end);
-    if (from > block->address)
-        leave_part(pool, block, block->address, from - block->address, true);
-    if (tail > 0)
-        leave_part(pool, block, from + bytes, tail, false);
+    if (from > block->address) {
+        leave_part(pool, block, parts[0], block->address, from - block->address);
+        parts[0] = NULL;
+    }
+    if (tail > 0) {
+        leave_part(pool, block, parts[1], from + bytes, tail);
+        parts[1] = NULL;
+    }
     block->address = from;
     block->bytes = bytes;
     block->is_mapped = false;
@@ -237,9 +242,15 @@ void vb_range_shrink(struct vb_pool *pool, struct vb_block *block)
     if (block->before == NULL && block->after == NULL) {
         close_range(pool, range);
         vb_block_recycle(pool, block);
-        return;
+    } else {
+        vb_block_set_insert(&half->unmapped, block);
     }
-    vb_block_set_insert(&half->unmapped, block);
+
+out:
+    for (size_t i = 0; i < 2; i++) {
+        if (parts[i] != NULL)
+            vb_block_recycle(pool, parts[i]);
+    }
 }
 
 void vb_range_close_all(struct vb_pool *pool)

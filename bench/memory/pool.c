@@ -185,8 +185,10 @@ static enum vb_status split(struct vb_pool *pool, struct vb_block *block, uint64
 {
     struct vb_half *half = vb_half_of(pool, block->is_small);
     struct vb_block *rest = vb_block_new(pool);
-    if (rest == NULL)
+    if (rest == NULL) {
+        vb_block_set_insert(&half->free, block); /* else its neighbours would join with no one */
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the pool");
+    }
     bool was_split = block->before != NULL || block->after != NULL;
     *rest = (struct vb_block){
         .address = block->address + bytes,

@@ -39,7 +39,8 @@ enum vb_status vb_pool_put_back(struct vb_pool *pool, const struct vb_pool_image
     for (size_t i = 0; i <= image->n_live; i++) {
         uint64_t start = i < image->n_live ? image->live[i].address : end;
         uint64_t bytes = i < image->n_live ? image->live[i].bytes : 0;
-        if (start < at || start + bytes > end)
+        bool is_block = i == image->n_live || bytes > 0;
+        if (!is_block || start < at || start > end || bytes > end - start)
             return vb_fail(err, VB_E_INPUT, "the blocks of a segment overlap or leave it");
         if (start > at) {
             last = append_block(pool, last, at, start - at, image->stream, image->is_small);

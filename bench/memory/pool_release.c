@@ -47,27 +47,37 @@ void vb_pool_empty_cache(struct vb_pool *pool)
     release_half(pool, &pool->small);
 }
 
+/* The smallest whole segment of the stream with at least `bytes` free; NULL: none. Blocks of
+ * expandable segments are passed over: their addresses are not the source's. */
+static struct vb_block *whole_at_least(const struct vb_block_set *free, uint64_t stream,
+                                       uint64_t bytes)
+{
+    struct vb_block *block = vb_block_set_at_least(free, stream, bytes, 0);
+    while (block != NULL && block->stream == stream && !is_whole_segment(block))
+        block = vb_block_set_next(free, block);
+    return block != NULL && block->stream == stream ? block : NULL;
+}
+
 /* With max_split_size set: one oversize block that would do, or the largest ones until they would.
  */
 bool vb_release_oversize(struct vb_pool *pool, bool is_small, uint64_t stream, uint64_t bytes)
 {
-    struct vb_block_set *free = &vb_half_of(pool, is_small)->free;
+    const struct vb_block_set *free = &vb_half_of(pool, is_small)->free;
     uint64_t limit = pool->options.max_split_bytes;
     uint64_t wanted = bytes < limit ? limit : bytes;
     uint64_t released = 0;
     if (limit == 0)
         return false;
-    struct vb_block *block = vb_block_set_at_least(free, stream, wanted, 0);
-    if (block != NULL && block->stream == stream) {
+    struct vb_block *block = whole_at_least(free, stream, wanted);
+    if (block != NULL) {
         release(pool, block);
         return true;
     }
-    block = vb_block_set_at_least(free, stream, UINT64_MAX, UINT64_MAX);
-    struct vb_block probe = { .stream = stream, .bytes = UINT64_MAX, .address = UINT64_MAX };
-    block = vb_block_set_previous(free, &probe);
+    struct vb_block end = { .stream = stream, .bytes = UINT64_MAX, .address = UINT64_MAX };
+    block = vb_block_set_previous(free, &end);
     while (released < wanted && block != NULL && block->stream == stream && block->bytes >= limit) {
         struct vb_block *smaller = vb_block_set_previous(free, block);
-        if (block->range == NULL) {
+        if (is_whole_segment(block)) {
             released += block->bytes;
             release(pool, block);
         }
@@ -76,39 +86,43 @@ bool vb_release_oversize(struct vb_pool *pool, bool is_small, uint64_t stream, u
     return released >= wanted;
 }
 
-/* Frees whole free segments of the large pool that are at least as old as the mean, until the
- * reserved bytes are below the threshold or nothing is left to free. */
-void vb_collect_garbage(struct vb_pool *pool)
+/* The mean age of the large pool's whole free segments, in searches; 0 where there is none. */
+static double mean_age(const struct vb_half *half)
 {
-    struct vb_half *half = &pool->large;
-    double threshold = pool->options.garbage_threshold * pool->options.memory_fraction *
-                       (double)pool->source.total_bytes;
-    uint64_t limit = (uint64_t)threshold;
-    uint64_t start = pool->stats.reserved_bytes.current;
-    if (start <= limit)
-        return;
-    uint64_t goal = start - limit;
-    bool freed = true;
-    while (freed && start - pool->stats.reserved_bytes.current < goal) {
-        uint64_t total = 0, n = 0;
-        struct vb_block *block = vb_block_set_at_least(&half->free, 0, 0, 0);
-        for (; block != NULL; block = vb_block_set_next(&half->free, block)) {
-            if (is_whole_segment(block)) {
-                total += half->searches - block->searches_at_free;
-                n++;
-            }
-        }
-        double mean = n > 0 ? (double)total / (double)n : 0;
-        freed = false;
-        for (block = vb_block_set_at_least(&half->free, 0, 0, 0);
-             block != NULL && start - pool->stats.reserved_bytes.current < goal;) {
-            struct vb_block *next = vb_block_set_next(&half->free, block);
-            if (is_whole_segment(block) &&
-                (double)(half->searches - block->searches_at_free) >= mean) {
-                release(pool, block);
-                freed = true;
-            }
-            block = next;
+    uint64_t total = 0, n = 0;
+    struct vb_block *block = vb_block_set_at_least(&half->free, 0, 0, 0);
+    for (; block != NULL; block = vb_block_set_next(&half->free, block)) {
+        if (is_whole_segment(block)) {
+            total += half->searches - block->searches_at_free;
+            n++;
         }
     }
+    return n > 0 ? (double)total / (double)n : 0;
+}
+
+/* All of that age and older, also where fewer would do: so it runs seldom. */
+static bool release_older(struct vb_pool *pool, struct vb_half *half, double age)
+{
+    bool released = false;
+    struct vb_block *block = vb_block_set_at_least(&half->free, 0, 0, 0);
+    while (block != NULL) {
+        struct vb_block *next = vb_block_set_next(&half->free, block);
+        if (is_whole_segment(block) && (double)(half->searches - block->searches_at_free) >= age) {
+            release(pool, block);
+            released = true;
+        }
+        block = next;
+    }
+    return released;
+}
+
+/* Pass after pass frees the large pool's whole segments that are at least as old as the mean, until
+ * the reserved bytes are at the threshold or nothing is left to free. */
+void vb_collect_garbage(struct vb_pool *pool)
+{
+    double threshold = pool->options.garbage_threshold * pool->options.memory_fraction *
+                       (double)pool->source.total_bytes;
+    bool released = true;
+    while (released && pool->stats.reserved_bytes.current > (uint64_t)threshold)
+        released = release_older(pool, &pool->large, mean_age(&pool->large));
 }

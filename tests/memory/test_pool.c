@@ -13,210 +13,6 @@
 
 #define MIB(n) ((uint64_t)(n) << 20)
 
-/* ---- the model, from the rules' text ---- */
-
-static uint64_t up(uint64_t value, uint64_t unit)
-{
-    return (value + unit - 1) / unit * unit;
-}
-
-static uint64_t naive_round(const struct naive_pool *pool, uint64_t bytes)
-{
-    uint64_t power = 1;
-    if (bytes < 512)
-        return 512;
-    if (pool->divisions <= 1 || bytes <= 512ull * pool->divisions)
-        return up(bytes, 512);
-    while (power * 2 <= bytes)
-        power *= 2;
-    if (power == bytes)
-        return bytes;
-    return up(bytes, power / pool->divisions);
-}
-
-static void naive_remove(struct naive_pool *pool, size_t i)
-{
-    pool->blocks[i] = pool->blocks[--pool->n];
-}
-
-static bool naive_is_whole(const struct naive_pool *pool, size_t i)
-{
-    for (size_t k = 0; k < pool->n; k++) {
-        if (k != i && pool->blocks[k].segment == pool->blocks[i].segment)
-            return false;
-    }
-    return true;
-}
-
-static long naive_find(const struct naive_pool *pool, uint64_t bytes, uint64_t stream,
-                       bool is_small)
-{
-    long best = -1;
-    for (size_t i = 0; i < pool->n; i++) {
-        const struct naive_block *b = &pool->blocks[i];
-        if (!b->is_free || b->stream != stream || b->is_small != is_small || b->bytes < bytes)
-            continue;
-        const struct naive_block *c = best >= 0 ? &pool->blocks[best] : NULL;
-        if (c == NULL || b->bytes < c->bytes || (b->bytes == c->bytes && b->address < c->address))
-            best = (long)i;
-    }
-    if (best < 0 || pool->max_split == 0)
-        return best;
-    uint64_t found = pool->blocks[best].bytes;
-    if (bytes < pool->max_split && found >= pool->max_split)
-        return -1;
-    if (bytes >= pool->max_split && found >= bytes + MIB(20))
-        return -1;
-    return best;
-}
-
-static long naive_reserve(struct naive_pool *pool, uint64_t bytes, uint64_t stream, bool is_small)
-{
-    uint64_t segment = is_small ? MIB(2) : bytes < MIB(10) ? MIB(20) : up(bytes, MIB(2));
-    if (pool->reserved + segment > pool->capacity)
-        return -1;
-    pool->reserved += segment;
-    pool->lowest -= segment;
-    pool->blocks[pool->n] =
-        (struct naive_block){ pool->lowest, pool->lowest, segment, stream, is_small, true };
-    return (long)pool->n++;
-}
-
-static void naive_release(struct naive_pool *pool, size_t i)
-{
-    pool->reserved -= pool->blocks[i].bytes;
-    naive_remove(pool, i);
-}
-
-void naive_empty_cache(struct naive_pool *pool)
-{
-    for (size_t i = 0; i < pool->n;) {
-        if (pool->blocks[i].is_free && naive_is_whole(pool, i))
-            naive_release(pool, i);
-        else
-            i++;
-    }
-}
-
-static bool naive_release_oversize(struct naive_pool *pool, uint64_t bytes, uint64_t stream,
-                                   bool is_small)
-{
-    uint64_t wanted = bytes < pool->max_split ? pool->max_split : bytes;
-    uint64_t released = 0;
-    if (pool->max_split == 0)
-        return false;
-    long best = -1;
-    for (size_t i = 0; i < pool->n; i++) {
-        const struct naive_block *b = &pool->blocks[i];
-        if (!b->is_free || b->stream != stream || b->is_small != is_small || b->bytes < wanted)
-            continue;
-        const struct naive_block *c = best >= 0 ? &pool->blocks[best] : NULL;
-        if (c == NULL || b->bytes < c->bytes || (b->bytes == c->bytes && b->address < c->address))
-            best = (long)i;
-    }
-    if (best >= 0) {
-        naive_release(pool, (size_t)best);
-        return true;
-    }
-    while (released < wanted) {
-        long largest = -1;
-        for (size_t i = 0; i < pool->n; i++) {
-            const struct naive_block *b = &pool->blocks[i];
-            if (!b->is_free || b->stream != stream || b->is_small != is_small ||
-                b->bytes < pool->max_split)
-                continue;
-            const struct naive_block *c = largest >= 0 ? &pool->blocks[largest] : NULL;
-            if (c == NULL || b->bytes > c->bytes ||
-                (b->bytes == c->bytes && b->address > c->address))
-                largest = (long)i;
-        }
-        if (largest < 0)
-            return false;
-        released += pool->blocks[largest].bytes;
-        naive_release(pool, (size_t)largest);
-    }
-    return true;
-}
-
-uint64_t naive_alloc(struct naive_pool *pool, uint64_t bytes, uint64_t stream)
-{
-    uint64_t size = naive_round(pool, bytes);
-    bool is_small = size <= MIB(1);
-    long found = naive_find(pool, size, stream, is_small);
-    if (found < 0)
-        found = naive_reserve(pool, size, stream, is_small);
-    if (found < 0 && naive_release_oversize(pool, size, stream, is_small))
-        found = naive_reserve(pool, size, stream, is_small);
-    if (found < 0) {
-        naive_empty_cache(pool);
-        pool->n_retries++;
-        found = naive_reserve(pool, size, stream, is_small);
-    }
-    if (found < 0) {
-        pool->n_ooms++;
-        return 0;
-    }
-    struct naive_block *block = &pool->blocks[found];
-    uint64_t rest = block->bytes - size;
-    bool splits =
-        is_small ? rest >= 512 : rest > MIB(1) && (pool->max_split == 0 || size < pool->max_split);
-    block->is_free = false;
-    if (splits) {
-        pool->blocks[pool->n++] = (struct naive_block){ block->segment, block->address + size,
-                                                        rest,           block->stream,
-                                                        is_small,       true };
-        block->bytes = size;
-    }
-    pool->allocated += block->bytes;
-    return block->address;
-}
-
-static long naive_neighbour(const struct naive_pool *pool, size_t i, bool after)
-{
-    const struct naive_block *b = &pool->blocks[i];
-    for (size_t k = 0; k < pool->n; k++) {
-        const struct naive_block *c = &pool->blocks[k];
-        if (k != i && c->segment == b->segment && c->is_free &&
-            (after ? c->address == b->address + b->bytes : c->address + c->bytes == b->address))
-            return (long)k;
-    }
-    return -1;
-}
-
-void naive_free(struct naive_pool *pool, uint64_t address)
-{
-    for (size_t i = 0; i < pool->n; i++) {
-        struct naive_block *block = &pool->blocks[i];
-        if (block->address != address || block->is_free)
-            continue;
-        block->is_free = true;
-        pool->allocated -= block->bytes;
-        long before = naive_neighbour(pool, i, false);
-        if (before >= 0) {
-            block->address = pool->blocks[before].address;
-            block->bytes += pool->blocks[before].bytes;
-        }
-        long after = naive_neighbour(pool, i, true);
-        if (after >= 0)
-            block->bytes += pool->blocks[after].bytes;
-        uint64_t start = block->address;
-        for (size_t k = 0; k < pool->n;) {
-            struct naive_block *c = &pool->blocks[k];
-            bool is_inside = c->is_free && c != block && c->segment == block->segment &&
-                             c->address >= start && c->address < start + block->bytes;
-            if (!is_inside) {
-                k++;
-                continue;
-            }
-            bool moved = &pool->blocks[pool->n - 1] == block;
-            naive_remove(pool, k);
-            if (moved)
-                block = &pool->blocks[k];
-        }
-        return;
-    }
-}
-
 /* ---- the device beside it ---- */
 
 struct device {
@@ -271,6 +67,13 @@ static uint64_t draw_size(struct random *random)
     }
 }
 
+/* Four, the default one most often. */
+static uint64_t draw_stream(struct random *random)
+{
+    uint32_t drawn = draw(random, 16);
+    return drawn < 10 ? 0 : drawn < 13 ? 1 : drawn < 15 ? 2 : 77;
+}
+
 struct sum {
     uint64_t n, free_bytes, taken_bytes, mix;
 };
@@ -297,6 +100,55 @@ static size_t n_steps(void)
     return text != NULL ? strtoul(text, NULL, 10) : 100000;
 }
 
+/* What the blocks alone say: each number by a scan of all pairs or less. */
+struct scan {
+    uint64_t n_taken, requested, n_segments, n_split, split_bytes;
+};
+
+static struct scan naive_scan(const struct naive_pool *pool)
+{
+    struct scan scan = { 0 };
+    for (size_t i = 0; i < pool->n; i++) {
+        const struct naive_block *b = &pool->blocks[i];
+        bool is_split = b->is_free && !naive_is_whole(pool, i);
+        scan.n_taken += !b->is_free;
+        scan.requested += b->is_free ? 0 : b->requested;
+        scan.n_segments += b->address == b->segment;
+        scan.n_split += is_split;
+        scan.split_bytes += is_split ? b->bytes : 0;
+    }
+    return scan;
+}
+
+static void compare_counts(const struct vb_pool *pool, const struct naive_pool *naive, size_t step)
+{
+    const struct vb_pool_stats *stats = vb_pool_stats(pool);
+    struct scan scan = naive_scan(naive);
+    cr_assert_eq(stats->requested_bytes.current, scan.requested, "step %zu: requested", step);
+    cr_assert_eq(stats->allocations.current, scan.n_taken, "step %zu: allocations", step);
+    cr_assert_eq(stats->active.current, scan.n_taken, "step %zu: active", step);
+    cr_assert_eq(stats->segments.current, scan.n_segments, "step %zu: segments", step);
+    cr_assert_eq(stats->inactive_splits.current, scan.n_split, "step %zu: splits", step);
+    cr_assert_eq(stats->inactive_split_bytes.current, scan.split_bytes, "step %zu: split", step);
+}
+
+/* Peaks that no step can hide: these rise at most once in a step, at its end. */
+static void compare_peaks(const struct vb_pool *pool, struct vb_pool_stats *peaks, size_t step)
+{
+    const struct vb_pool_stats *stats = vb_pool_stats(pool);
+    const struct vb_pool_stat *now[] = { &stats->reserved_bytes, &stats->allocated_bytes,
+                                         &stats->active_bytes,   &stats->requested_bytes,
+                                         &stats->segments,       &stats->allocations };
+    struct vb_pool_stat *seen[] = { &peaks->reserved_bytes, &peaks->allocated_bytes,
+                                    &peaks->active_bytes,   &peaks->requested_bytes,
+                                    &peaks->segments,       &peaks->allocations };
+    for (size_t i = 0; i < sizeof now / sizeof *now; i++) {
+        if (now[i]->current > seen[i]->peak)
+            seen[i]->peak = now[i]->current;
+        cr_assert_eq(now[i]->peak, seen[i]->peak, "step %zu: peak %zu", step, i);
+    }
+}
+
 static void compare_all(const struct vb_pool *pool, const struct naive_pool *naive, size_t step)
 {
     struct sum ours = { 0 };
@@ -309,10 +161,11 @@ static void compare_all(const struct vb_pool *pool, const struct naive_pool *nai
     cr_assert_eq(stats->active_bytes.current, naive->allocated, "step %zu: active", step);
     cr_assert_eq(stats->n_alloc_retries, naive->n_retries, "step %zu: retries", step);
     cr_assert_eq(stats->n_ooms, naive->n_ooms, "step %zu: ooms", step);
+    compare_counts(pool, naive, step);
 }
 
-static void run_random(const char *conf, uint32_t divisions, uint64_t max_split, uint64_t seed,
-                       size_t steps)
+/* `law` holds the model's side of the settings in `conf`. */
+static void run_random(const char *conf, const struct naive_rules *law, uint64_t seed, size_t steps)
 {
     enum { MOST = 300 };
     static struct naive_pool naive;
@@ -324,9 +177,8 @@ static void run_random(const char *conf, uint32_t divisions, uint64_t max_split,
     struct device device = { .capacity = MIB(700), .lowest = 1ull << 46 };
     struct vb_source source = { &device, device_reserve, device_release, MIB(700) };
     size_t n = 0;
-    naive = (struct naive_pool){
-        .capacity = MIB(700), .lowest = 1ull << 46, .divisions = divisions, .max_split = max_split
-    };
+    struct vb_pool_stats peaks = { 0 };
+    naive = (struct naive_pool){ .rules = *law, .capacity = MIB(700), .lowest = 1ull << 46 };
     cr_assert_eq(vb_pool_options_parse(conf, &options, &err), VB_OK, "%s", err.text);
     cr_assert_eq(vb_pool_open(&source, &options, &pool, &err), VB_OK);
     for (size_t step = 0; step < steps; step++) {
@@ -335,7 +187,7 @@ static void run_random(const char *conf, uint32_t divisions, uint64_t max_split,
             vb_pool_empty_cache(pool);
             naive_empty_cache(&naive);
         } else if (action < 520 && n < MOST) {
-            uint64_t bytes = draw_size(&random), stream = draw(&random, 4) == 0;
+            uint64_t bytes = draw_size(&random), stream = draw_stream(&random);
             enum vb_status status = vb_pool_alloc(pool, bytes, stream, &blocks[n], &err);
             uint64_t address = naive_alloc(&naive, bytes, stream);
             cr_assert_eq(status, address != 0 ? VB_OK : VB_E_NO_FIT, "step %zu: %s", step,
@@ -351,7 +203,9 @@ static void run_random(const char *conf, uint32_t divisions, uint64_t max_split,
             blocks[which] = blocks[--n];
         }
         compare_all(pool, &naive, step);
+        compare_peaks(pool, &peaks, step);
     }
+    cr_expect(naive.rules.threshold == 0 || naive.n_collected > 0, "no garbage was collected");
     cr_expect_gt(naive.n_ooms, 0, "the device never ran out: the test is too easy");
     vb_pool_close(pool);
     cr_expect_eq(device.reserved, 0, "closing leaves %lu bytes", (unsigned long)device.reserved);
@@ -359,11 +213,24 @@ static void run_random(const char *conf, uint32_t divisions, uint64_t max_split,
 
 Test(pool, is_the_brute_force_model, .timeout = 1800)
 {
-    size_t steps = n_steps() / 4;
-    run_random("", 0, 0, 1, steps);
-    run_random("roundup_power2_divisions:8", 8, 0, 2, steps);
-    run_random("max_split_size_mb:30", 0, MIB(30), 3, steps);
-    run_random("max_split_size_mb:21,roundup_power2_divisions:[256:4,>:4]", 4, MIB(21), 4, steps);
+    static const struct {
+        const char *conf;
+        struct naive_rules law;
+    } cases[] = {
+        { "", { .divisions = 0 } },
+        { "roundup_power2_divisions:8", { .divisions = 8 } },
+        { "max_split_size_mb:30", { .max_split = MIB(30) } },
+        { "max_split_size_mb:21,roundup_power2_divisions:[256:4,>:4]",
+          { .divisions = 4, .max_split = MIB(21) } },
+        { "per_process_memory_fraction:0.7", { .fraction = 0.7 } },
+        { "per_process_memory_fraction:0.9,garbage_collection_threshold:0.6",
+          { .fraction = 0.9, .threshold = 0.6 } },
+        { "per_process_memory_fraction:0.9,garbage_collection_threshold:0.3,max_split_size_mb:30",
+          { .fraction = 0.9, .threshold = 0.3, .max_split = MIB(30) } },
+    };
+    size_t n = sizeof cases / sizeof *cases;
+    for (size_t i = 0; i < n; i++)
+        run_random(cases[i].conf, &cases[i].law, i + 1, n_steps() / (n + 1));
 }
 
 static struct sum expandable_sum(const struct naive_expandable *model)
@@ -408,7 +275,7 @@ Test(pool, expandable_is_the_brute_force_model, .timeout = 1800)
                                        .next_range = 1ull << 47 };
     cr_assert_eq(vb_pool_options_parse("expandable_segments:True", &options, &err), VB_OK);
     cr_assert_eq(vb_pool_open(&source, &options, &pool, &err), VB_OK);
-    for (size_t step = 0; step < n_steps() / 4; step++) {
+    for (size_t step = 0; step < n_steps() / 8; step++) {
         uint32_t action = draw(&random, 1000);
         if (action < 4) {
             vb_pool_empty_cache(pool);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "memory/trace.h"
 
-#include <errno.h>
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "memory/trace_row.h"
+
 static const char header[] = "seq,time_us,action,addr,size,stream";
-enum { N_COLUMNS = 6, MAX_ROW = 256 };
+enum { N_COLUMNS = 6 };
 
 static const struct {
     const char *name;
@@ -18,47 +18,31 @@ static const struct {
     { "segment_free", VB_TRACE_RELEASE }, { "oom", VB_TRACE_OOM },
 };
 
-static bool read_number(const char *text, uint64_t *out)
+static bool read_event(const char *text, size_t length, struct vb_trace_event *event)
 {
-    char *end = NULL;
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    return end != text && *end == '\0' && errno == 0 && text[0] != '-';
-}
-
-static bool read_row(char *row, struct vb_trace_event *event)
-{
-    char *cells[N_COLUMNS];
-    size_t n = 0;
-    for (char *cell = strsep(&row, ","); cell != NULL; cell = strsep(&row, ",")) {
-        if (n == N_COLUMNS)
-            return false;
-        cells[n++] = cell;
-    }
+    struct vb_trace_row row;
     bool is_known = false;
-    for (size_t i = 0; n == N_COLUMNS && i < sizeof actions / sizeof *actions; i++) {
-        if (strcmp(cells[2], actions[i].name) == 0) {
+    if (!vb_trace_row_split(&row, text, length, N_COLUMNS))
+        return false;
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+        if (strcmp(row.cells[2], actions[i].name) == 0) {
             event->action = actions[i].action;
             is_known = true;
         }
     }
-    return is_known && read_number(cells[3], &event->address) &&
-           read_number(cells[4], &event->bytes) && read_number(cells[5], &event->stream);
+    return is_known && vb_trace_number(row.cells[3], &event->address) &&
+           vb_trace_number(row.cells[4], &event->bytes) &&
+           vb_trace_number(row.cells[5], &event->stream);
 }
 
 static enum vb_status add_row(const char *file, const char *row, size_t length, size_t line,
                               struct vb_arena *arena, struct vb_trace *out, struct vb_error *err)
 {
-    char copy[MAX_ROW];
     struct vb_trace_event event = { .line = line };
-    if (length >= sizeof copy)
+    if (length >= VB_TRACE_MAX_ROW)
         return vb_fail(err, VB_E_INPUT, "%s:%zu: longer than %d characters", file, line,
-                       MAX_ROW - 1);
-    memcpy(copy, row, length);
-    copy[length] = '\0';
-    if (length > 0 && copy[length - 1] == '\r')
-        copy[length - 1] = '\0';
-    if (!read_row(copy, &event))
+                       VB_TRACE_MAX_ROW - 1);
+    if (!read_event(row, length, &event))
         return vb_fail(err, VB_E_INPUT, "%s:%zu: expected %s", file, line, header);
     struct vb_trace_event *events =
         vb_arena_grow(arena, out->events, out->n, &out->room, sizeof *events);

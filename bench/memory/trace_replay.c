@@ -7,6 +7,7 @@
 
 #include "memory/trace_replay.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,8 @@
 /* Live blocks by address: open addressing, a removed entry keeps its slot. */
 struct slot {
     uint64_t address;
-    struct vb_block *block; /* NULL: removed */
+    struct vb_block *block; /* NULL: removed, or never given */
+    bool is_live;
 };
 
 struct run {
@@ -27,7 +29,13 @@ struct run {
     struct vb_pool *pool;
     struct slot *slots;
     size_t n_slots;
-    const struct vb_trace_event *made; /* a segment_alloc whose allocation comes next */
+    const struct vb_trace_event *made;  /* a segment_alloc whose allocation comes next */
+    const struct vb_trace_event *given; /* a run of segment_free, while the cache is emptied */
+    size_t n_given;
+    enum vb_replay_addresses addresses;
+    uint64_t lowest;   /* synthetic addresses go down from here */
+    uint64_t reserved; /* as the recording has it */
+    const char *file;
     struct vb_replay *out;
     struct vb_arena *arena;
     struct vb_error *err;
@@ -48,29 +56,41 @@ static void differ(struct run *run, const struct vb_trace_event *event)
         run->out->first_difference = event->line;
 }
 
-/* The source: gives each segment the address at which it was recorded. */
+/* The source: gives each segment the address at which it was recorded, or the one below all. */
 static enum vb_status reserve(void *context, uint64_t bytes, uint64_t *address,
                               struct vb_error *err)
 {
     struct run *run = context;
+    bool is_free = run->addresses == VB_REPLAY_SYNTHETIC;
     run->out->n_segments++;
-    if (run->made == NULL)
+    if (run->made == NULL && !is_free)
         return vb_fail(err, VB_E_NO_FIT, "the recording made no segment here");
-    if (run->made->bytes == bytes)
+    if (run->made != NULL && run->made->bytes == bytes)
         run->out->n_segments_same++;
-    else
+    else if (run->made != NULL)
         differ(run, run->made);
-    *address = run->made->address;
+    if (is_free && bytes >= run->lowest)
+        return vb_fail(err, VB_E_NO_FIT, "no addresses left");
+    if (is_free)
+        run->lowest -= bytes;
+    *address = is_free ? run->lowest : run->made->address;
     run->made = NULL;
     return VB_OK;
 }
 
+/* Synthetic addresses are not the recorded ones: there the size alone tells. */
 static void release(void *context, uint64_t address, uint64_t bytes)
 {
     struct run *run = context;
-    (void)address;
-    (void)bytes;
     run->out->n_released++;
+    for (size_t i = 0; i < run->n_given; i++) {
+        const struct vb_trace_event *event = &run->given[i];
+        bool is_here = event->address == address || run->addresses == VB_REPLAY_SYNTHETIC;
+        if (is_here && event->bytes == bytes) {
+            run->out->n_released_same++;
+            return;
+        }
+    }
 }
 
 static bool was_made(const struct vb_trace *trace, uint64_t address)
@@ -181,13 +201,14 @@ static enum vb_status put_back_all(struct run *run)
             put_back_segment(run, &run->end->segments[i], live, blocks + n_all, &n);
         if (status != VB_OK)
             return status;
+        run->reserved += run->end->segments[i].bytes;
         n_all += n;
     }
     for (size_t i = 0; i < run->n_slots; i++)
         run->slots[i] = (struct slot){ 0 };
     for (size_t i = 0; i < n_all; i++) {
         uint64_t address = vb_block_address(blocks[i]);
-        *slot_of(run, address) = (struct slot){ address, blocks[i] };
+        *slot_of(run, address) = (struct slot){ address, blocks[i], true };
     }
     return VB_OK;
 }
@@ -195,48 +216,89 @@ static enum vb_status put_back_all(struct run *run)
 static enum vb_status replay_alloc(struct run *run, const struct vb_trace_event *event)
 {
     struct vb_block *block = NULL;
+    bool is_compared = run->addresses == VB_REPLAY_RECORDED;
     run->out->n_allocations++;
     enum vb_status status = vb_pool_alloc(run->pool, event->bytes, event->stream, &block, run->err);
-    if (status == VB_E_NO_FIT || (status == VB_OK && run->made != NULL))
+    if (status != VB_OK && status != VB_E_NO_FIT)
+        return status;
+    if (status == VB_E_NO_FIT || run->made != NULL)
         differ(run, event); /* a segment that should not have been made, or one that was not */
-    if (status != VB_OK)
-        return status == VB_E_NO_FIT ? VB_OK : status;
     run->made = NULL;
-    if (block != NULL && vb_block_address(block) == event->address)
+    if (is_compared && block != NULL && vb_block_address(block) == event->address)
         run->out->n_at_address++;
-    else
+    else if (is_compared)
         differ(run, event);
-    *slot_of(run, event->address) = (struct slot){ event->address, block };
+    *slot_of(run, event->address) = (struct slot){ event->address, block, true };
     return VB_OK;
+}
+
+static enum vb_status replay_free(struct run *run, const struct vb_trace_event *event)
+{
+    struct slot *slot = slot_of(run, event->address);
+    if (!slot->is_live)
+        return vb_fail(run->err, VB_E_INPUT, "%s:%zu: frees %" PRIu64 ", where nothing is",
+                       run->file, event->line, event->address);
+    vb_pool_free(run->pool, slot->block);
+    slot->block = NULL;
+    slot->is_live = false;
+    return VB_OK;
+}
+
+/* A run of segment_free is one call of empty_cache. */
+static void replay_release(struct run *run, size_t index)
+{
+    size_t n = 0;
+    if (index > 0 && run->trace->events[index - 1].action == VB_TRACE_RELEASE)
+        return;
+    size_t released = run->out->n_released, same = run->out->n_released_same;
+    while (index + n < run->trace->n && run->trace->events[index + n].action == VB_TRACE_RELEASE)
+        n++;
+    run->given = &run->trace->events[index];
+    run->n_given = n;
+    vb_pool_empty_cache(run->pool);
+    run->n_given = 0;
+    if (run->out->n_released - released != n || run->out->n_released_same - same != n)
+        differ(run, run->given);
 }
 
 static enum vb_status replay_event(struct run *run, size_t index)
 {
     const struct vb_trace_event *event = &run->trace->events[index];
-    struct slot *slot = NULL;
     switch (event->action) {
     case VB_TRACE_RESERVE:
+        if (run->made != NULL)
+            differ(run, run->made); /* no allocation wanted it */
         run->made = event;
+        run->reserved += event->bytes;
         return VB_OK;
     case VB_TRACE_ALLOC:
         return event->address == 0 ? VB_OK : replay_alloc(run, event);
     case VB_TRACE_FREE:
-        slot = slot_of(run, event->address);
-        if (slot->block == NULL)
-            return vb_fail(run->err, VB_E_INPUT, "line %zu frees what was not there", event->line);
-        vb_pool_free(run->pool, slot->block);
-        slot->block = NULL;
-        return VB_OK;
+        return replay_free(run, event);
     case VB_TRACE_RELEASE:
-        if (index == 0 || run->trace->events[index - 1].action != VB_TRACE_RELEASE)
-            vb_pool_empty_cache(run->pool);
-        run->out->n_released_same++;
+        replay_release(run, index);
+        run->reserved -= event->bytes;
         return VB_OK;
     case VB_TRACE_FREED:
     case VB_TRACE_OOM:
         break;
     }
     return VB_OK;
+}
+
+/* Between a segment_alloc and its allocation, or within a run of segment_free, the recording is
+ * ahead of or behind the pool: the event after these settles it. */
+static void compare_reserved(struct run *run, size_t index)
+{
+    const struct vb_trace_event *event = &run->trace->events[index];
+    if (!run->out->has_segments || event->action == VB_TRACE_RESERVE ||
+        event->action == VB_TRACE_RELEASE)
+        return;
+    run->out->n_reserved++;
+    if (vb_pool_stats(run->pool)->reserved_bytes.current == run->reserved)
+        run->out->n_reserved_same++;
+    else
+        differ(run, event);
 }
 
 /* The blocks of the end by address, to be found by the pool's. */
@@ -259,29 +321,69 @@ static void compare_block(void *context, uint64_t address, uint64_t bytes, bool 
 static enum vb_status run_trace(struct run *run)
 {
     enum vb_status status = put_back_all(run);
-    for (size_t i = 0; i < run->trace->n && status == VB_OK; i++)
+    for (size_t i = 0; i < run->trace->n && status == VB_OK; i++) {
         status = replay_event(run, i);
+        if (status == VB_OK)
+            compare_reserved(run, i);
+    }
     if (status != VB_OK)
         return status;
-    if (run->end != NULL)
+    if (run->made != NULL)
+        differ(run, run->made);
+    if (run->end != NULL && run->addresses == VB_REPLAY_RECORDED)
         vb_pool_each_block(run->pool, compare_block, run);
     run->out->peak_reserved_bytes = vb_pool_stats(run->pool)->reserved_bytes.peak;
     run->out->end_reserved_bytes = vb_pool_stats(run->pool)->reserved_bytes.current;
     return VB_OK;
 }
 
-enum vb_status vb_trace_replay(const struct vb_trace *trace, const struct vb_trace_end *end,
-                               const struct vb_pool_options *options, struct vb_arena *arena,
+bool vb_trace_has_segments(const struct vb_trace *trace)
+{
+    for (size_t i = 0; i < trace->n; i++) {
+        if (trace->events[i].action == VB_TRACE_RESERVE ||
+            trace->events[i].action == VB_TRACE_RELEASE)
+            return true;
+    }
+    return false;
+}
+
+bool vb_replay_is_same(const struct vb_replay *replay, enum vb_replay_addresses addresses)
+{
+    bool at_address =
+        addresses == VB_REPLAY_SYNTHETIC ||
+        (replay->n_at_address == replay->n_allocations && replay->n_final == replay->n_final_same);
+    bool in_segments = !replay->has_segments || (replay->n_segments == replay->n_segments_same &&
+                                                 replay->n_released == replay->n_released_same &&
+                                                 replay->n_reserved == replay->n_reserved_same);
+    return replay->first_difference == 0 && at_address && in_segments;
+}
+
+/* Below the segments that are put back at the start. */
+static uint64_t lowest_address(const struct vb_trace_end *end)
+{
+    uint64_t lowest = UINT64_C(1) << 46;
+    for (size_t i = 0; end != NULL && i < end->n; i++)
+        lowest = end->segments[i].address < lowest ? end->segments[i].address : lowest;
+    return lowest;
+}
+
+enum vb_status vb_trace_replay(const char *file, const struct vb_trace *trace,
+                               const struct vb_trace_end *end,
+                               const struct vb_pool_options *options,
+                               enum vb_replay_addresses addresses, struct vb_arena *arena,
                                struct vb_replay *out, struct vb_error *err)
 {
-    struct run run = { .trace = trace,
+    struct run run = { .file = file,
+                       .addresses = addresses,
+                       .lowest = lowest_address(end),
+                       .trace = trace,
                        .end = end,
                        .out = out,
                        .arena = arena,
                        .err = err,
                        .n_slots = trace->n * 2 + 4096 };
     struct vb_source source = { &run, reserve, release, VB_GIB(1024) };
-    *out = (struct vb_replay){ 0 };
+    *out = (struct vb_replay){ .has_segments = end != NULL || vb_trace_has_segments(trace) };
     for (size_t i = 0; end != NULL && i < end->n; i++)
         run.n_slots += 2 * end->segments[i].n_blocks;
     run.slots = vb_arena_alloc(arena, run.n_slots, sizeof *run.slots);

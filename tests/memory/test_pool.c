@@ -304,6 +304,70 @@ Test(pool, expandable_is_the_brute_force_model, .timeout = 1800)
     cr_expect_eq(device.reserved, 0);
 }
 
+/* What holds whatever the settings: the device gave as much as the pool says it has reserved, and
+ * the pool's blocks are all of it. */
+static void expect_books_balance(const struct vb_pool *pool, const struct device *device,
+                                 const char *conf, size_t step)
+{
+    struct sum sum = { 0 };
+    const struct vb_pool_stats *stats = vb_pool_stats(pool);
+    vb_pool_each_block(pool, add_block, &sum);
+    cr_assert_eq(device->reserved, stats->reserved_bytes.current, "%s: step %zu", conf, step);
+    cr_assert_eq(sum.taken_bytes, stats->allocated_bytes.current, "%s: step %zu", conf, step);
+    cr_assert_eq(sum.taken_bytes + sum.free_bytes, device->reserved, "%s: step %zu", conf, step);
+    cr_assert_eq(stats->segments.current, 0, "%s: step %zu", conf, step);
+    cr_assert_eq(stats->inactive_splits.current, 0, "%s: step %zu", conf, step);
+}
+
+static void run_expandable_with(const char *conf, uint64_t seed, size_t steps)
+{
+    enum { MOST = 200 };
+    struct vb_block *blocks[MOST];
+    struct vb_pool_options options;
+    struct vb_error err = { 0 };
+    struct vb_pool *pool = NULL;
+    struct random random = { seed };
+    struct device device = { .capacity = MIB(700), .lowest = 1ull << 46 };
+    struct vb_source source = { &device, device_reserve, device_release, MIB(700) };
+    size_t n = 0;
+    cr_assert_eq(vb_pool_options_parse(conf, &options, &err), VB_OK, "%s", err.text);
+    options.expandable_segments = true;
+    cr_assert_eq(vb_pool_open(&source, &options, &pool, &err), VB_OK);
+    for (size_t step = 0; step < steps; step++) {
+        uint32_t action = draw(&random, 1000);
+        if (action < 4) {
+            vb_pool_empty_cache(pool);
+        } else if (action < 530 && n < MOST) {
+            uint64_t bytes = draw_size(&random), stream = draw_stream(&random);
+            enum vb_status status = vb_pool_alloc(pool, bytes, stream, &blocks[n], &err);
+            cr_assert(status == VB_OK || status == VB_E_NO_FIT, "%s: %s", conf, err.text);
+            n += status == VB_OK;
+        } else if (n > 0) {
+            uint32_t which = draw(&random, (uint32_t)n);
+            vb_pool_free(pool, blocks[which]);
+            blocks[which] = blocks[--n];
+        }
+        expect_books_balance(pool, &device, conf, step);
+    }
+    cr_expect_gt(vb_pool_stats(pool)->n_ooms, 0, "%s: never ran out: too easy", conf);
+    vb_pool_close(pool);
+    cr_expect_eq(device.reserved, 0, "%s", conf);
+}
+
+Test(pool, expandable_keeps_its_books_with_any_setting, .timeout = 1800)
+{
+    static const char *const confs[] = {
+        "",
+        "max_split_size_mb:30",
+        "roundup_power2_divisions:4",
+        "per_process_memory_fraction:0.8,garbage_collection_threshold:0.5",
+        "max_split_size_mb:21,per_process_memory_fraction:0.9,garbage_collection_threshold:0.3",
+    };
+    size_t n = sizeof confs / sizeof *confs;
+    for (size_t i = 0; i < n; i++)
+        run_expandable_with(confs[i], i + 40, n_steps() / (4 * n));
+}
+
 Test(pool_options, say_what_is_wrong)
 {
     static const struct {

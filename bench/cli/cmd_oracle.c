@@ -97,7 +97,7 @@ static enum vb_status collect_lists(const char *const lists[4], struct vb_arena 
     for (size_t i = 0; i < n; i++) {
         size_t rest = i;
         for (size_t axis = 4; axis-- > 0; rest /= values[axis].n) {
-            enum vb_status status = vb_key_set(
+            enum vb_status status = vb_option_set(
                 vb_key_find(names[axis]), values[axis].items[rest % values[axis].n], &point, err);
             if (status != VB_OK)
                 return status;

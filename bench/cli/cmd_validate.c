@@ -58,7 +58,7 @@ static enum vb_status predict(const char *place, char **cells, double *gib, stru
     char name[128];
     enum vb_status status = VB_OK;
     for (size_t i = 0; i < GPU_COLUMN && status == VB_OK; i++)
-        status = vb_key_set(vb_key_find(keys[i]), cells[i], &point, &inner);
+        status = vb_option_set(vb_key_find(keys[i]), cells[i], &point, &inner);
     (void)snprintf(name, sizeof name, "virtual:%s", cells[GPU_COLUMN]);
     if (status == VB_OK)
         status = vb_device_open(name, &device, &inner);

@@ -29,7 +29,7 @@ enum vb_status cli_read_point(const struct cli_point_options *options, struct vb
     out->imgsz = 640;
     for (size_t i = 0; i < vb_key_count; i++) {
         enum vb_status status = options->values[i] != NULL
-                                    ? vb_key_set(&vb_keys[i], options->values[i], out, err)
+                                    ? vb_option_set(&vb_keys[i], options->values[i], out, err)
                                     : VB_OK;
         if (status != VB_OK)
             return status;

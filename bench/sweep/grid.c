@@ -14,7 +14,7 @@
 enum { MAX_AXES = 24, MAX_SWEEPS = 256 };
 
 struct axis {
-    const struct vb_key *key;
+    const struct vb_option *key;
     struct vb_values values;
     const struct vb_ini_entry *entry;
 };
@@ -80,10 +80,10 @@ static enum vb_status set_sweep_key(struct plan *plan, const struct vb_ini_entry
 }
 
 /* Sets a value, and for a model looks whether there is one. */
-static enum vb_status set_value(const struct vb_key *key, const char *text, struct vb_point *point,
-                                struct vb_error *err)
+static enum vb_status set_value(const struct vb_option *key, const char *text,
+                                struct vb_point *point, struct vb_error *err)
 {
-    enum vb_status status = vb_key_set(key, text, point, err);
+    enum vb_status status = vb_option_set(key, text, point, err);
     if (status == VB_OK && strcmp(key->name, "model") == 0)
         status = vb_catalogue_check(text, err);
     return status;
@@ -92,13 +92,13 @@ static enum vb_status set_value(const struct vb_key *key, const char *text, stru
 /* Every value of an axis is checked before the first point is run. */
 static enum vb_status set_axis(struct plan *plan, const struct vb_ini_entry *entry)
 {
-    const struct vb_key *key = vb_key_find(entry->key);
+    const struct vb_option *key = vb_key_find(entry->key);
     struct vb_error inner = { 0 };
     struct axis axis = { .key = key, .entry = entry };
     if (key == NULL)
-        return unknown_key(plan, entry, vb_key_nearest(entry->key));
-    enum vb_status status =
-        vb_range_parse(entry->value, key->kind == VB_KEY_NUMBER, plan->arena, &axis.values, &inner);
+        return unknown_key(plan, entry, vb_option_nearest(vb_keys, vb_key_count, entry->key));
+    enum vb_status status = vb_range_parse(entry->value, key->kind == VB_OPTION_NUMBER, plan->arena,
+                                           &axis.values, &inner);
     if (status != VB_OK)
         return vb_fail(plan->err, status, "%s:%" PRIu32 ": %s: %s", entry->file, entry->line,
                        entry->key, inner.text);
@@ -123,10 +123,10 @@ static enum vb_status set_axis(struct plan *plan, const struct vb_ini_entry *ent
 
 static enum vb_status set_step_key(struct plan *plan, const struct vb_ini_entry *entry)
 {
-    const struct vb_key *key = vb_key_find(entry->key);
+    const struct vb_option *key = vb_key_find(entry->key);
     struct vb_error inner = { 0 };
     if (key == NULL)
-        return unknown_key(plan, entry, vb_key_nearest(entry->key));
+        return unknown_key(plan, entry, vb_option_nearest(vb_keys, vb_key_count, entry->key));
     return at(plan, entry, set_value(key, entry->value, &plan->base, &inner), &inner);
 }
 
@@ -181,7 +181,7 @@ static enum vb_status count_points(struct plan *plan, const char *path, uint64_t
     struct vb_point probe = plan->base;
     for (size_t i = 0; i < plan->n_axes; i++) {
         struct vb_error inner = { 0 };
-        (void)(vb_key_set(plan->axes[i].key, plan->axes[i].values.items[0], &probe, &inner) ==
+        (void)(vb_option_set(plan->axes[i].key, plan->axes[i].values.items[0], &probe, &inner) ==
                VB_OK);
     }
     if (probe.model[0] == '\0' || probe.batch == 0 || probe.imgsz == 0)
@@ -206,14 +206,14 @@ static enum vb_status passes(struct plan *plan, const char *filter, const struct
     if (equals == NULL)
         return vb_fail(plan->err, VB_E_INPUT, "--filter %s: expected key=value", filter);
     *equals = '\0';
-    const struct vb_key *key = vb_key_find(copy);
+    const struct vb_option *key = vb_key_find(copy);
     if (key == NULL)
         return vb_fail(plan->err, VB_E_INPUT, "--filter %s: unknown key '%s'", filter, copy);
     enum vb_status status =
-        vb_range_parse(equals + 1, key->kind == VB_KEY_NUMBER, plan->arena, &values, &inner);
+        vb_range_parse(equals + 1, key->kind == VB_OPTION_NUMBER, plan->arena, &values, &inner);
     if (status != VB_OK)
         return vb_fail(plan->err, status, "--filter %s: %s", filter, inner.text);
-    vb_key_get(key, point, text, sizeof text);
+    vb_option_get(key, point, text, sizeof text);
     *out = false;
     for (size_t i = 0; i < values.n; i++)
         *out = *out || strcmp(values.items[i], text) == 0;
@@ -240,7 +240,7 @@ static enum vb_status expand_points(struct plan *plan, const char *path,
         for (size_t a = plan->n_axes; a-- > 0; rest /= plan->axes[a].values.n) {
             const char *value = plan->axes[a].values.items[rest % plan->axes[a].values.n];
             status = at(plan, plan->axes[a].entry,
-                        vb_key_set(plan->axes[a].key, value, &point, &inner), &inner);
+                        vb_option_set(plan->axes[a].key, value, &point, &inner), &inner);
             if (status != VB_OK)
                 return status;
         }

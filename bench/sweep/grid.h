@@ -5,8 +5,8 @@
 /* Sweeps out of an INI file: what [sweep], [axes] and [step] say, checked, and the product of the
  * axes as points, the last axis fastest. Unnamed sections are the defaults of named ones. */
 
+#include "base/ini.h"
 #include "record/point.h"
-#include "sweep/ini.h"
 #include "sweep/keys.h"
 
 enum { VB_MAX_POINTS = 1000000, VB_MAX_OVERRIDES = 64 };

@@ -45,8 +45,8 @@ static void tell_repro(const struct vb_run_options *options, struct vb_record *r
     vb_text_append(&text, "%s --device %s", options->repro, options->device);
     for (size_t i = 0; i < vb_key_count; i++) {
         char value[256], common[256];
-        vb_key_get(&vb_keys[i], &record->point, value, sizeof value);
-        vb_key_get(&vb_keys[i], &usual, common, sizeof common);
+        vb_option_get(&vb_keys[i], &record->point, value, sizeof value);
+        vb_option_get(&vb_keys[i], &usual, common, sizeof common);
         if (strcmp(value, common) != 0)
             vb_text_append(&text, " --%s %s", vb_keys[i].name, value);
     }

@@ -3,7 +3,7 @@
  * indented line for more of the value above it. So it reads through a reader of ours that counts
  * lines and refuses what it would get wrong. */
 
-#include "sweep/ini.h"
+#include "base/ini.h"
 
 #include <ctype.h>
 #include <ini.h>

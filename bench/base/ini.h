@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef VB_SWEEP_INI_H
-#define VB_SWEEP_INI_H
+#ifndef VB_BASE_INI_H
+#define VB_BASE_INI_H
 
 /* An INI text as a list of entries with their places. `include = FILE` puts another file's entries
  * in its place, read from the including file's folder. What keys mean is not decided here. */

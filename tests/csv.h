@@ -5,6 +5,7 @@
 /* Reads the comma-separated reference files under tests/data: a header, no quotes. */
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,15 @@ static inline void csv_close(struct csv *csv)
 {
     free(csv->rows);
     free(csv->data);
+}
+
+static inline bool csv_has(const struct csv *csv, const char *column)
+{
+    for (size_t i = 0; i < csv->n_columns; i++) {
+        if (strcmp(csv->header[i], column) == 0)
+            return true;
+    }
+    return false;
 }
 
 static inline const char *csv_text(const struct csv *csv, size_t row, const char *column)

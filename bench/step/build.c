@@ -15,11 +15,12 @@
 
 enum { MAX_LEVELS = 8 };
 
-const struct vb_torch vb_torch_2_4 = { .name = "2.4", .upsample_fp32 = true };
-const struct vb_torch vb_torch_2_3 = { .name = "2.3" };
-const struct vb_torch vb_torch_2_4_cpu = { .name = "2.4-cpu",
-                                           .upsample_fp32 = true,
-                                           .cpu_kernels = true };
+const struct vb_torch vb_torch_2_4 = { .name = "2.4",
+                                       .foreach = true,
+                                       .zeroes_to_none = true,
+                                       .sums_in_place = true,
+                                       .lean_bce = true,
+                                       .upsample_fp32 = true };
 
 /* The loop's names. */
 struct names {

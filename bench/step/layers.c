@@ -231,15 +231,15 @@ static void upsample_backward(struct vb_tape *tape, const struct vb_node *node,
 }
 
 /* The CPU's kernel looks the source pixel of each row and column up in tables of its own: an int64
- * index and a float weight for each. */
-static void cpu_index_tables(struct vb_tape *tape, const struct vb_shape *out)
+ * index and a weight for each. */
+static void cpu_index_tables(struct vb_tape *tape, const struct vb_shape *out, enum vb_dtype dtype)
 {
     struct vb_variable tables[4];
     for (uint32_t i = 0; i < 2; i++) {
         struct vb_shape length = VB_SHAPE(out->dims[2 + i]);
         tables[2 * i] = vb_tape_new(tape, "indices", &length, VB_INT64);
         struct vb_shape half = VB_SHAPE(out->dims[2 + i]);
-        tables[2 * i + 1] = vb_tape_new(tape, "weights", &half, VB_FLOAT32);
+        tables[2 * i + 1] = vb_tape_new(tape, "weights", &half, dtype);
     }
     for (uint32_t i = 0; i < 4; i++)
         vb_tape_drop(tape, tables[i]);
@@ -252,7 +252,7 @@ struct vb_variable vb_upsample(struct vb_tape *tape, struct vb_variable x,
     struct vb_variable input = vb_tape_cast(tape, x, dtype);
     struct vb_variable y = vb_tape_new(tape, "output", out, dtype);
     if (tape->torch->cpu_kernels)
-        cpu_index_tables(tape, out);
+        cpu_index_tables(tape, out, dtype);
     struct vb_variable both[] = { input, y };
     vb_tape_run(tape, "upsample_nearest2d", 0, both, 2);
     vb_tape_output(tape, vb_tape_node(tape, upsample_backward, &input, 1, 1), 0, &y);
@@ -287,30 +287,44 @@ static void concat_backward(struct vb_tape *tape, const struct vb_node *node,
     }
 }
 
+/* The CPU's kernel copies a piece of another type before it writes it. */
+static void cpu_piece_copies(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n,
+                             enum vb_dtype dtype)
+{
+    for (uint32_t i = 0; i < n && tape->torch->cpu_kernels; i++) {
+        if (pieces[i].dtype != dtype)
+            vb_tape_drop(tape, vb_tape_new(tape, "copy", &pieces[i].shape, pieces[i].dtype));
+    }
+}
+
 struct vb_variable vb_concat(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n,
                              uint32_t axis)
 {
+    struct vb_variable inputs[VB_MAX_GRADIENTS];
     struct vb_shape shape = pieces[0].shape;
     enum vb_dtype dtype = pieces[0].dtype;
+    assert(n <= VB_MAX_GRADIENTS);
     for (uint32_t i = 1; i < n; i++) {
         shape.dims[axis] += pieces[i].shape.dims[axis];
         if (pieces[i].dtype == VB_FLOAT32)
             dtype = VB_FLOAT32;
     }
+    bool casts = tape->autocast && tape->torch->casts_pieces;
+    for (uint32_t i = 0; i < n; i++)
+        inputs[i] = vb_tape_cast(tape, pieces[i], casts ? dtype : pieces[i].dtype);
 
     struct vb_variable y = vb_tape_new(tape, "output", &shape, dtype);
     for (uint32_t i = 0; i < n; i++) {
-        struct vb_variable both[] = { pieces[i], pieces[i] };
+        struct vb_variable both[] = { inputs[i], inputs[i] };
         vb_tape_run(tape, "cat", 0, both, 2);
-        if (pieces[i].dtype != dtype && tape->torch->cpu_kernels) {
-            struct vb_variable copy = vb_tape_new(tape, "copy", &pieces[i].shape, pieces[i].dtype);
-            vb_tape_drop(tape, copy);
-        }
     }
-    struct vb_node *node = vb_tape_node(tape, concat_backward, pieces, n, 1);
+    cpu_piece_copies(tape, inputs, n, dtype);
+    struct vb_node *node = vb_tape_node(tape, concat_backward, inputs, n, 1);
     if (node != NULL)
         node->detail = keep(tape, &axis, sizeof axis);
     vb_tape_output(tape, node, 0, &y);
+    for (uint32_t i = 0; i < n; i++)
+        vb_tape_drop(tape, inputs[i]);
     return y;
 }
 

@@ -272,9 +272,9 @@ void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x)
     vb_tape_output(tape, node, 0, x);
 }
 
-/* A mean's result. The CPU's kernel divides by a number that it puts into a tensor, or, beyond one
- * thread's share, first sums into one number a thread; VB_HOST_SCRATCH names both. */
-static struct vb_variable mean_of(struct vb_tape *tape, struct vb_variable x)
+/* The CPU's kernel divides by a number that it puts into a tensor, or, beyond one thread's share,
+ * first sums into one number a thread; VB_HOST_SCRATCH names both. */
+struct vb_variable vb_mean_of(struct vb_tape *tape, struct vb_variable x)
 {
     enum { ELEMENTS_A_THREAD = 32768, THREADS = 2 };
     struct vb_variable y = vb_tape_new(tape, "mean", &(struct vb_shape){ 0 }, x.dtype);
@@ -289,7 +289,7 @@ static struct vb_variable mean_of(struct vb_tape *tape, struct vb_variable x)
 
 struct vb_variable vb_mean(struct vb_tape *tape, struct vb_variable x)
 {
-    struct vb_variable y = mean_of(tape, x);
+    struct vb_variable y = vb_mean_of(tape, x);
     vb_tape_output(tape, vb_tape_node(tape, scale_backward, &x, 1, 1), 0, &y);
     return y;
 }
@@ -351,45 +351,5 @@ struct vb_variable vb_select_last(struct vb_tape *tape, struct vb_variable x)
     y.shape.n_dims--;
     y.is_dense = y.is_ordered = false;
     vb_tape_output(tape, vb_tape_node(tape, fill_backward, &x, 1, 1), 0, &y);
-    return y;
-}
-
-/* (weight * target + 1 - target) * sigmoid(x) - weight * target, times grad */
-static void bce_backward(struct vb_tape *tape, const struct vb_node *node,
-                         const struct vb_variable *outputs, struct vb_variable *inputs)
-{
-    const struct vb_variable *logits = &node->inputs[0];
-    struct vb_variable weighted = kernel(tape, "mul", logits, node->saved[1]);
-    inputs[0] = kernel(tape, "add", logits, weighted);
-    struct vb_variable probability = kernel(tape, "sigmoid", logits, outputs[0]);
-    vb_done(tape, probability);
-    vb_done(tape, weighted);
-}
-
-/* (1 - target) * x - ((weight - 1) * target + 1) * log_sigmoid(x) */
-struct vb_variable vb_bce_mean(struct vb_tape *tape, struct vb_variable logits,
-                               struct vb_variable target, struct vb_variable positive_weight)
-{
-    struct vb_variable x =
-        tape->autocast ? vb_tape_cast(tape, logits, VB_FLOAT32) : vb_tape_hold(tape, logits);
-    struct vb_variable t =
-        tape->autocast ? vb_tape_cast(tape, target, VB_FLOAT32) : vb_tape_hold(tape, target);
-    struct vb_variable log_sigmoid = kernel(tape, "log_sigmoid", &x, x);
-    struct vb_variable weight = kernel(tape, "sub", &positive_weight, positive_weight);
-    struct vb_variable log_weight = kernel(tape, "mul", &x, t);
-    vb_done(tape, weight);
-    vb_done(tape, log_weight);
-    struct vb_variable loss = kernel(tape, "rsub", &x, t);
-    struct vb_variable y = mean_of(tape, loss);
-    vb_done(tape, log_sigmoid);
-    vb_done(tape, loss);
-
-    struct vb_node *node = vb_tape_node(tape, bce_backward, &x, 1, 1);
-    vb_tape_save(tape, node, x);
-    vb_tape_save(tape, node, t);
-    vb_tape_save(tape, node, positive_weight);
-    vb_tape_output(tape, node, 0, &y);
-    vb_tape_drop(tape, x);
-    vb_tape_drop(tape, t);
     return y;
 }

@@ -39,7 +39,8 @@ struct vb_variable vb_clamp_in_place(struct vb_tape *tape, struct vb_variable x)
 void vb_add_in_place(struct vb_tape *tape, struct vb_variable *sum, struct vb_variable x);
 void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x);
 
-/* Of all elements, a scalar. */
+/* Of all elements, a scalar; vb_mean_of() leaves no node. */
+struct vb_variable vb_mean_of(struct vb_tape *tape, struct vb_variable x);
 struct vb_variable vb_mean(struct vb_tape *tape, struct vb_variable x);
 
 /* Of all elements, a scalar; autocast: in fp32. Its gradient is one number seen as a whole tensor.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "step/optimizer.h"
 
+#include "step/math.h"
+
 static struct vb_shape flat(const struct vb_parameter *parameter)
 {
     return VB_SHAPE((uint32_t)parameter->elements);
@@ -85,18 +87,25 @@ static void drop_list(struct vb_tape *tape, const struct vb_graph *graph, struct
         vb_tape_drop(tape, list.items[i]);
 }
 
-/* The state of the group's tensors where there is none yet: made once, there for good. */
+/* A tensor of state where there is none yet: made once, there for good. */
+static void make_state_of(struct vb_tape *tape, const struct vb_parameter *parameter,
+                          const char *what, uint32_t *state)
+{
+    if (*state != VB_NONE)
+        return;
+    tape->category = VB_OPTIMIZER_STATE;
+    tape->module = parameter->name;
+    *state = new_like(tape, what, parameter).storage;
+    tape->module = "";
+    tape->category = VB_TEMPORARY;
+}
+
 static void make_state(struct vb_tape *tape, const struct vb_graph *graph, enum vb_role role,
                        const char *what, uint32_t *state)
 {
     for (uint32_t i = 0; i < graph->n_parameters; i++) {
-        if (!in_group(tape, graph, i, role) || state[i] != VB_NONE)
-            continue;
-        tape->category = VB_OPTIMIZER_STATE;
-        tape->module = graph->parameters[i].name;
-        state[i] = new_like(tape, what, &graph->parameters[i]).storage;
-        tape->module = "";
-        tape->category = VB_TEMPORARY;
+        if (in_group(tape, graph, i, role))
+            make_state_of(tape, &graph->parameters[i], what, &state[i]);
     }
 }
 
@@ -138,24 +147,107 @@ static void step_adam(struct vb_tape *tape, const struct vb_graph *graph, enum v
     drop_list(tape, graph, roots);
 }
 
+/* A temporary of the loop over tensors: what the parameter's update computes. */
+static struct vb_variable new_temporary(struct vb_tape *tape, const char *what,
+                                        const struct vb_graph *graph, uint32_t i)
+{
+    struct vb_variable y = new_like(tape, what, &graph->parameters[i]);
+    struct vb_variable all[] = { tape->gradients[i], y };
+    vb_tape_run(tape, what, (double)graph->parameters[i].elements, all, 2);
+    return y;
+}
+
+/* One tensor after the other: gradient + decay * weight, the momentum, and Nesterov's sum of both,
+ * each replacing the one before under one name. */
+static void step_sgd_one_by_one(struct vb_tape *tape, const struct vb_graph *graph,
+                                enum vb_role role, struct vb_optimizer_state *state)
+{
+    for (uint32_t i = 0; i < graph->n_parameters; i++) {
+        struct vb_variable direction = vb_undefined;
+        if (!in_group(tape, graph, i, role))
+            continue;
+        if (role == VB_ROLE_WEIGHT)
+            direction = new_temporary(tape, "decayed", graph, i);
+        make_state_of(tape, &graph->parameters[i], "momentum", &state->first[i]);
+        vb_tape_assign(tape, &direction, new_temporary(tape, "nesterov", graph, i));
+        vb_tape_drop(tape, direction);
+    }
+}
+
+/* On a CPU: Adam's count of steps, which the host keeps, and a number that Python hands to a
+ * kernel.
+ */
+static struct vb_variable host_number(struct vb_tape *tape, const char *what, enum vb_dtype dtype)
+{
+    if (!tape->torch->cpu_kernels)
+        return vb_undefined;
+    return vb_tape_new(tape, what, &(struct vb_shape){ 0 }, dtype);
+}
+
+/* The state of the whole group first; then the loop, whose last denominator stays until the next
+ * one is there. */
+static void step_adam_one_by_one(struct vb_tape *tape, const struct vb_graph *graph,
+                                 enum vb_role role, bool is_decoupled,
+                                 struct vb_optimizer_state *state)
+{
+    struct vb_variable denominator = vb_undefined;
+    for (uint32_t i = 0; i < graph->n_parameters; i++) {
+        if (!in_group(tape, graph, i, role))
+            continue;
+        if (state->first[i] == VB_NONE)
+            (void)host_number(tape, VB_HOST_SCRATCH, VB_FLOAT32);
+        make_state_of(tape, &graph->parameters[i], "exp_avg", &state->first[i]);
+        make_state_of(tape, &graph->parameters[i], "exp_avg_sq", &state->second[i]);
+    }
+    for (uint32_t i = 0; i < graph->n_parameters; i++) {
+        struct vb_variable decayed = vb_undefined;
+        if (!in_group(tape, graph, i, role))
+            continue;
+        if (role == VB_ROLE_WEIGHT && !is_decoupled)
+            decayed = new_temporary(tape, "decayed", graph, i);
+        struct vb_variable root = new_temporary(tape, "sqrt", graph, i);
+        struct vb_variable correction = host_number(tape, "number", VB_INT64);
+        struct vb_variable next = new_temporary(tape, "div", graph, i);
+        vb_tape_drop(tape, correction);
+        vb_tape_drop(tape, root);
+        vb_tape_assign(tape, &denominator, next);
+        vb_tape_drop(tape, decayed);
+    }
+    vb_tape_drop(tape, denominator);
+}
+
+static void step_group(struct vb_tape *tape, const struct vb_graph *graph, enum vb_role role,
+                       enum vb_optimizer optimizer, struct vb_optimizer_state *state)
+{
+    bool is_decoupled = optimizer == VB_ADAMW;
+    if (optimizer == VB_SGD && tape->torch->foreach)
+        step_sgd(tape, graph, role, state);
+    else if (optimizer == VB_SGD)
+        step_sgd_one_by_one(tape, graph, role, state);
+    else if (tape->torch->foreach)
+        step_adam(tape, graph, role, is_decoupled, state);
+    else
+        step_adam_one_by_one(tape, graph, role, is_decoupled, state);
+}
+
 void vb_optimizer_step(struct vb_tape *tape, const struct vb_graph *graph,
                        enum vb_optimizer optimizer, struct vb_optimizer_state *state)
 {
     static const enum vb_role groups[] = { VB_ROLE_BIAS, VB_ROLE_WEIGHT, VB_ROLE_NORM };
-    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
-        if (optimizer == VB_SGD)
-            step_sgd(tape, graph, groups[i], state);
-        else
-            step_adam(tape, graph, groups[i], optimizer == VB_ADAMW, state);
-    }
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+        step_group(tape, graph, groups[i], optimizer, state);
 }
 
 void vb_zero_gradients(struct vb_tape *tape, const struct vb_graph *graph)
 {
     if (tape->torch->cpu_kernels)
         vb_tape_drop(tape, vb_tape_new(tape, "profiler handle", &VB_SHAPE(1), VB_FLOAT32));
-    for (uint32_t i = 0; i < graph->n_parameters; i++)
-        vb_tape_assign(tape, &tape->gradients[i], vb_undefined);
+    for (uint32_t i = 0; i < graph->n_parameters; i++) {
+        if (tape->torch->zeroes_to_none)
+            vb_tape_assign(tape, &tape->gradients[i], vb_undefined);
+        else if (has_gradient(tape, i))
+            vb_tape_run(tape, "zero_", 0, &tape->gradients[i], 1);
+    }
 }
 
 void vb_update_average(struct vb_tape *tape, const struct vb_graph *graph)

@@ -21,7 +21,7 @@ void vb_clip_gradients(struct vb_tape *tape, const struct vb_graph *graph);
 void vb_optimizer_step(struct vb_tape *tape, const struct vb_graph *graph,
                        enum vb_optimizer optimizer, struct vb_optimizer_state *state);
 
-/* optimizer.zero_grad(set_to_none=True) */
+/* optimizer.zero_grad(): forgets the gradients, or fills them with 0, as its version does. */
 void vb_zero_gradients(struct vb_tape *tape, const struct vb_graph *graph);
 
 /* The exponential moving average of every float parameter and buffer: one product at a time. */

@@ -108,30 +108,3 @@ struct vb_variable vb_row_mean(struct vb_tape *tape, struct vb_variable x)
     vb_tape_output(tape, node, 0, &y);
     return y;
 }
-
-/* (sigmoid(x) - target) * grad */
-static void bce_backward(struct vb_tape *tape, const struct vb_node *node,
-                         const struct vb_variable *outputs, struct vb_variable *inputs)
-{
-    inputs[0] = gradient(tape, "sigmoid", node, outputs[0]);
-}
-
-/* (1 - target) * x - log_sigmoid(x) */
-struct vb_variable vb_bce(struct vb_tape *tape, struct vb_variable logits,
-                          struct vb_variable target)
-{
-    enum vb_dtype dtype = tape->autocast ? VB_FLOAT32 : logits.dtype;
-    struct vb_variable x = vb_tape_cast(tape, logits, dtype);
-    struct vb_variable t = vb_tape_cast(tape, target, dtype);
-    struct vb_variable log_sigmoid = kernel(tape, "log_sigmoid", &x.shape, dtype, x);
-    struct vb_variable y = kernel(tape, "rsub", &x.shape, dtype, t);
-    vb_done(tape, log_sigmoid);
-
-    struct vb_node *node = vb_tape_node(tape, bce_backward, &x, 1, 1);
-    vb_tape_save(tape, node, x);
-    vb_tape_save(tape, node, t);
-    vb_tape_output(tape, node, 0, &y);
-    vb_tape_drop(tape, x);
-    vb_tape_drop(tape, t);
-    return y;
-}

@@ -188,8 +188,9 @@ struct vb_variable vb_tape_parameter(const struct vb_tape *tape, uint32_t parame
     };
 }
 
-/* Adds the gradient to what has come before. In place only where nobody else could see it: the
- * first one's storage has no other holder and no gaps. Takes over the caller's hold of `gradient`.
+/* Adds the gradient to what has come before. In place only from 2.0 on, and where nobody else could
+ * see it: the first one's storage has no other holder and no gaps. Takes over the caller's hold of
+ * `gradient`.
  */
 static void accumulate(struct vb_tape *tape, struct vb_variable *buffer,
                        struct vb_variable gradient)
@@ -199,7 +200,8 @@ static void accumulate(struct vb_tape *tape, struct vb_variable *buffer,
         return;
     }
     struct vb_variable sum = *buffer;
-    bool in_place = buffer->is_dense && tape->holders[buffer->storage] == 1;
+    bool in_place =
+        tape->torch->sums_in_place && buffer->is_dense && tape->holders[buffer->storage] == 1;
     if (!in_place)
         sum = vb_tape_new(tape, "sum", &buffer->shape, buffer->dtype);
     struct vb_variable all[] = { *buffer, gradient, sum };

@@ -3,22 +3,25 @@
 #define VB_STEP_TORCH_H
 
 /* What tells PyTorch's versions and backends apart as far as memory goes. A program is built for
- * one of these; another version is another constant, not a branch on a version number. Source:
- * torch-memory.md, part A, 4 and 6; part B, 8.
+ * one of these; another version is other values, not a branch on a version number. Source:
+ * torch-memory.md, part A, 4 and 6; part B, 4, 6 and 8.
  */
 
 #include <stdbool.h>
 
 struct vb_torch {
-    const char *name;
-    bool upsample_fp32; /* autocast runs nearest upsampling in fp32: from 2.4 on */
+    char name[16];
+    bool foreach;        /* optimizers work on lists of tensors: from 2.0 on, on CUDA */
+    bool zeroes_to_none; /* zero_grad() forgets gradients rather than filling them with 0: 2.0 */
+    bool sums_in_place;  /* a gradient that comes second is added to the first: 2.0 */
+    bool lean_bce;       /* binary cross entropy with logits holds fewer temporaries: 2.0 */
+    bool casts_pieces;   /* autocast casts what is concatenated to the widest type: up to 2.3 */
+    bool upsample_fp32;  /* autocast runs nearest upsampling in fp32: 2.4 */
     /* What CPU kernels and the profiler allocated in the recordings: index tables, copies where
-     * types mix, a handle. */
+     * types mix, a handle. No version of PyTorch on CUDA. */
     bool cpu_kernels;
 };
 
-extern const struct vb_torch vb_torch_2_4;     /* on CUDA: what a user runs */
-extern const struct vb_torch vb_torch_2_3;     /* and up to this version */
-extern const struct vb_torch vb_torch_2_4_cpu; /* 2.4's rules as they were recorded, on a CPU */
+extern const struct vb_torch vb_torch_2_4; /* on CUDA */
 
 #endif

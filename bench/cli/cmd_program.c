@@ -11,12 +11,15 @@ static enum vb_status print_program(const struct vb_point *point, bool csv, stru
 {
     struct vb_arena arena = { 0 };
     struct vb_graph graph;
+    struct vb_recipe recipe;
     struct vb_program program;
     struct vb_text text = { 0 };
     enum vb_status status = vb_catalogue_expand(point->model, point->batch, point->imgsz,
                                                 point->classes, &arena, &graph, err);
     if (status == VB_OK)
-        status = vb_program_build(&graph, point, &vb_torch_2_4, NULL, &arena, &program, err);
+        status = vb_recipe_find(point, vb_family_of(&graph), &recipe, err);
+    if (status == VB_OK)
+        status = vb_program_build(&graph, point, &recipe, NULL, &arena, &program, err);
     if (status == VB_OK) {
         vb_program_print(&program, csv, &text);
         (void)fputs(vb_text_data(&text), stdout);

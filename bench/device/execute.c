@@ -109,8 +109,8 @@ static enum vb_status plan_conv(struct walk *walk, uint32_t index, struct vb_err
         .dilation = call->window.dilation,
         .groups = call->groups,
     };
-    struct vb_conv_rules rules = { walk->point->deterministic, walk->point->tf32,
-                                   walk->point->benchmark };
+    struct vb_conv_rules rules = { walk->program->deterministic, walk->point->tf32,
+                                   walk->program->benchmark };
     if (walk->has_plan[index])
         return VB_OK;
     enum vb_status status = vb_device_plan(walk->device, &conv, &rules, &walk->plans[index], err);
@@ -170,6 +170,31 @@ static void keep_curve(struct walk *walk, size_t instruction)
     memcpy(point->bytes, walk->ledger.bytes, sizeof point->bytes);
 }
 
+static enum vb_status run_mark(struct walk *walk, enum vb_mark mark, struct vb_error *err)
+{
+    uint64_t reserved_bytes = vb_pool_stats(walk->pool)->reserved_bytes.current;
+    switch (mark) {
+    case VB_MARK_STEP:
+        return vb_device_elapsed(walk->device, &walk->record->step_seconds, err);
+    case VB_MARK_EPOCH:
+        walk->record->epoch_reserved_bytes = reserved_bytes;
+        return VB_OK;
+    case VB_MARK_LATER:
+        walk->record->later_reserved_bytes = reserved_bytes;
+        return VB_OK;
+    case VB_MARK_EMPTY_FULL:
+        if (reserved_bytes <=
+            walk->record->capacity_bytes / 100 * walk->program->empties_above_percent)
+            return VB_OK;
+        vb_pool_empty_cache(walk->pool);
+        return VB_OK;
+    case VB_MARK_EMPTY:
+        vb_pool_empty_cache(walk->pool);
+        return VB_OK;
+    }
+    return VB_OK;
+}
+
 static enum vb_status run_instruction(struct walk *walk, size_t i, struct vb_error *err)
 {
     struct vb_instruction instruction = walk->program->instructions[i];
@@ -194,6 +219,8 @@ static enum vb_status run_instruction(struct walk *walk, size_t i, struct vb_err
     case VB_PHASE:
         vb_ledger_enter(&walk->ledger, index);
         return VB_OK;
+    case VB_MARK:
+        return run_mark(walk, (enum vb_mark)index, err);
     }
     return VB_OK;
 }
@@ -224,21 +251,17 @@ static void carry(struct walk *walk)
     }
 }
 
-static enum vb_status run_steps(struct walk *walk, struct vb_error *err)
+/* The loop, until nothing new can come of it; then what follows it. */
+static enum vb_status run_loop(struct walk *walk, struct vb_error *err)
 {
     const struct vb_program *program = walk->program;
     uint32_t n_steps = walk->point->warmup + walk->point->steps;
-    enum vb_status status = run_range(walk, 0, program->first_step, err);
-    if (status == VB_OK)
-        status = run_range(walk, program->first_step, program->loop_start, err);
-    double seconds = 0;
-    if (status == VB_OK)
-        status = vb_device_elapsed(walk->device, &seconds, err);
-
     uint64_t previous = 0;
+    double seconds = 0;
+    enum vb_status status = vb_device_elapsed(walk->device, &seconds, err);
     for (walk->step = 1; status == VB_OK && walk->step < n_steps; walk->step++) {
         uint64_t peak_bytes = walk->ledger.peak_bytes;
-        status = run_range(walk, program->loop_start, program->n_instructions, err);
+        status = run_range(walk, program->loop_start, program->loop_end, err);
         if (status == VB_OK)
             status = vb_device_elapsed(walk->device, &seconds, err);
         if (status != VB_OK)
@@ -249,7 +272,18 @@ static enum vb_status run_steps(struct walk *walk, struct vb_error *err)
             break;
         previous = walk->addresses;
     }
-    walk->record->step_seconds = seconds;
+    walk->record->step_seconds = seconds / program->loop_batches;
+    return status;
+}
+
+static enum vb_status run_program(struct walk *walk, struct vb_error *err)
+{
+    const struct vb_program *program = walk->program;
+    enum vb_status status = run_range(walk, 0, program->loop_start, err);
+    if (status == VB_OK && program->loop_end > program->loop_start)
+        status = run_loop(walk, err);
+    if (status == VB_OK && program->n_instructions > program->loop_end)
+        status = run_range(walk, program->loop_end, program->n_instructions, err);
     walk->record->time_is_modelled = !vb_device_info(walk->device)->measures;
     return status;
 }
@@ -401,7 +435,7 @@ static enum vb_status execute(const struct vb_program *program, const struct vb_
     status = vb_pool_open(&source, &options, &walk.pool, err);
     if (status != VB_OK)
         return status;
-    status = run_steps(&walk, err);
+    status = run_program(&walk, err);
     if (status == VB_OK || status == VB_E_NO_FIT) {
         tell(&walk, status);
         status = VB_OK;
@@ -431,7 +465,7 @@ enum vb_status vb_execute(const struct vb_program *program, const struct vb_poin
                           struct vb_record *record, struct vb_error *err)
 {
     enum vb_status status = execute(program, point, device, FIRST, with_curve, arena, record, err);
-    if (status == VB_OK && point->benchmark && !vb_device_info(device)->measures)
+    if (status == VB_OK && program->benchmark && !vb_device_info(device)->measures)
         status = tell_uncertainty(program, point, device, arena, record, err);
     return status;
 }

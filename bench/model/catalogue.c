@@ -54,30 +54,36 @@ enum vb_status vb_catalogue_check(const char *model, struct vb_error *err)
     return find_file(model, path, sizeof path, err);
 }
 
-enum vb_status vb_catalogue_expand(const char *model, uint32_t batch, uint32_t imgsz,
-                                   uint32_t classes, struct vb_arena *arena, struct vb_graph *out,
-                                   struct vb_error *err)
+enum vb_status vb_catalogue_describe(const char *model, struct vb_arena *arena,
+                                     struct vb_description *out, struct vb_error *err)
 {
     char path[PATH_MAX];
     char *data = NULL;
     size_t bytes = 0;
-    struct vb_description description;
     enum vb_status status = find_file(model, path, sizeof path, err);
     if (status == VB_OK)
         status = vb_file_read(path, MAX_FILE_BYTES, &data, &bytes, err);
     if (status != VB_OK)
         return status;
     const char *file = vb_arena_copy(arena, path);
-    if (file == NULL)
+    const char *name = vb_arena_copy(arena, model);
+    if (file == NULL || name == NULL)
         status = vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to read it", path);
     if (status == VB_OK)
-        status = vb_description_parse(file, data, bytes, arena, &description, err);
+        status = vb_description_parse(file, data, bytes, arena, out, err);
+    if (status == VB_OK)
+        out->model = name;
     free(data);
+    return status;
+}
+
+enum vb_status vb_catalogue_expand(const char *model, uint32_t batch, uint32_t imgsz,
+                                   uint32_t classes, struct vb_arena *arena, struct vb_graph *out,
+                                   struct vb_error *err)
+{
+    struct vb_description description;
+    enum vb_status status = vb_catalogue_describe(model, arena, &description, err);
     if (status == VB_OK)
         status = vb_expand(&description, batch, imgsz, classes, arena, out, err);
-    if (status == VB_OK) {
-        const char *name = vb_arena_copy(arena, model);
-        out->model = name != NULL ? name : file;
-    }
     return status;
 }

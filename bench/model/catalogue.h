@@ -4,6 +4,7 @@
 
 /* Models by name: the built-in ones (sweeps/models/) and a user's own YAML file. */
 
+#include "model/description.h"
 #include "model/graph.h"
 
 /* The built-in names, families in order, small to large. */
@@ -13,6 +14,10 @@ extern const size_t vb_catalogue_size;
 /* Whether there is such a model: a built-in name, or a path ending in .yaml or .yml, which is not
  * opened. VB_E_INPUT: neither; with a suggestion. */
 VB_CHECKED enum vb_status vb_catalogue_check(const char *model, struct vb_error *err);
+
+/* Finds and reads `model`'s file. VB_E_INPUT: as below, but for imgsz. */
+VB_CHECKED enum vb_status vb_catalogue_describe(const char *model, struct vb_arena *arena,
+                                                struct vb_description *out, struct vb_error *err);
 
 /* Finds `model` (a built-in name, "yolov5s", or a path ending in .yaml or .yml) and expands it for
  * training. All of the graph lives in the arena. `classes` 0 keeps the file's nc.

@@ -208,8 +208,9 @@ enum vb_status vb_description_parse(const char *file, const char *data, size_t b
 {
     struct vb_yaml *root = NULL;
     long classes = 0;
-    *out =
-        (struct vb_description){ .file = file, .depth = 1, .width = 1, .max_channels = UINT32_MAX };
+    *out = (struct vb_description){
+        .file = file, .model = file, .depth = 1, .width = 1, .max_channels = UINT32_MAX
+    };
     enum vb_status status = vb_yaml_parse(file, data, bytes, arena, &root, err);
     if (status != VB_OK)
         return status;

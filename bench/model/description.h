@@ -22,6 +22,7 @@ struct vb_layer {
 
 struct vb_description {
     const char *file;
+    const char *model; /* as the user named it; the file until somebody says otherwise */
     uint32_t classes;
     double depth, width;
     uint32_t max_channels;    /* UINT32_MAX: no limit */

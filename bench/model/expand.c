@@ -209,7 +209,7 @@ static enum vb_status weave_graph(const struct vb_description *description, uint
         return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to expand it", description->file);
     *weave = (struct vb_weave){ .arena = arena, .file = description->file, .path = "model" };
     weave->graph = (struct vb_graph){
-        .model = description->file, .batch = batch, .imgsz = imgsz, .classes = classes
+        .model = description->model, .batch = batch, .imgsz = imgsz, .classes = classes
     };
     (void)vb_weave_value(weave, &(struct vb_shape){ 4, { batch, 3, imgsz, imgsz } });
     for (uint32_t i = 0; i < description->n_layers; i++) {

@@ -4,18 +4,17 @@
 const char *const vb_precision_names[3] = { "fp32", "fp16", "bf16" };
 const char *const vb_mosaic_names[3] = { "off", "cpu", "on" };
 const char *const vb_optimizer_names[3] = { "sgd", "adam", "adamw" };
-const char *const vb_workload_names[2] = { "train", "profile" };
+const char *const vb_workload_names[3] = { "train", "profile", "run" };
+const char *const vb_choice_names[3] = { "recipe", "on", "off" };
 const char *const vb_pool_kind_names[2] = { "caching", "native" };
 
-/* As Ultralytics trains: deterministic plans, TF32 allowed, NCHW, EMA kept. Eight boxes an image is
- * COCO's mean (7.3) rounded up. */
+/* As the newest recipe trains: TF32 allowed, NCHW, EMA kept. Eight boxes an image is COCO's mean
+ * (7.3) rounded up. */
 struct vb_point vb_point_default(void)
 {
     return (struct vb_point){
-        .accumulate = 1,
         .targets = 8,
         .ema = true,
-        .deterministic = true,
         .tf32 = true,
         .warmup = 3,
         .steps = 10,

@@ -12,11 +12,16 @@
 enum vb_precision { VB_FP32, VB_FP16, VB_BF16 }; /* fp16 and bf16: autocast over fp32 weights */
 enum vb_mosaic { VB_MOSAIC_OFF, VB_MOSAIC_CPU, VB_MOSAIC_ON }; /* composed: not, host, device */
 enum vb_optimizer { VB_SGD, VB_ADAM, VB_ADAMW };
-enum vb_workload { VB_TRAIN, VB_PROFILE };
+/* One step again and again; what AutoBatch times; the phases of a whole run. */
+enum vb_workload { VB_TRAIN, VB_PROFILE, VB_WHOLE_RUN };
+enum vb_choice { VB_AS_RECIPE, VB_ON, VB_OFF };
 enum vb_pool_kind { VB_POOL_CACHING, VB_POOL_NATIVE };
 
 struct vb_point {
     char model[256]; /* a built-in name, or the path of a YAML file */
+    /* Whose code trains, with its version, and PyTorch's version: step/recipe.h. "": the newest. */
+    char trainer[64];
+    char torch[32];
     enum vb_workload workload;
     uint32_t batch;
     uint32_t imgsz;   /* pixels a side, square */
@@ -24,12 +29,13 @@ struct vb_point {
     enum vb_precision precision;
     enum vb_mosaic mosaic;
     enum vb_optimizer optimizer;
-    uint32_t accumulate; /* batches whose gradients are summed before the optimizer steps */
-    uint32_t targets;    /* boxes an image */
+    uint32_t accumulate; /* batches whose gradients are summed before a step; 0: as the recipe */
+    uint32_t targets;    /* boxes an image, the mean */
+    uint32_t most;       /* boxes of the fullest image; 0: as targets.h works it out */
     bool ema;
-    bool deterministic; /* cuDNN plans marked nondeterministic are left out */
-    bool benchmark;     /* torch.backends.cudnn.benchmark */
-    bool tf32;          /* fp32 convolutions may use tensor cores */
+    enum vb_choice deterministic; /* cuDNN plans marked nondeterministic are left out */
+    enum vb_choice benchmark;     /* torch.backends.cudnn.benchmark */
+    bool tf32;                    /* fp32 convolutions may use tensor cores */
     bool channels_last;
     enum vb_pool_kind pool;
     char alloc_conf[256]; /* as PYTORCH_CUDA_ALLOC_CONF's text */
@@ -44,7 +50,8 @@ struct vb_point vb_point_default(void);
 extern const char *const vb_precision_names[3];
 extern const char *const vb_mosaic_names[3];
 extern const char *const vb_optimizer_names[3];
-extern const char *const vb_workload_names[2];
+extern const char *const vb_workload_names[3];
+extern const char *const vb_choice_names[3];
 extern const char *const vb_pool_kind_names[2];
 
 #endif

@@ -10,7 +10,7 @@
 #include "config.h"
 #include "record/json.h"
 
-enum { SCHEMA = 1 };
+enum { SCHEMA = 2 };
 
 const char *const vb_state_names[VB_N_STATES] = {
     "ok", "lower-bound", "oom", "backstop", "unsupported", "throttled", "timeout", "error",
@@ -24,8 +24,8 @@ const char *const vb_category_names[VB_N_CATEGORIES] = {
 };
 
 const char *const vb_phase_names[VB_N_PHASES] = {
-    "setup",    "augment", "input",     "forward",   "loss",
-    "backward", "clip",    "optimizer", "zero_grad", "ema",
+    "setup", "augment",   "input",     "forward", "loss",  "backward",
+    "clip",  "optimizer", "zero_grad", "ema",     "check", "validate",
 };
 
 #define MEMBER(type, member, kind)                                                                 \
@@ -40,6 +40,8 @@ const char *const vb_phase_names[VB_N_PHASES] = {
 
 const struct vb_member vb_point_members[] = {
     MEMBER(vb_point, model, VB_MEMBER_TEXT),
+    MEMBER(vb_point, trainer, VB_MEMBER_TEXT),
+    MEMBER(vb_point, torch, VB_MEMBER_TEXT),
     MEMBER(vb_point, batch, VB_MEMBER_U32),
     MEMBER(vb_point, imgsz, VB_MEMBER_U32),
     NAMED(vb_point, precision, vb_precision_names),
@@ -47,10 +49,11 @@ const struct vb_member vb_point_members[] = {
     NAMED(vb_point, optimizer, vb_optimizer_names),
     MEMBER(vb_point, accumulate, VB_MEMBER_U32),
     MEMBER(vb_point, targets, VB_MEMBER_U32),
+    MEMBER(vb_point, most, VB_MEMBER_U32),
     MEMBER(vb_point, classes, VB_MEMBER_U32),
     MEMBER(vb_point, ema, VB_MEMBER_BOOL),
-    MEMBER(vb_point, deterministic, VB_MEMBER_BOOL),
-    MEMBER(vb_point, benchmark, VB_MEMBER_BOOL),
+    NAMED(vb_point, deterministic, vb_choice_names),
+    NAMED(vb_point, benchmark, vb_choice_names),
     MEMBER(vb_point, tf32, VB_MEMBER_BOOL),
     MEMBER(vb_point, channels_last, VB_MEMBER_BOOL),
     MEMBER(vb_point, alloc_conf, VB_MEMBER_TEXT),
@@ -68,6 +71,7 @@ const struct vb_member vb_record_members[] = {
     MEMBER(vb_record, repro, VB_MEMBER_TEXT),
     MEMBER(vb_record, device, VB_MEMBER_TEXT),
     MEMBER(vb_record, gpu, VB_MEMBER_TEXT),
+    MEMBER(vb_record, recipe, VB_MEMBER_TEXT),
     MEMBER(vb_record, cudnn, VB_MEMBER_TEXT),
     MEMBER(vb_record, workspaces, VB_MEMBER_TEXT),
     MEMBER(vb_record, usable_bytes, VB_MEMBER_BYTES),
@@ -78,6 +82,8 @@ const struct vb_member vb_record_members[] = {
     MEMBER(vb_record, peak_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, peak_device_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, end_reserved_bytes, VB_MEMBER_BYTES),
+    MEMBER(vb_record, epoch_reserved_bytes, VB_MEMBER_BYTES),
+    MEMBER(vb_record, later_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, peak_workspace_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, workspace_low_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, workspace_high_bytes, VB_MEMBER_BYTES),

@@ -58,8 +58,10 @@ enum vb_phase {
     VB_PHASE_OPTIMIZER,
     VB_PHASE_ZERO_GRAD,
     VB_PHASE_EMA,
+    VB_PHASE_CHECK,    /* a run: AMP is checked before training */
+    VB_PHASE_VALIDATE, /* a run: after an epoch */
 };
-enum { VB_N_PHASES = 10 };
+enum { VB_N_PHASES = 12 };
 extern const char *const vb_phase_names[VB_N_PHASES];
 
 struct vb_named_bytes {
@@ -85,6 +87,7 @@ struct vb_record {
 
     char device[64];     /* "virtual:rtx3090", "cuda:0", "cpu" */
     char gpu[64];        /* the product's name */
+    char recipe[96];     /* whose code trains: the files of sweeps/recipes that say so */
     char cudnn[32];      /* version that answered, "" if none */
     char workspaces[16]; /* where workspaces came from: "library", "table", "fitted", or "mixed" */
     uint64_t usable_bytes;   /* what the driver gives to a process's segments: capacity - context */
@@ -97,7 +100,11 @@ struct vb_record {
     uint64_t peak_allocated_bytes;
     uint64_t peak_reserved_bytes;
     uint64_t peak_device_bytes;  /* reserved + context */
-    uint64_t end_reserved_bytes; /* after the last step: what a training log's GPU_mem prints */
+    uint64_t end_reserved_bytes; /* after the last step */
+    /* Workload run: reserved when the first epoch's last batch is done, which is what a training
+     * log prints as GPU_mem, and when a later epoch's is. */
+    uint64_t epoch_reserved_bytes;
+    uint64_t later_reserved_bytes;
     uint64_t peak_workspace_bytes;
     uint64_t workspace_low_bytes; /* benchmark = on: peak reserved with the smallest ... */
     uint64_t

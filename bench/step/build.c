@@ -1,47 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The training loop as YOLOv5 and Ultralytics write it: who holds what from step to step is
- * Python's names in that loop. A v5 step's predictions and loss are held until the next step's
- * replace them; v8's predictions die with the model's loss(). The first step differs from the
- * steady ones (no optimizer state, no predictions left from before), so a program holds both, the
- * steady one as a loop. Source: torch-memory.md, part B, 4 and 5. */
+/* A program of steps holds the first one and one steady one as a loop: the first differs (no
+ * optimizer state, no predictions left from before). */
 
 #include "step/build.h"
 
 #include "base/bytes.h"
+#include "step/builder.h"
 #include "step/forward.h"
-#include "step/loss.h"
 #include "step/math.h"
-#include "step/optimizer.h"
 
-enum { MAX_LEVELS = 8 };
-
-const struct vb_torch vb_torch_2_4 = { .name = "2.4",
-                                       .foreach = true,
-                                       .zeroes_to_none = true,
-                                       .sums_in_place = true,
-                                       .lean_bce = true,
-                                       .upsample_fp32 = true };
-
-/* The loop's names. */
-struct names {
-    struct vb_variable images;
-    struct vb_variable predictions[MAX_LEVELS];
-    struct vb_variable loss, loss_items, mean_loss;
-};
-enum { N_NAMES = sizeof(struct names) / sizeof(struct vb_variable) };
-
-struct builder {
-    struct vb_tape tape;
-    const struct vb_graph *graph;
-    const struct vb_point *point;
-    struct vb_targets targets;
-    uint32_t *storages; /* of the parameters and buffers */
-    struct names names;
-    struct vb_optimizer_state state;
-    struct vb_loss_constants constants;
-};
-
-static void enter(struct builder *self, enum vb_phase phase, enum vb_category category)
+void vb_builder_enter(struct vb_builder *self, enum vb_phase phase, enum vb_category category)
 {
     vb_program_emit(self->tape.program, VB_PHASE, phase);
     self->tape.category = category;
@@ -49,7 +17,7 @@ static void enter(struct builder *self, enum vb_phase phase, enum vb_category ca
 }
 
 /* Every parameter and buffer once more: the model itself, then the copy that is averaged. */
-static void make_weights(struct builder *self, enum vb_category category, uint32_t *storages)
+void vb_make_weights(struct vb_builder *self, enum vb_category category, uint32_t *storages)
 {
     const struct vb_graph *graph = self->graph;
     self->tape.category = category;
@@ -64,64 +32,14 @@ static void make_weights(struct builder *self, enum vb_category category, uint32
     self->tape.module = "";
 }
 
-static struct vb_variable image_tensor(struct builder *self, const char *what, enum vb_dtype dtype,
-                                       uint32_t images, uint32_t scale)
+struct vb_variable vb_image_tensor(struct vb_builder *self, const char *what, enum vb_dtype dtype,
+                                   uint32_t images, uint32_t scale)
 {
     uint32_t side = self->point->imgsz * scale;
     return vb_tape_new(&self->tape, what, &VB_SHAPE(images, 3, side, side), dtype);
 }
 
-static void copy_images(struct builder *self, const char *name, struct vb_variable from,
-                        struct vb_variable to)
-{
-    struct vb_variable both[] = { from, to };
-    vb_tape_run(&self->tape, name, 0, both, 2);
-}
-
-/* Four images each on a canvas of twice the side, a window of it, flipped: the batch as uint8. */
-static struct vb_variable compose_mosaic(struct builder *self)
-{
-    enter(self, VB_PHASE_AUGMENT, VB_AUGMENTATION);
-    uint32_t n = self->point->batch;
-    struct vb_variable sources = image_tensor(self, "sources", VB_UINT8, 4 * n, 1);
-    struct vb_variable canvas = image_tensor(self, "canvas", VB_UINT8, n, 2);
-    copy_images(self, "mosaic", sources, canvas);
-    vb_tape_drop(&self->tape, sources);
-    struct vb_variable window = image_tensor(self, "window", VB_UINT8, n, 1);
-    copy_images(self, "crop", canvas, window);
-    vb_tape_drop(&self->tape, canvas);
-    struct vb_variable flipped = image_tensor(self, "flipped", VB_UINT8, n, 1);
-    copy_images(self, "flip", window, flipped);
-    vb_tape_drop(&self->tape, window);
-    return flipped;
-}
-
-/* The last batch goes first: the loop's name is given the host's tensor before it is uploaded. v8
- * keeps the bytes in its dictionary until the quotient takes their place. */
-static void upload(struct builder *self)
-{
-    struct vb_tape *tape = &self->tape;
-    bool is_v8 = self->graph->head == VB_HEAD_V8;
-    struct vb_variable bytes = vb_undefined;
-
-    vb_tape_assign(tape, &self->names.images, vb_undefined);
-    if (self->point->mosaic == VB_MOSAIC_ON)
-        bytes = compose_mosaic(self);
-    enter(self, VB_PHASE_INPUT, VB_INPUT);
-    if (!vb_is_defined(&bytes))
-        bytes = image_tensor(self, "batch", VB_UINT8, self->point->batch, 1);
-    struct vb_variable real = image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
-    copy_images(self, "to", bytes, real);
-    if (!is_v8)
-        vb_tape_drop(tape, bytes);
-    self->names.images = image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
-    copy_images(self, "div", real, self->names.images);
-    vb_tape_drop(tape, real);
-    if (is_v8)
-        vb_tape_drop(tape, bytes);
-}
-
-static void open_autocast(struct builder *self)
+static void open_autocast(struct vb_builder *self)
 {
     if (self->point->precision == VB_FP32)
         return;
@@ -129,11 +47,11 @@ static void open_autocast(struct builder *self)
     self->tape.autocast_dtype = self->point->precision == VB_FP16 ? VB_FLOAT16 : VB_BFLOAT16;
 }
 
-static enum vb_status run_forward(struct builder *self, struct vb_variable *predictions,
-                                  struct vb_error *err)
+enum vb_status vb_run_forward(struct vb_builder *self, struct vb_variable *predictions,
+                              struct vb_error *err)
 {
     struct vb_program *program = self->tape.program;
-    enter(self, VB_PHASE_FORWARD, VB_ACTIVATIONS);
+    vb_builder_enter(self, VB_PHASE_FORWARD, VB_ACTIVATIONS);
     program->saved_forward = (struct vb_saved){ 0 };
     self->tape.saved_sum = &program->saved_forward;
     self->tape.batch++;
@@ -144,89 +62,40 @@ static enum vb_status run_forward(struct builder *self, struct vb_variable *pred
     return status;
 }
 
-/* Forward, loss and backward of one batch. */
-static enum vb_status train_batch(struct builder *self, struct vb_error *err)
+/* More batches than two whose gradients are summed repeat the second: what is alive is the same. */
+static uint32_t emitted_batches(const struct vb_builder *self)
 {
-    struct vb_tape *tape = &self->tape;
-    struct vb_program *program = tape->program;
-    struct names *names = &self->names;
-    struct vb_variable predictions[MAX_LEVELS];
-    bool is_v5 = self->graph->head == VB_HEAD_V5;
-
-    upload(self);
-    enum vb_status status = run_forward(self, predictions, err);
-    if (status != VB_OK)
-        return status;
-    if (is_v5) {
-        for (uint32_t i = 0; i < self->graph->n_levels; i++)
-            vb_tape_assign(tape, &names->predictions[i], predictions[i]);
-    }
-
-    enter(self, VB_PHASE_LOSS, VB_LOSS);
-    program->saved_loss = (struct vb_saved){ 0 };
-    tape->saved_sum = &program->saved_loss;
-    struct vb_loss loss =
-        is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets, &self->constants)
-              : vb_loss_v8(tape, self->graph, predictions, &self->targets, &self->constants);
-    tape->saved_sum = NULL;
-    if (!is_v5) {
-        for (uint32_t i = 0; i < self->graph->n_levels; i++)
-            vb_tape_drop(tape, predictions[i]);
-    }
-    vb_tape_assign(tape, &names->loss, loss.total);
-    vb_tape_assign(tape, &names->loss_items, loss.items);
-    vb_tape_autocast_end(tape);
-
-    enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
-    vb_tape_backward(tape, names->loss);
-    return VB_OK;
+    uint32_t accumulate = vb_accumulate_of(self);
+    if (self->point->accumulate > 0)
+        return accumulate;
+    return accumulate > 2 ? 2 : accumulate;
 }
 
-/* mean = (mean * i + items) / (i + 1) */
-static void log_losses(struct builder *self)
+static enum vb_status train_step(struct vb_builder *self, struct vb_error *err)
 {
-    struct vb_tape *tape = &self->tape;
-    struct vb_variable product = vb_unary(tape, VB_SCALE, self->names.mean_loss);
-    struct vb_variable sum = vb_binary(tape, VB_PLUS, product, self->names.loss_items);
-    vb_done(tape, product);
-    struct vb_variable mean = vb_unary(tape, VB_SCALE, sum);
-    vb_done(tape, sum);
-    vb_tape_assign(tape, &self->names.mean_loss, mean);
-}
-
-static enum vb_status train_step(struct builder *self, struct vb_error *err)
-{
-    struct vb_tape *tape = &self->tape;
-    for (uint32_t i = 0; i < self->point->accumulate; i++) {
-        enum vb_status status = train_batch(self, err);
+    uint32_t n = emitted_batches(self);
+    for (uint32_t i = 0; i < n; i++) {
+        enum vb_status status = vb_train_batch(self, err);
         if (status != VB_OK)
             return status;
+        if (i + 1 == n)
+            vb_update_weights(self);
+        vb_log_losses(self);
     }
-    enter(self, VB_PHASE_CLIP, VB_TEMPORARY);
-    vb_clip_gradients(tape, self->graph);
-    enter(self, VB_PHASE_OPTIMIZER, VB_TEMPORARY);
-    vb_optimizer_step(tape, self->graph, self->point->optimizer, &self->state);
-    enter(self, VB_PHASE_ZERO_GRAD, VB_TEMPORARY);
-    vb_zero_gradients(tape, self->graph);
-    if (self->point->ema) {
-        enter(self, VB_PHASE_EMA, VB_TEMPORARY);
-        vb_update_average(tape, self->graph);
-    }
-    self->tape.category = VB_LOSS;
-    log_losses(self);
+    self->tape.program->loop_batches = n;
     return VB_OK;
 }
 
 /* What AutoBatch times: the batch asks for a gradient too, and gradients stay from step to step. */
-static enum vb_status profile_step(struct builder *self, struct vb_error *err)
+static enum vb_status profile_step(struct vb_builder *self, struct vb_error *err)
 {
     struct vb_tape *tape = &self->tape;
-    struct vb_variable predictions[MAX_LEVELS];
-    enum vb_status status = run_forward(self, predictions, err);
+    struct vb_variable predictions[VB_MAX_LEVELS];
+    enum vb_status status = vb_run_forward(self, predictions, err);
     if (status != VB_OK)
         return status;
 
-    enter(self, VB_PHASE_LOSS, VB_LOSS);
+    vb_builder_enter(self, VB_PHASE_LOSS, VB_LOSS);
     struct vb_variable sum = vb_undefined;
     for (uint32_t i = 0; i < self->graph->n_levels; i++) {
         vb_tape_assign(tape, &self->names.predictions[i], predictions[i]);
@@ -239,68 +108,51 @@ static enum vb_status profile_step(struct builder *self, struct vb_error *err)
         vb_tape_assign(tape, &sum, part);
     }
     vb_tape_autocast_end(tape);
-    enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
+    vb_builder_enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
     vb_tape_backward(tape, sum);
     vb_tape_drop(tape, sum);
     return VB_OK;
 }
 
-static void set_up_train(struct builder *self)
+static void set_up_profile(struct vb_builder *self)
 {
-    make_weights(self, VB_WEIGHTS, self->storages);
-    if (self->point->ema)
-        make_weights(self, VB_EMA, NULL);
-    self->tape.category = VB_LOSS;
-    if (self->graph->head == VB_HEAD_V5) {
-        self->constants.class_weight =
-            vb_tape_new(&self->tape, "class_weight", &VB_SHAPE(1), VB_FLOAT32);
-        self->constants.objectness_weight =
-            vb_tape_new(&self->tape, "objectness_weight", &VB_SHAPE(1), VB_FLOAT32);
-    } else {
-        self->constants.projection =
-            vb_tape_new(&self->tape, "projection", &VB_SHAPE(16), VB_FLOAT32);
-    }
-    self->names.mean_loss = vb_tape_new(&self->tape, "mean_loss", &VB_SHAPE(3), VB_FLOAT32);
-}
-
-static void set_up_profile(struct builder *self)
-{
-    make_weights(self, VB_WEIGHTS, self->storages);
+    vb_make_weights(self, VB_WEIGHTS, self->storages);
     self->tape.category = VB_INPUT;
-    self->names.images = image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
+    self->names.images = vb_image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
     self->names.images.requires_grad = true;
     self->names.images.parameter = self->graph->n_parameters;
 }
 
 /* Tensors alive at the end of a step, by who holds them: in the same order each time. */
-static uint32_t *held(struct builder *self, size_t *n)
+static uint32_t *held(struct vb_builder *self, size_t *n)
 {
     uint32_t n_gradients = self->tape.n_parameters;
-    uint32_t *list = vb_arena_alloc(self->tape.program->arena, N_NAMES + n_gradients, sizeof *list);
+    uint32_t *list =
+        vb_arena_alloc(self->tape.program->arena, VB_N_NAMES + n_gradients, sizeof *list);
     const struct vb_variable *names = &self->names.images;
     *n = 0;
     if (list == NULL) {
         self->tape.program->failed = true;
         return NULL;
     }
-    for (size_t i = 0; i < N_NAMES; i++)
+    for (size_t i = 0; i < VB_N_NAMES; i++)
         list[(*n)++] = names[i].storage;
     for (uint32_t i = 0; i < n_gradients; i++)
         list[(*n)++] = self->tape.gradients[i].storage;
     return list;
 }
 
-static enum vb_status build_steps(struct builder *self, struct vb_error *err)
+static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
 {
     struct vb_program *program = self->tape.program;
     bool trains = self->point->workload == VB_TRAIN;
-    enum vb_status (*step)(struct builder *, struct vb_error *) =
+    enum vb_status (*step)(struct vb_builder *, struct vb_error *) =
         trains ? train_step : profile_step;
     size_t n = 0;
 
     vb_program_emit(program, VB_PHASE, VB_PHASE_SETUP);
     if (trains)
-        set_up_train(self);
+        vb_set_up_train(self);
     else
         set_up_profile(self);
     program->first_step = program->n_instructions;
@@ -320,41 +172,61 @@ static enum vb_status build_steps(struct builder *self, struct vb_error *err)
     if (program->failed)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the program of %s, batch %u",
                        self->graph->model, self->point->batch);
+    program->loop_end = program->n_instructions;
+    return VB_OK;
+}
+
+enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *graph,
+                               const struct vb_point *point, const struct vb_recipe *recipe,
+                               struct vb_program *out, struct vb_error *err)
+{
+    struct vb_arena *arena = out->arena;
+    size_t n = graph->n_parameters;
+    *self = (struct vb_builder){
+        .tape = { .program = out, .torch = &recipe->torch, .module = "" },
+        .graph = graph,
+        .point = point,
+        .recipe = recipe,
+    };
+    out->deterministic = recipe->trainer.deterministic;
+    out->benchmark = recipe->trainer.benchmark;
+    /* Deterministic runs are given CUBLAS_WORKSPACE_CONFIG=:4096:8, others have the default. */
+    if (recipe->torch.cublas_in_pool)
+        self->tape.cublas_bytes = recipe->trainer.deterministic ? VB_MIB(32) : 8519680;
+    self->tape.n_parameters = graph->n_parameters + 1; /* the profiled image is the last */
+    self->tape.gradients = vb_arena_alloc(arena, n + 1, sizeof *self->tape.gradients);
+    self->tape.parameter_names = vb_arena_alloc(arena, n + 1, sizeof(char *));
+    self->storages = vb_arena_alloc(arena, n + graph->n_buffers, sizeof *self->storages);
+    self->state.first = vb_arena_alloc(arena, n, sizeof *self->state.first);
+    self->state.second = vb_arena_alloc(arena, n, sizeof *self->state.second);
+    if (self->tape.gradients == NULL || self->tape.parameter_names == NULL ||
+        self->storages == NULL || self->state.first == NULL || self->state.second == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for the program of %s", graph->model);
+
+    struct vb_variable *names = &self->names.images;
+    for (size_t i = 0; i < VB_N_NAMES; i++)
+        names[i] = vb_undefined;
+    for (size_t i = 0; i < n + 1; i++)
+        self->tape.gradients[i] = vb_undefined;
+    for (size_t i = 0; i < n; i++) {
+        self->tape.parameter_names[i] = graph->parameters[i].name;
+        self->state.first[i] = self->state.second[i] = VB_NONE;
+    }
     return VB_OK;
 }
 
 enum vb_status vb_program_build(const struct vb_graph *graph, const struct vb_point *point,
-                                const struct vb_torch *torch, const struct vb_targets *targets,
+                                const struct vb_recipe *recipe, const struct vb_targets *targets,
                                 struct vb_arena *arena, struct vb_program *out,
                                 struct vb_error *err)
 {
-    size_t n = graph->n_parameters;
+    struct vb_builder self;
     *out = (struct vb_program){ .arena = arena };
-    struct builder self = { .tape = { .program = out, .torch = torch, .module = "" },
-                            .graph = graph,
-                            .point = point };
-    /* Deterministic runs are given CUBLAS_WORKSPACE_CONFIG=:4096:8, others have the default. */
-    self.tape.cublas_bytes = torch->cpu_kernels ? 0 : point->deterministic ? VB_MIB(32) : 8519680;
-    self.tape.n_parameters = graph->n_parameters + 1; /* the profiled image is the last */
-    self.tape.gradients = vb_arena_alloc(arena, n + 1, sizeof *self.tape.gradients);
-    self.tape.parameter_names = vb_arena_alloc(arena, n + 1, sizeof(char *));
-    self.storages = vb_arena_alloc(arena, n + graph->n_buffers, sizeof *self.storages);
-    self.state.first = vb_arena_alloc(arena, n, sizeof *self.state.first);
-    self.state.second = vb_arena_alloc(arena, n, sizeof *self.state.second);
-    self.targets =
-        targets != NULL ? *targets : vb_targets_draw(arena, point->batch, point->targets);
-    if (self.tape.gradients == NULL || self.tape.parameter_names == NULL || self.storages == NULL ||
-        self.state.first == NULL || self.state.second == NULL || self.targets.items == NULL)
+    enum vb_status status = vb_builder_init(&self, graph, point, recipe, out, err);
+    if (status != VB_OK)
+        return status;
+    self.targets = targets != NULL ? *targets : vb_targets_even(arena, point);
+    if (self.targets.items == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the program of %s", graph->model);
-
-    struct vb_variable *names = &self.names.images;
-    for (size_t i = 0; i < N_NAMES; i++)
-        names[i] = vb_undefined;
-    for (size_t i = 0; i < n + 1; i++)
-        self.tape.gradients[i] = vb_undefined;
-    for (size_t i = 0; i < n; i++) {
-        self.tape.parameter_names[i] = graph->parameters[i].name;
-        self.state.first[i] = self.state.second[i] = VB_NONE;
-    }
     return build_steps(&self, err);
 }

@@ -97,8 +97,20 @@ static void print_call(const struct vb_call *call, bool csv, uint64_t alive_byte
         vb_text_append(out, "run   %s %s\n", call->name, call->module);
 }
 
+/* A phase or a mark, by its name. */
+static void print_place(const char *kind, const char *name, bool csv, uint64_t alive_bytes,
+                        struct vb_text *out)
+{
+    if (csv)
+        vb_text_append(out, "%s,,%s,,,,,%" PRIu64 "\n", kind, name, alive_bytes);
+    else
+        vb_text_append(out, "%-5s %-60s %12" PRIu64 "\n", kind, name, alive_bytes);
+}
+
 void vb_program_print(const struct vb_program *program, bool csv, struct vb_text *out)
 {
+    static const char *const marks[] = { "step", "epoch", "later epoch", "empty cache",
+                                         "empty a full cache" };
     uint64_t alive_bytes = 0;
     if (csv)
         vb_text_append(out, "instruction,tensor,name,category,dtype,bytes,shape,alive_bytes\n");
@@ -107,7 +119,7 @@ void vb_program_print(const struct vb_program *program, bool csv, struct vb_text
         struct vb_instruction instruction = program->instructions[i];
         if (i == program->first_step && !csv)
             vb_text_append(out, "step  first\n");
-        if (i == program->loop_start && !csv)
+        if (i == program->loop_start && i < program->loop_end && !csv)
             vb_text_append(out, "step  steady, repeated\n");
         switch (instruction.kind) {
         case VB_ALLOC:
@@ -122,12 +134,10 @@ void vb_program_print(const struct vb_program *program, bool csv, struct vb_text
             print_call(&program->calls[instruction.index], csv, alive_bytes, out);
             break;
         case VB_PHASE:
-            if (csv)
-                vb_text_append(out, "phase,,%s,,,,,%" PRIu64 "\n",
-                               vb_phase_names[instruction.index], alive_bytes);
-            else
-                vb_text_append(out, "phase %-60s %12" PRIu64 "\n",
-                               vb_phase_names[instruction.index], alive_bytes);
+            print_place("phase", vb_phase_names[instruction.index], csv, alive_bytes, out);
+            break;
+        case VB_MARK:
+            print_place("mark", marks[instruction.index], csv, alive_bytes, out);
             break;
         }
     }

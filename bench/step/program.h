@@ -51,11 +51,20 @@ struct vb_call {
     uint32_t groups;
 };
 
-enum vb_instruction_kind { VB_ALLOC, VB_FREE, VB_RUN, VB_PHASE };
+enum vb_instruction_kind { VB_ALLOC, VB_FREE, VB_RUN, VB_PHASE, VB_MARK };
+
+/* What a run does to its pool, or is asked about, between operators. */
+enum vb_mark {
+    VB_MARK_STEP,       /* a batch is done */
+    VB_MARK_EPOCH,      /* the first epoch's last batch is: its GPU_mem is printed */
+    VB_MARK_LATER,      /* a later epoch's is */
+    VB_MARK_EMPTY,      /* torch.cuda.empty_cache() ... */
+    VB_MARK_EMPTY_FULL, /* ... where more than empties_above_percent of the device is reserved */
+};
 
 struct vb_instruction {
     enum vb_instruction_kind kind;
-    uint32_t index; /* of a tensor, of a call; a phase itself */
+    uint32_t index; /* of a tensor, of a call; a phase or a mark itself */
 };
 
 struct vb_carry {
@@ -78,12 +87,18 @@ struct vb_program {
     struct vb_instruction *instructions;
     size_t n_instructions, instructions_room;
     size_t first_step; /* instruction with which the first step begins */
-    size_t loop_start; /* and the steady one; it ends with the last instruction */
+    size_t
+        loop_start;  /* and the steady one, which ends at loop_end and may be repeated; a run has */
+    size_t loop_end; /* none: its instructions are walked once */
+    uint32_t loop_batches; /* in the loop */
+    bool deterministic;    /* what cuDNN is asked for */
+    bool benchmark;
     struct vb_carry *carries;
     size_t n_carries, carries_room;
     struct vb_saved saved_forward; /* by the model, the input batch included */
     struct vb_saved saved_loss;    /* by the loss, beyond that */
-    bool failed;                   /* host memory ran out: what follows was dropped */
+    uint32_t empties_above_percent;
+    bool failed; /* host memory ran out: what follows was dropped */
 };
 
 /* Each appends; where host memory runs out `failed` is set and 0 returned. */

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-enum { CLASSES = 80, SEED = 12345, ANCHORS_A_BOX = 10, FULLEST = 3 };
+enum { CLASSES = 80, SEED = 12345, ANCHORS_A_BOX = 10 };
 
 static double next(uint32_t *state)
 {
@@ -20,25 +20,70 @@ static void clip(double *centre, double *side)
     *side = high - low;
 }
 
-struct vb_targets vb_targets_draw(struct vb_arena *arena, uint32_t batch, uint32_t per_image)
+/* `n` boxes for an image; what its generator has given before them is left in `*state`. */
+static void add_boxes(struct vb_target *items, struct vb_targets *targets, uint32_t image,
+                      uint32_t n, uint32_t *state)
 {
-    struct vb_target *items = vb_arena_alloc(arena, (size_t)batch * per_image + 1, sizeof *items);
-    struct vb_targets targets = { .items = items, .most_in_an_image = FULLEST * per_image };
-    for (uint32_t b = 0; b < batch && items != NULL; b++) {
-        uint32_t state = SEED + b;
-        for (uint32_t i = 0; i < per_image; i++) {
-            uint32_t label = (uint32_t)(next(&state) * CLASSES);
-            double cx = 0.1 + 0.8 * next(&state);
-            double cy = 0.1 + 0.8 * next(&state);
-            double w = 0.05 + 0.45 * next(&state);
-            double h = 0.05 + 0.45 * next(&state);
-            clip(&cx, &w);
-            clip(&cy, &h);
-            items[targets.n++] =
-                (struct vb_target){ b, label, (float)cx, (float)cy, (float)w, (float)h };
-        }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t label = (uint32_t)(next(state) * CLASSES);
+        double cx = 0.1 + 0.8 * next(state);
+        double cy = 0.1 + 0.8 * next(state);
+        double w = 0.05 + 0.45 * next(state);
+        double h = 0.05 + 0.45 * next(state);
+        clip(&cx, &w);
+        clip(&cy, &h);
+        items[targets->n++] =
+            (struct vb_target){ image, label, (float)cx, (float)cy, (float)w, (float)h };
     }
-    targets.n_foreground = targets.n * ANCHORS_A_BOX;
+    if (n > targets->most_in_an_image)
+        targets->most_in_an_image = n;
+    targets->n_foreground = targets->n * ANCHORS_A_BOX;
+}
+
+uint32_t vb_targets_most(const struct vb_point *point, uint32_t images)
+{
+    double sum = 0;
+    if (point->most > 0)
+        return point->most;
+    for (uint32_t i = 1; i <= images; i++)
+        sum += 1.0 / i;
+    return (uint32_t)(point->targets * sum + 0.5);
+}
+
+struct vb_targets vb_targets_even(struct vb_arena *arena, const struct vb_point *point)
+{
+    struct vb_target *items =
+        vb_arena_alloc(arena, (size_t)point->batch * point->targets + 1, sizeof *items);
+    struct vb_targets targets = { .items = items };
+    for (uint32_t b = 0; b < point->batch && items != NULL; b++) {
+        uint32_t state = SEED + b;
+        add_boxes(items, &targets, b, point->targets, &state);
+    }
+    targets.most_in_an_image = vb_targets_most(point, point->batch);
+    return targets;
+}
+
+struct vb_targets vb_targets_drawn(struct vb_arena *arena, const struct vb_point *point,
+                                   uint32_t images, uint32_t number, uint32_t most)
+{
+    uint32_t *counts = vb_arena_alloc(arena, images + 1, sizeof *counts);
+    struct vb_targets targets = { 0 };
+    size_t n = 0;
+    for (uint32_t b = 0; b < images && counts != NULL; b++) {
+        uint32_t state = SEED + number * images + b;
+        double drawn = -log(1.0 - next(&state)) * point->targets + 0.5;
+        counts[b] = drawn < most ? (uint32_t)drawn : most;
+        n += counts[b];
+    }
+    struct vb_target *items = vb_arena_alloc(arena, n + 1, sizeof *items);
+    targets.items = items;
+    for (uint32_t b = 0; b < images && counts != NULL && items != NULL; b++) {
+        uint32_t state = SEED + number * images + b;
+        (void)next(&state);
+        add_boxes(items, &targets, b, counts[b], &state);
+    }
+    if (counts == NULL)
+        targets.items = NULL;
     return targets;
 }
 

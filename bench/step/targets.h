@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "model/graph.h"
+#include "record/point.h"
 
 struct vb_target {
     uint32_t image; /* of the batch, from 0 */
@@ -27,12 +28,26 @@ struct vb_targets {
     uint32_t n_foreground;
 };
 
-/* `per_image` boxes for each of `batch` images, 80 classes: centres within 0.1 to 0.9, sides 0.05
- * to 0.5 of the image's, clipped to it. Real images are not equally full, and YOLOv8 pads all to
- * the fullest: that one is taken to have three times as many (an assumption, as the number of boxes
- * itself is). A linear congruential generator seeded with 12345 + image. NULL items where the host
- * has no memory left. */
-struct vb_targets vb_targets_draw(struct vb_arena *arena, uint32_t batch, uint32_t per_image);
+/* Images are not equally full, and YOLOv8 pads all to the fullest. How many boxes an image holds is
+ * taken to be geometrically distributed, as COCO's is (mean 7.3, deviation 7.4, and of its 118,000
+ * training images the fullest holds 93: 7.3 x ln 118,000 is 85). So the fullest of n images is
+ * expected to hold mean x (1 + 1/2 + ... + 1/n) boxes.
+ *
+ * Boxes have centres within 0.1 to 0.9 and sides of 0.05 to 0.5 of the image's, clipped to it, and
+ * 80 classes, from a linear congruential generator seeded with 12345 + image. NULL items where the
+ * host has no memory left. */
+
+/* A typical batch: the mean in each image, and as many in the fullest as is expected of the batch.
+ */
+struct vb_targets vb_targets_even(struct vb_arena *arena, const struct vb_point *point);
+
+/* The batch of `images` images that is the `number`th of an epoch: their boxes drawn from the
+ * distribution, none fuller than `most`. */
+struct vb_targets vb_targets_drawn(struct vb_arena *arena, const struct vb_point *point,
+                                   uint32_t images, uint32_t number, uint32_t most);
+
+/* The boxes of the fullest of so many images: the point's `most`, or what is expected. */
+uint32_t vb_targets_most(const struct vb_point *point, uint32_t images);
 
 /* How many boxes match an anchor of the level (shape ratio below 4), before and after each is also
  * given to the neighbouring cells that its centre is nearest to. */

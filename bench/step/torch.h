@@ -17,11 +17,11 @@ struct vb_torch {
     bool lean_bce;       /* binary cross entropy with logits holds fewer temporaries: 2.0 */
     bool casts_pieces;   /* autocast casts what is concatenated to the widest type: up to 2.3 */
     bool upsample_fp32;  /* autocast runs nearest upsampling in fp32: 2.4 */
+    bool cublas_in_pool; /* cuBLAS's workspace comes from the pool: 1.13 */
+    bool lazy_modules;   /* kernels are loaded when they are first used: 1.13 */
     /* What CPU kernels and the profiler allocated in the recordings: index tables, copies where
      * types mix, a handle. No version of PyTorch on CUDA. */
     bool cpu_kernels;
 };
-
-extern const struct vb_torch vb_torch_2_4; /* on CUDA */
 
 #endif

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sweep/measure.h"
 
+#include <stdio.h>
+
 #include "device/execute.h"
 #include "model/catalogue.h"
+#include "model/expand.h"
 #include "step/build.h"
+#include "step/run.h"
 
 /* What people copy from each other: weights, gradients and one optimizer state in fp32, and the
  * batch. It leaves out the activations, which are nearly all of it. */
@@ -13,19 +17,35 @@ static uint64_t rule_of_thumb(const struct vb_graph *graph)
     return graph->parameter_elements * sizeof(float) * 3 + batch;
 }
 
+static enum vb_status build(const struct vb_point *point, const struct vb_recipe *recipe,
+                            const struct vb_graph *graph, const struct vb_description *description,
+                            struct vb_arena *arena, struct vb_program *out, struct vb_error *err)
+{
+    if (point->workload == VB_WHOLE_RUN)
+        return vb_run_build(graph, description, point, recipe, arena, out, err);
+    return vb_program_build(graph, point, recipe, NULL, arena, out, err);
+}
+
 enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device, bool with_curve,
                           struct vb_arena *arena, struct vb_record *record, struct vb_error *err)
 {
+    struct vb_description description;
     struct vb_graph graph;
+    struct vb_recipe recipe;
     struct vb_program program;
     *record = (struct vb_record){ .point = *point };
-    enum vb_status status = vb_catalogue_expand(point->model, point->batch, point->imgsz,
-                                                point->classes, arena, &graph, err);
+    enum vb_status status = vb_catalogue_describe(point->model, arena, &description, err);
     if (status == VB_OK)
-        status = vb_program_build(&graph, point, &vb_torch_2_4, NULL, arena, &program, err);
+        status =
+            vb_expand(&description, point->batch, point->imgsz, point->classes, arena, &graph, err);
+    if (status == VB_OK)
+        status = vb_recipe_find(point, vb_family_of(&graph), &recipe, err);
+    if (status == VB_OK)
+        status = build(point, &recipe, &graph, &description, arena, &program, err);
     if (status != VB_OK)
         return status;
     record->parameters = graph.parameter_elements;
     record->rule_of_thumb_bytes = rule_of_thumb(&graph);
+    (void)snprintf(record->recipe, sizeof record->recipe, "%s", recipe.name);
     return vb_execute(&program, point, device, with_curve, arena, record, err);
 }

@@ -21,19 +21,23 @@ static struct vb_point small_point(const char *model)
     (void)snprintf(point.model, sizeof point.model, "%s", model);
     point.batch = 2;
     point.imgsz = 320;
+    point.accumulate = 1;
     return point;
 }
 
 static void make(struct made *made, const struct vb_point *point)
 {
     struct vb_error err = { 0 };
+    struct vb_recipe recipe;
     *made = (struct made){ 0 };
     cr_assert_eq(vb_catalogue_expand(point->model, point->batch, point->imgsz, 0, &made->arena,
                                      &made->graph, &err),
                  VB_OK, "%s", err.text);
-    cr_assert_eq(vb_program_build(&made->graph, point, &vb_torch_2_4, NULL, &made->arena,
-                                  &made->program, &err),
-                 VB_OK, "%s", err.text);
+    cr_assert_eq(vb_recipe_find(point, vb_family_of(&made->graph), &recipe, &err), VB_OK, "%s",
+                 err.text);
+    cr_assert_eq(
+        vb_program_build(&made->graph, point, &recipe, NULL, &made->arena, &made->program, &err),
+        VB_OK, "%s", err.text);
 }
 
 /* Walks a stretch; each tensor is taken while it is not there and given while it is. */
@@ -202,7 +206,8 @@ Test(program, peaks_in_v8s_loss_where_the_formula_says)
     struct made made;
     uint64_t alive = 0, forward_end = 0, peak = 0;
     enum vb_phase phase = VB_PHASE_SETUP;
-    point.targets = 4; /* the fullest image has three times as many */
+    point.targets = 4;
+    point.most = 12;
     make(&made, &point);
     for (size_t i = 0; i < made.program.loop_start; i++) {
         struct vb_instruction instruction = made.program.instructions[i];

@@ -76,12 +76,19 @@ static void make(struct made *made, const struct setting *setting, uint32_t n_fo
     point.imgsz = imgsz;
     point.precision = setting->precision;
     point.optimizer = setting->optimizer;
+    const struct vb_recipe recipe = {
+        .trainer = { .family =
+                         strstr(setting->model, "yolov5") != NULL ? VB_YOLOV5 : VB_ULTRALYTICS,
+                     .clips = true,
+                     .nominal_batch = batch },
+        .torch = setting->torch,
+    };
     struct vb_targets targets = read_targets(&made->arena, batch);
     targets.n_foreground = n_foreground;
     cr_assert_eq(
         vb_catalogue_expand(setting->model, batch, imgsz, 0, &made->arena, &made->graph, &err),
         VB_OK, "%s", err.text);
-    cr_assert_eq(vb_program_build(&made->graph, &point, &setting->torch, &targets, &made->arena,
+    cr_assert_eq(vb_program_build(&made->graph, &point, &recipe, &targets, &made->arena,
                                   &made->program, &err),
                  VB_OK, "%s", err.text);
 }

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_STEP_BUILDER_H
+#define VB_STEP_BUILDER_H
+
+/* What the parts of a program under construction share: the tape, the weights, and the names that
+ * Python's training loop holds from step to step. Private to step/. */
+
+#include "model/graph.h"
+#include "step/loss.h"
+#include "step/optimizer.h"
+#include "step/recipe.h"
+#include "step/tape.h"
+#include "step/targets.h"
+
+enum { VB_MAX_LEVELS = 8 };
+
+/* The loop's names. */
+struct vb_names {
+    struct vb_variable images;
+    struct vb_variable predictions[VB_MAX_LEVELS];
+    struct vb_variable loss, loss_items, mean_loss;
+};
+enum { VB_N_NAMES = sizeof(struct vb_names) / sizeof(struct vb_variable) };
+
+struct vb_builder {
+    struct vb_tape tape;
+    const struct vb_graph *graph; /* of the batch that is built */
+    const struct vb_point *point;
+    const struct vb_recipe *recipe;
+    struct vb_targets targets; /* of that batch */
+    uint32_t *storages;        /* of the parameters and buffers */
+    struct vb_names names;
+    struct vb_optimizer_state state;
+    struct vb_loss_constants constants;
+};
+
+/* Lives in the arena, as all that it makes. `torch` is the recipe's, or a test's. */
+VB_CHECKED enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *graph,
+                                          const struct vb_point *point,
+                                          const struct vb_recipe *recipe, struct vb_program *out,
+                                          struct vb_error *err);
+
+/* Emits the beginning of a phase; what is allocated next is of `category`. */
+void vb_builder_enter(struct vb_builder *self, enum vb_phase phase, enum vb_category category);
+
+/* Every parameter and buffer once more: the model itself, or the copy that is averaged; their
+ * tensors go to `storages` unless it is NULL. */
+void vb_make_weights(struct vb_builder *self, enum vb_category category, uint32_t *storages);
+
+/* A batch of square images, `scale` times as wide as the graph's. */
+struct vb_variable vb_image_tensor(struct vb_builder *self, const char *what, enum vb_dtype dtype,
+                                   uint32_t images, uint32_t scale);
+
+/* The graph's forward pass over names.images, in autocast where the point is not fp32. */
+VB_CHECKED enum vb_status vb_run_forward(struct vb_builder *self, struct vb_variable *predictions,
+                                         struct vb_error *err);
+
+/* What a training process has before its first batch: weights, their average, the loss's constants.
+ */
+void vb_set_up_train(struct vb_builder *self);
+
+/* Upload, forward, loss and backward of one batch. */
+VB_CHECKED enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err);
+
+/* Clip, step, forget, average. */
+void vb_update_weights(struct vb_builder *self);
+
+/* The running mean of the losses, after each batch. */
+void vb_log_losses(struct vb_builder *self);
+
+/* Batches of the steady state whose gradients are summed: by the point or by the recipe. */
+uint32_t vb_accumulate_of(const struct vb_builder *self);
+
+#endif

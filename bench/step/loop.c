@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The training loop as YOLOv5 and ultralytics write it: who holds what from step to step is
+ * Python's names in that loop. A YOLOv5 step's predictions and loss are held until the next step's
+ * replace them; ultralytics' predictions die with the model's loss(). Source: torch-memory.md, part
+ * B, 4 and 5. */
+
+#include "step/builder.h"
+
+#include <math.h>
+
+#include "step/forward.h"
+#include "step/math.h"
+
+static void copy_images(struct vb_builder *self, const char *name, struct vb_variable from,
+                        struct vb_variable to)
+{
+    struct vb_variable both[] = { from, to };
+    vb_tape_run(&self->tape, name, 0, both, 2);
+}
+
+/* Four images each on a canvas of twice the side, a window of it, flipped: the batch as uint8. */
+static struct vb_variable compose_mosaic(struct vb_builder *self)
+{
+    vb_builder_enter(self, VB_PHASE_AUGMENT, VB_AUGMENTATION);
+    uint32_t n = self->point->batch;
+    struct vb_variable sources = vb_image_tensor(self, "sources", VB_UINT8, 4 * n, 1);
+    struct vb_variable canvas = vb_image_tensor(self, "canvas", VB_UINT8, n, 2);
+    copy_images(self, "mosaic", sources, canvas);
+    vb_tape_drop(&self->tape, sources);
+    struct vb_variable window = vb_image_tensor(self, "window", VB_UINT8, n, 1);
+    copy_images(self, "crop", canvas, window);
+    vb_tape_drop(&self->tape, canvas);
+    struct vb_variable flipped = vb_image_tensor(self, "flipped", VB_UINT8, n, 1);
+    copy_images(self, "flip", window, flipped);
+    vb_tape_drop(&self->tape, window);
+    return flipped;
+}
+
+/* The last batch goes first: the loop's name is given the host's tensor before it is uploaded. v8
+ * keeps the bytes in its dictionary until the quotient takes their place. */
+static void upload(struct vb_builder *self)
+{
+    struct vb_tape *tape = &self->tape;
+    bool is_v8 = self->recipe->trainer.family == VB_ULTRALYTICS;
+    struct vb_variable bytes = vb_undefined;
+
+    vb_tape_assign(tape, &self->names.images, vb_undefined);
+    if (self->point->mosaic == VB_MOSAIC_ON)
+        bytes = compose_mosaic(self);
+    vb_builder_enter(self, VB_PHASE_INPUT, VB_INPUT);
+    if (!vb_is_defined(&bytes))
+        bytes = vb_image_tensor(self, "batch", VB_UINT8, self->point->batch, 1);
+    struct vb_variable real = vb_image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
+    copy_images(self, "to", bytes, real);
+    if (!is_v8)
+        vb_tape_drop(tape, bytes);
+    self->names.images = vb_image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
+    copy_images(self, "div", real, self->names.images);
+    vb_tape_drop(tape, real);
+    if (is_v8)
+        vb_tape_drop(tape, bytes);
+}
+
+enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
+{
+    struct vb_tape *tape = &self->tape;
+    struct vb_program *program = tape->program;
+    struct vb_names *names = &self->names;
+    struct vb_variable predictions[VB_MAX_LEVELS];
+    bool is_v5 = self->graph->head == VB_HEAD_V5;
+
+    upload(self);
+    enum vb_status status = vb_run_forward(self, predictions, err);
+    if (status != VB_OK)
+        return status;
+    if (is_v5) {
+        for (uint32_t i = 0; i < self->graph->n_levels; i++)
+            vb_tape_assign(tape, &names->predictions[i], predictions[i]);
+    }
+
+    vb_builder_enter(self, VB_PHASE_LOSS, VB_LOSS);
+    program->saved_loss = (struct vb_saved){ 0 };
+    tape->saved_sum = &program->saved_loss;
+    struct vb_loss loss =
+        is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets, &self->constants)
+              : vb_loss_v8(tape, self->graph, predictions, &self->targets, &self->constants);
+    tape->saved_sum = NULL;
+    if (!is_v5) {
+        for (uint32_t i = 0; i < self->graph->n_levels; i++)
+            vb_tape_drop(tape, predictions[i]);
+    }
+    vb_tape_assign(tape, &names->loss, loss.total);
+    vb_tape_assign(tape, &names->loss_items, loss.items);
+    vb_tape_autocast_end(tape);
+
+    vb_builder_enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
+    vb_tape_backward(tape, names->loss);
+    return VB_OK;
+}
+
+/* mean = (mean * i + items) / (i + 1) */
+void vb_log_losses(struct vb_builder *self)
+{
+    struct vb_tape *tape = &self->tape;
+    struct vb_variable product = vb_unary(tape, VB_SCALE, self->names.mean_loss);
+    struct vb_variable sum = vb_binary(tape, VB_PLUS, product, self->names.loss_items);
+    vb_done(tape, product);
+    struct vb_variable mean = vb_unary(tape, VB_SCALE, sum);
+    vb_done(tape, sum);
+    vb_tape_assign(tape, &self->names.mean_loss, mean);
+}
+
+void vb_set_up_train(struct vb_builder *self)
+{
+    vb_make_weights(self, VB_WEIGHTS, self->storages);
+    if (self->point->ema)
+        vb_make_weights(self, VB_EMA, NULL);
+    self->tape.category = VB_LOSS;
+    if (self->graph->head == VB_HEAD_V5) {
+        self->constants.class_weight =
+            vb_tape_new(&self->tape, "class_weight", &VB_SHAPE(1), VB_FLOAT32);
+        self->constants.objectness_weight =
+            vb_tape_new(&self->tape, "objectness_weight", &VB_SHAPE(1), VB_FLOAT32);
+    } else {
+        self->constants.projection =
+            vb_tape_new(&self->tape, "projection", &VB_SHAPE(16), VB_FLOAT32);
+    }
+    self->names.mean_loss = vb_tape_new(&self->tape, "mean_loss", &VB_SHAPE(3), VB_FLOAT32);
+}
+
+void vb_update_weights(struct vb_builder *self)
+{
+    struct vb_tape *tape = &self->tape;
+    vb_builder_enter(self, VB_PHASE_CLIP, VB_TEMPORARY);
+    if (self->recipe->trainer.clips)
+        vb_clip_gradients(tape, self->graph);
+    vb_builder_enter(self, VB_PHASE_OPTIMIZER, VB_TEMPORARY);
+    vb_optimizer_step(tape, self->graph, self->point->optimizer, &self->state);
+    vb_builder_enter(self, VB_PHASE_ZERO_GRAD, VB_TEMPORARY);
+    vb_zero_gradients(tape, self->graph);
+    if (self->point->ema) {
+        vb_builder_enter(self, VB_PHASE_EMA, VB_TEMPORARY);
+        vb_update_average(tape, self->graph);
+    }
+    self->tape.category = VB_LOSS;
+}
+
+/* max(round(nominal / batch), 1), where Python rounds halves to the even neighbour. */
+uint32_t vb_accumulate_of(const struct vb_builder *self)
+{
+    double batches = (double)self->recipe->trainer.nominal_batch / self->point->batch;
+    double rounded = nearbyint(batches);
+    if (self->point->accumulate > 0)
+        return self->point->accumulate;
+    return rounded > 1 ? (uint32_t)rounded : 1;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_STEP_RECIPE_H
+#define VB_STEP_RECIPE_H
+
+/* A recipe: the code that trains, as far as memory goes. What each version of YOLOv5, ultralytics
+ * and PyTorch changed stands in sweeps/recipes/FAMILY-VERSION.ini, and only that: a version is the
+ * sum of the files up to it. */
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "model/graph.h"
+#include "record/point.h"
+#include "step/torch.h"
+
+/* Who trains: whose loop, and so which names hold what. */
+enum vb_family { VB_YOLOV5, VB_ULTRALYTICS };
+enum { VB_N_FAMILIES = 2 };
+extern const char *const vb_family_names[VB_N_FAMILIES];
+
+/* What the AMP check runs before training: nothing, a copy of the model that is trained, or the
+ * family's smallest model. */
+enum vb_check { VB_CHECK_NONE, VB_CHECK_COPY, VB_CHECK_NANO };
+
+enum vb_unit { VB_GB, VB_GIB }; /* 1e9 B, 2^30 B */
+
+struct vb_trainer {
+    enum vb_family family;
+    bool deterministic;           /* cuDNN is asked for deterministic engines ... */
+    uint32_t deterministic_since; /* ... where PyTorch is this version or later, as 112 for 1.12 */
+    bool benchmark;               /* cuDNN times its engines */
+    bool clips;                   /* gradients are clipped before a step */
+    uint32_t nominal_batch;       /* gradients are summed up to about so many images */
+    enum vb_check check;
+    uint32_t check_batch, check_height, check_width; /* of the images that it runs on */
+    /* After an epoch the allocator's cache is emptied where reserved memory is above this share of
+     * the device's; 100: never. */
+    uint32_t empties_above_percent;
+    enum vb_unit unit; /* of the printed GPU_mem */
+};
+
+struct vb_recipe {
+    char name[96]; /* the files that it is made of last: "ultralytics-8.3.109 torch-2.4" */
+    struct vb_trainer trainer;
+    struct vb_torch torch;
+};
+
+/* Who trains such a model: heads with anchors are YOLOv5's own. */
+enum vb_family vb_family_of(const struct vb_graph *graph);
+
+/* The recipe that the point's `trainer` ("ultralytics-8.3.176", "yolov5-v6.2-203-g63711f1",
+ * "yolov5-2022-11-4", or just the family) and `torch` ("2.6.0+cu124") name; what the point says of
+ * `deterministic` and `benchmark` goes before. Empty: the newest, of the family given.
+ * VB_E_INPUT: no such family, older than the oldest file, not a version, of another family than
+ * `family`; or a fault in a file, with its line. */
+VB_CHECKED enum vb_status vb_recipe_find(const struct vb_point *point, enum vb_family family,
+                                         struct vb_recipe *out, struct vb_error *err);
+
+#endif

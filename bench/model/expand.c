@@ -200,18 +200,21 @@ static enum vb_status expand_layer(const struct vb_description *description, str
     return status;
 }
 
-static enum vb_status weave_graph(const struct vb_description *description, uint32_t batch,
-                                  uint32_t imgsz, uint32_t classes, struct vb_arena *arena,
-                                  struct vb_weave *weave, struct vb_error *err)
+static enum vb_status weave_graph(const struct vb_description *description,
+                                  const struct vb_extent *extent, uint32_t classes,
+                                  struct vb_arena *arena, struct vb_weave *weave,
+                                  struct vb_error *err)
 {
     struct layers *layers = vb_arena_alloc(arena, 1, sizeof *layers);
     if (layers == NULL)
         return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to expand it", description->file);
     *weave = (struct vb_weave){ .arena = arena, .file = description->file, .path = "model" };
-    weave->graph = (struct vb_graph){
-        .model = description->model, .batch = batch, .imgsz = imgsz, .classes = classes
-    };
-    (void)vb_weave_value(weave, &(struct vb_shape){ 4, { batch, 3, imgsz, imgsz } });
+    weave->graph = (struct vb_graph){ .model = description->model,
+                                      .batch = extent->batch,
+                                      .imgsz = extent->height,
+                                      .classes = classes };
+    struct vb_shape image = { 4, { extent->batch, 3, extent->height, extent->width } };
+    (void)vb_weave_value(weave, &image);
     for (uint32_t i = 0; i < description->n_layers; i++) {
         for (uint32_t k = 0; k < description->layers[i].n_from; k++) {
             if (description->layers[i].from[k] >= 0)
@@ -288,13 +291,14 @@ static enum vb_status check_size(const struct vb_description *description, uint3
                    imgsz, stride, description->file, low, low + stride);
 }
 
-enum vb_status vb_expand(const struct vb_description *description, uint32_t batch, uint32_t imgsz,
-                         uint32_t classes, struct vb_arena *arena, struct vb_graph *out,
-                         struct vb_error *err)
+enum vb_status vb_expand_for(const struct vb_description *description,
+                             const struct vb_extent *extent, uint32_t classes,
+                             struct vb_arena *arena, struct vb_graph *out, struct vb_error *err)
 {
+    static const struct vb_extent probe = { 1, PROBE_SIZE, PROBE_SIZE };
     struct vb_weave weave;
     uint32_t n_classes = classes > 0 ? classes : description->classes;
-    enum vb_status status = weave_graph(description, 1, PROBE_SIZE, n_classes, arena, &weave, err);
+    enum vb_status status = weave_graph(description, &probe, n_classes, arena, &weave, err);
     if (status != VB_OK)
         return status;
     uint32_t stride = 0;
@@ -307,9 +311,11 @@ enum vb_status vb_expand(const struct vb_description *description, uint32_t batc
                        description->file);
     double ratio = (double)SHOWN_SIZE / PROBE_SIZE;
     double gflops = operations(&weave.graph) * ratio * ratio / 1e9;
-    status = check_size(description, imgsz, stride, err);
+    status = check_size(description, extent->height, stride, err);
     if (status == VB_OK)
-        status = weave_graph(description, batch, imgsz, n_classes, arena, &weave, err);
+        status = check_size(description, extent->width, stride, err);
+    if (status == VB_OK)
+        status = weave_graph(description, extent, n_classes, arena, &weave, err);
     if (status == VB_OK)
         status = gather_parameters(&weave, err);
     if (status != VB_OK)
@@ -319,4 +325,12 @@ enum vb_status vb_expand(const struct vb_description *description, uint32_t batc
     weave.graph.n_layers = weave.graph.head == VB_HEAD_V5 ? weave.n_modules : weave.n_leaves;
     *out = weave.graph;
     return VB_OK;
+}
+
+enum vb_status vb_expand(const struct vb_description *description, uint32_t batch, uint32_t imgsz,
+                         uint32_t classes, struct vb_arena *arena, struct vb_graph *out,
+                         struct vb_error *err)
+{
+    const struct vb_extent extent = { batch, imgsz, imgsz };
+    return vb_expand_for(description, &extent, classes, arena, out, err);
 }

@@ -116,7 +116,6 @@ static enum vb_status profile_step(struct vb_builder *self, struct vb_error *err
 
 static void set_up_profile(struct vb_builder *self)
 {
-    vb_make_weights(self, VB_WEIGHTS, self->storages);
     self->tape.category = VB_INPUT;
     self->names.images = vb_image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
     self->names.images.requires_grad = true;
@@ -151,6 +150,7 @@ static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
     size_t n = 0;
 
     vb_program_emit(program, VB_PHASE, VB_PHASE_SETUP);
+    vb_make_weights(self, VB_WEIGHTS, self->storages);
     if (trains)
         vb_set_up_train(self);
     else

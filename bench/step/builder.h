@@ -55,8 +55,8 @@ struct vb_variable vb_image_tensor(struct vb_builder *self, const char *what, en
 VB_CHECKED enum vb_status vb_run_forward(struct vb_builder *self, struct vb_variable *predictions,
                                          struct vb_error *err);
 
-/* What a training process has before its first batch: weights, their average, the loss's constants.
- */
+/* What a training process makes beside the weights before its first batch: their average, the
+ * loss's constants. */
 void vb_set_up_train(struct vb_builder *self);
 
 /* Upload, forward, loss and backward of one batch. */

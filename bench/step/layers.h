@@ -20,7 +20,8 @@ struct vb_variable vb_conv2d(struct vb_tape *tape, struct vb_variable x, struct 
                              struct vb_variable bias, const struct vb_conv_shape *conv,
                              const struct vb_shape *out);
 
-/* Training mode: keeps x, and mean and inverse deviation of each channel in fp32. */
+/* Training mode: keeps x, and mean and inverse deviation of each channel in fp32. Fused: x itself.
+ */
 struct vb_variable vb_batch_norm(struct vb_tape *tape, struct vb_variable x,
                                  struct vb_variable weight, struct vb_variable bias);
 

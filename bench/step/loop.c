@@ -22,7 +22,7 @@ static void copy_images(struct vb_builder *self, const char *name, struct vb_var
 static struct vb_variable compose_mosaic(struct vb_builder *self)
 {
     vb_builder_enter(self, VB_PHASE_AUGMENT, VB_AUGMENTATION);
-    uint32_t n = self->point->batch;
+    uint32_t n = self->graph->batch;
     struct vb_variable sources = vb_image_tensor(self, "sources", VB_UINT8, 4 * n, 1);
     struct vb_variable canvas = vb_image_tensor(self, "canvas", VB_UINT8, n, 2);
     copy_images(self, "mosaic", sources, canvas);
@@ -49,12 +49,12 @@ static void upload(struct vb_builder *self)
         bytes = compose_mosaic(self);
     vb_builder_enter(self, VB_PHASE_INPUT, VB_INPUT);
     if (!vb_is_defined(&bytes))
-        bytes = vb_image_tensor(self, "batch", VB_UINT8, self->point->batch, 1);
-    struct vb_variable real = vb_image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
+        bytes = vb_image_tensor(self, "batch", VB_UINT8, self->graph->batch, 1);
+    struct vb_variable real = vb_image_tensor(self, "images", VB_FLOAT32, self->graph->batch, 1);
     copy_images(self, "to", bytes, real);
     if (!is_v8)
         vb_tape_drop(tape, bytes);
-    self->names.images = vb_image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
+    self->names.images = vb_image_tensor(self, "images", VB_FLOAT32, self->graph->batch, 1);
     copy_images(self, "div", real, self->names.images);
     vb_tape_drop(tape, real);
     if (is_v8)
@@ -112,7 +112,6 @@ void vb_log_losses(struct vb_builder *self)
 
 void vb_set_up_train(struct vb_builder *self)
 {
-    vb_make_weights(self, VB_WEIGHTS, self->storages);
     if (self->point->ema)
         vb_make_weights(self, VB_EMA, NULL);
     self->tape.category = VB_LOSS;

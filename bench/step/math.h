@@ -61,7 +61,7 @@ struct vb_variable vb_mask(struct vb_tape *tape, struct vb_variable x, uint32_t 
 struct vb_variable vb_mask_rows(struct vb_tape *tape, struct vb_variable x, struct vb_variable mask,
                                 uint32_t n_true, const struct vb_shape *out);
 
-/* Along the last axis; fp32 whatever x is. Both keep their result. */
+/* Along the last axis; autocast: in fp32. Both keep their result. */
 struct vb_variable vb_softmax(struct vb_tape *tape, struct vb_variable x);
 struct vb_variable vb_log_softmax(struct vb_tape *tape, struct vb_variable x);
 

@@ -37,7 +37,8 @@ struct vb_variable vb_mask_rows(struct vb_tape *tape, struct vb_variable x, stru
 
 struct vb_variable vb_softmax(struct vb_tape *tape, struct vb_variable x)
 {
-    struct vb_variable y = kernel(tape, "softmax", &x.shape, VB_FLOAT32, x);
+    enum vb_dtype dtype = tape->autocast ? VB_FLOAT32 : x.dtype;
+    struct vb_variable y = kernel(tape, "softmax", &x.shape, dtype, x);
     struct vb_node *node = vb_tape_node(tape, rows_backward, &x, 1, 1);
     vb_tape_save(tape, node, y);
     vb_tape_output(tape, node, 0, &y);

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "model/expand.h"
+#include "step/check.h"
 
 enum {
     DRAWN_BATCHES = 10,
@@ -28,30 +29,59 @@ static uint32_t accumulate_at(const struct vb_builder *self, double place)
     return now > 1 ? (uint32_t)now : 1;
 }
 
-static enum vb_status run_epoch(struct vb_builder *self, struct vb_error *err)
+/* An epoch under way. */
+struct epoch {
+    struct vb_builder *builder;
+    const struct vb_graph *full, *last; /* for a whole batch, and for what is left at the end */
+    uint32_t most;                      /* boxes of the epoch's fullest image */
+    uint32_t number;                    /* of the batch */
+    uint32_t since_update;              /* batches */
+};
+
+/* One batch of `graph`'s size; `most`: as many boxes as that in its fullest image, where not 0. */
+static enum vb_status run_batch(struct epoch *epoch, const struct vb_graph *graph, uint32_t most,
+                                struct vb_error *err)
 {
-    uint32_t images = self->point->batch;
-    uint32_t most = vb_targets_most(self->point, EPOCH_BATCHES * images);
-    uint32_t since_update = 0;
-    for (uint32_t i = 0; i < DRAWN_BATCHES; i++) {
-        struct vb_arena *arena = self->tape.program->arena;
-        self->targets = vb_targets_drawn(arena, self->point, images, i, most);
-        if (self->targets.items == NULL)
-            return vb_fail(err, VB_E_SYSTEM, "no host memory left for the run of %s",
-                           self->graph->model);
-        if (i == DRAWN_BATCHES / 2)
-            self->targets.most_in_an_image = most;
-        enum vb_status status = vb_train_batch(self, err);
-        if (status != VB_OK)
-            return status;
-        if (++since_update >= accumulate_at(self, (double)i / (DRAWN_BATCHES - 1))) {
-            vb_update_weights(self);
-            since_update = 0;
-        }
-        vb_log_losses(self);
-        vb_program_emit(self->tape.program, VB_MARK, VB_MARK_STEP);
+    struct vb_builder *self = epoch->builder;
+    struct vb_program *program = self->tape.program;
+    double place = (double)epoch->number / DRAWN_BATCHES;
+    self->graph = graph;
+    self->targets =
+        vb_targets_drawn(program->arena, self->point, graph->batch, epoch->number++, epoch->most);
+    if (self->targets.items == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for the run of %s", graph->model);
+    if (most > self->targets.most_in_an_image)
+        self->targets.most_in_an_image = most;
+    enum vb_status status = vb_train_batch(self, err);
+    if (status != VB_OK)
+        return status;
+    if (++epoch->since_update >= accumulate_at(self, place)) {
+        vb_update_weights(self);
+        epoch->since_update = 0;
     }
+    vb_log_losses(self);
+    vb_program_emit(program, VB_MARK, VB_MARK_STEP);
     return VB_OK;
+}
+
+static enum vb_status run_epoch(struct epoch *epoch, struct vb_error *err)
+{
+    enum vb_status status = VB_OK;
+    for (uint32_t i = 0; i < DRAWN_BATCHES && status == VB_OK; i++)
+        status = run_batch(epoch, epoch->full, i == DRAWN_BATCHES / 2 ? epoch->most : 0, err);
+    if (status == VB_OK && epoch->last != NULL)
+        status = run_batch(epoch, epoch->last, 0, err);
+    epoch->builder->graph = epoch->full;
+    return status;
+}
+
+/* The batch that is left at the end of an epoch: half as large, as it is on average. */
+static enum vb_status expand_last(const struct vb_graph *graph,
+                                  const struct vb_description *description, struct vb_arena *arena,
+                                  struct vb_graph *out, struct vb_error *err)
+{
+    const struct vb_extent extent = { graph->batch / 2, graph->imgsz, graph->imgsz };
+    return vb_expand_for(description, &extent, graph->classes, arena, out, err);
 }
 
 enum vb_status vb_run_build(const struct vb_graph *graph, const struct vb_description *description,
@@ -59,15 +89,27 @@ enum vb_status vb_run_build(const struct vb_graph *graph, const struct vb_descri
                             struct vb_arena *arena, struct vb_program *out, struct vb_error *err)
 {
     struct vb_builder self;
-    (void)description;
+    struct vb_graph last;
+    struct epoch epoch = { .builder = &self, .full = graph };
     *out = (struct vb_program){ .arena = arena };
     enum vb_status status = vb_builder_init(&self, graph, point, recipe, out, err);
     if (status != VB_OK)
         return status;
     vb_program_emit(out, VB_PHASE, VB_PHASE_SETUP);
+    vb_make_weights(&self, VB_WEIGHTS, self.storages);
+    status = vb_check_amp(&self, description, err);
+    if (status != VB_OK)
+        return status;
+    vb_builder_enter(&self, VB_PHASE_SETUP, VB_TEMPORARY);
     vb_set_up_train(&self);
     out->first_step = out->n_instructions;
-    status = run_epoch(&self, err);
+    epoch.most = vb_targets_most(point, EPOCH_BATCHES * point->batch);
+    if (point->batch > 1) {
+        status = expand_last(graph, description, arena, &last, err);
+        epoch.last = &last;
+    }
+    if (status == VB_OK)
+        status = run_epoch(&epoch, err);
     vb_program_emit(out, VB_MARK, VB_MARK_EPOCH);
     out->loop_start = out->loop_end = out->n_instructions;
     if (status == VB_OK && out->failed)

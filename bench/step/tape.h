@@ -79,6 +79,8 @@ struct vb_tape {
     const char *module;        /* in which it is */
     bool is_backward;
     bool is_grad_off; /* torch.no_grad() */
+    bool is_eval;     /* model.eval(): batch normalisation keeps no statistics ... */
+    bool is_fused;    /* ... and with model.fuse() is part of the convolution */
     bool autocast;
     enum vb_dtype autocast_dtype;
     struct vb_cast *casts;

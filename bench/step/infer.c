@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "step/infer.h"
+
+#include "step/forward.h"
+#include "step/layers.h"
+#include "step/math.h"
+
+enum { BINS = 16, SIDES = 4 };
+
+static struct vb_variable take(struct vb_tape *tape, enum vb_unary kind, struct vb_variable x)
+{
+    struct vb_variable y = vb_unary(tape, kind, x);
+    vb_done(tape, x);
+    return y;
+}
+
+/* A level's probabilities, their centres and sizes brought to pixels, side by side again. */
+static struct vb_variable decode_level(struct vb_tape *tape, struct vb_variable prediction,
+                                       uint32_t classes)
+{
+    const uint32_t *dims = prediction.shape.dims;
+    const uint32_t sizes[] = { 2, 2, classes + 1 };
+    struct vb_variable parts[3];
+    struct vb_variable likely = vb_unary(tape, VB_SIGMOID, prediction);
+    vb_split(tape, likely, 4, sizes, 3, parts);
+    struct vb_variable centre =
+        take(tape, VB_SCALE, take(tape, VB_SHIFT, vb_unary(tape, VB_SCALE, parts[0])));
+    struct vb_variable size =
+        take(tape, VB_SCALE, take(tape, VB_SQUARE, vb_unary(tape, VB_SCALE, parts[1])));
+    const struct vb_variable pieces[] = { centre, size, parts[2] };
+    struct vb_variable joined = vb_concat(tape, pieces, 3, 4);
+    struct vb_variable rows =
+        vb_view(tape, joined, &VB_SHAPE(dims[0], dims[1] * dims[2] * dims[3], classes + 5));
+    struct vb_variable ended[] = { likely, parts[0], parts[1], parts[2], centre, size, joined };
+    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
+        vb_tape_drop(tape, ended[i]);
+    return rows;
+}
+
+static struct vb_variable decode_v5(struct vb_tape *tape, const struct vb_graph *graph,
+                                    const struct vb_variable *predictions)
+{
+    struct vb_variable levels[VB_MAX_LEVELS];
+    for (uint32_t i = 0; i < graph->n_levels; i++)
+        levels[i] = decode_level(tape, predictions[i], graph->classes);
+    struct vb_variable all = vb_concat(tape, levels, graph->n_levels, 1);
+    for (uint32_t i = 0; i < graph->n_levels; i++)
+        vb_done(tape, levels[i]);
+    return all;
+}
+
+/* The distances' means, by a convolution whose weights are the bins; corners, then centre and size.
+ */
+static struct vb_variable decode_distances(struct vb_tape *tape, struct vb_variable boxes)
+{
+    static const struct vb_conv_shape one_by_one = {
+        { .kernel_h = 1, .kernel_w = 1, .stride = 1, .dilation = 1 }, 1
+    };
+    uint32_t n = boxes.shape.dims[0], anchors = boxes.shape.dims[2];
+    struct vb_variable bins = vb_view(tape, boxes, &VB_SHAPE(n, BINS, SIDES, anchors));
+    struct vb_variable likely = vb_softmax(tape, bins);
+    vb_done(tape, bins);
+    struct vb_variable weight = vb_tape_new(tape, "bins", &VB_SHAPE(1, BINS, 1, 1), boxes.dtype);
+    struct vb_variable mean =
+        vb_conv2d(tape, likely, weight, vb_undefined, &one_by_one, &VB_SHAPE(n, 1, SIDES, anchors));
+    vb_done(tape, likely);
+    vb_done(tape, weight);
+    struct vb_variable halves[2];
+    vb_split(tape, mean, 2, (uint32_t[]){ 2, 2 }, 2, halves);
+    struct vb_variable low = vb_unary(tape, VB_SHIFT, halves[0]);
+    struct vb_variable high = vb_unary(tape, VB_SHIFT, halves[1]);
+    struct vb_variable sum = vb_binary(tape, VB_PLUS, low, high);
+    struct vb_variable pair[2] = { take(tape, VB_SCALE, sum),
+                                   vb_binary(tape, VB_MINUS, high, low) };
+    struct vb_variable joined = vb_concat(tape, pair, 2, 2);
+    struct vb_variable ended[] = { mean, halves[0], halves[1], low, high, pair[0], pair[1] };
+    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
+        vb_tape_drop(tape, ended[i]);
+    struct vb_variable pixels = take(tape, VB_SCALE, joined);
+    pixels.shape = VB_SHAPE(n, SIDES, anchors);
+    return pixels;
+}
+
+static struct vb_variable decode_v8(struct vb_tape *tape, const struct vb_graph *graph,
+                                    const struct vb_variable *predictions)
+{
+    struct vb_variable flat[VB_MAX_LEVELS];
+    for (uint32_t i = 0; i < graph->n_levels; i++) {
+        const uint32_t *dims = predictions[i].shape.dims;
+        flat[i] = vb_view(tape, predictions[i], &VB_SHAPE(dims[0], dims[1], dims[2] * dims[3]));
+    }
+    struct vb_variable all = vb_concat(tape, flat, graph->n_levels, 2);
+    struct vb_variable halves[2];
+    vb_split(tape, all, 1, (uint32_t[]){ BINS * SIDES, graph->classes }, 2, halves);
+    struct vb_variable boxes = decode_distances(tape, halves[0]);
+    struct vb_variable scores = vb_unary(tape, VB_SIGMOID, halves[1]);
+    const struct vb_variable pair[] = { boxes, scores };
+    struct vb_variable decoded = vb_concat(tape, pair, 2, 1);
+    struct vb_variable ended[] = { all, halves[0], halves[1], boxes, scores };
+    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
+        vb_tape_drop(tape, ended[i]);
+    for (uint32_t i = 0; i < graph->n_levels; i++)
+        vb_done(tape, flat[i]);
+    return decoded;
+}
+
+enum vb_status vb_infer(struct vb_tape *tape, const struct vb_graph *graph,
+                        const uint32_t *storages, struct vb_variable images,
+                        struct vb_variable *predictions, struct vb_variable *decoded,
+                        struct vb_error *err)
+{
+    bool was_off = tape->is_grad_off;
+    tape->is_grad_off = tape->is_eval = true;
+    enum vb_status status = vb_forward(tape, graph, storages, images, predictions, err);
+    if (status == VB_OK)
+        *decoded = graph->head == VB_HEAD_V5 ? decode_v5(tape, graph, predictions)
+                                             : decode_v8(tape, graph, predictions);
+    tape->is_grad_off = was_off;
+    tape->is_eval = false;
+    return status;
+}

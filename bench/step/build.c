@@ -12,6 +12,7 @@
 #include "step/loss.h"
 #include "step/math.h"
 #include "step/optimizer.h"
+#include "step/upload.h"
 
 enum { MAX_LEVELS = 8 };
 
@@ -24,9 +25,9 @@ const struct vb_torch vb_torch_2_4 = { .name = "2.4",
 
 /* The loop's names. */
 struct names {
-    struct vb_variable images;
+    struct vb_batch batch;
     struct vb_variable predictions[MAX_LEVELS];
-    struct vb_variable loss, loss_items, mean_loss;
+    struct vb_variable loss_parts, loss, loss_items, mean_loss;
 };
 enum { N_NAMES = sizeof(struct names) / sizeof(struct vb_variable) };
 
@@ -64,61 +65,20 @@ static void make_weights(struct builder *self, enum vb_category category, uint32
     self->tape.module = "";
 }
 
-static struct vb_variable image_tensor(struct builder *self, const char *what, enum vb_dtype dtype,
-                                       uint32_t images, uint32_t scale)
-{
-    uint32_t side = self->point->imgsz * scale;
-    return vb_tape_new(&self->tape, what, &VB_SHAPE(images, 3, side, side), dtype);
-}
-
-static void copy_images(struct builder *self, const char *name, struct vb_variable from,
-                        struct vb_variable to)
-{
-    struct vb_variable both[] = { from, to };
-    vb_tape_run(&self->tape, name, 0, both, 2);
-}
-
-/* Four images each on a canvas of twice the side, a window of it, flipped: the batch as uint8. */
-static struct vb_variable compose_mosaic(struct builder *self)
-{
-    enter(self, VB_PHASE_AUGMENT, VB_AUGMENTATION);
-    uint32_t n = self->point->batch;
-    struct vb_variable sources = image_tensor(self, "sources", VB_UINT8, 4 * n, 1);
-    struct vb_variable canvas = image_tensor(self, "canvas", VB_UINT8, n, 2);
-    copy_images(self, "mosaic", sources, canvas);
-    vb_tape_drop(&self->tape, sources);
-    struct vb_variable window = image_tensor(self, "window", VB_UINT8, n, 1);
-    copy_images(self, "crop", canvas, window);
-    vb_tape_drop(&self->tape, canvas);
-    struct vb_variable flipped = image_tensor(self, "flipped", VB_UINT8, n, 1);
-    copy_images(self, "flip", window, flipped);
-    vb_tape_drop(&self->tape, window);
-    return flipped;
-}
-
-/* The last batch goes first: the loop's name is given the host's tensor before it is uploaded. v8
- * keeps the bytes in its dictionary until the quotient takes their place. */
+/* The last batch goes first: the loop's name is given the host's tensors before they are uploaded.
+ */
 static void upload(struct builder *self)
 {
     struct vb_tape *tape = &self->tape;
-    bool is_v8 = self->graph->head == VB_HEAD_V8;
     struct vb_variable bytes = vb_undefined;
 
-    vb_tape_assign(tape, &self->names.images, vb_undefined);
-    if (self->point->mosaic == VB_MOSAIC_ON)
-        bytes = compose_mosaic(self);
+    vb_drop_batch(tape, &self->names.batch);
+    if (self->point->mosaic == VB_MOSAIC_ON) {
+        enter(self, VB_PHASE_AUGMENT, VB_AUGMENTATION);
+        bytes = vb_compose_mosaic(tape, self->point);
+    }
     enter(self, VB_PHASE_INPUT, VB_INPUT);
-    if (!vb_is_defined(&bytes))
-        bytes = image_tensor(self, "batch", VB_UINT8, self->point->batch, 1);
-    struct vb_variable real = image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
-    copy_images(self, "to", bytes, real);
-    if (!is_v8)
-        vb_tape_drop(tape, bytes);
-    self->names.images = image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
-    copy_images(self, "div", real, self->names.images);
-    vb_tape_drop(tape, real);
-    if (is_v8)
-        vb_tape_drop(tape, bytes);
+    vb_upload_batch(tape, self->graph, self->point, &self->targets, bytes, &self->names.batch);
 }
 
 static void open_autocast(struct builder *self)
@@ -138,10 +98,40 @@ static enum vb_status run_forward(struct builder *self, struct vb_variable *pred
     self->tape.saved_sum = &program->saved_forward;
     self->tape.batch++;
     open_autocast(self);
-    enum vb_status status =
-        vb_forward(&self->tape, self->graph, self->storages, self->names.images, predictions, err);
+    enum vb_status status = vb_forward(&self->tape, self->graph, self->storages,
+                                       self->names.batch.images, predictions, err);
     self->tape.saved_sum = NULL;
     return status;
+}
+
+/* mean = (mean * i + items) / (i + 1); the items themselves where there is no mean yet. */
+static void log_losses(struct builder *self)
+{
+    struct vb_tape *tape = &self->tape;
+    if (!vb_is_defined(&self->names.mean_loss)) {
+        self->names.mean_loss = vb_tape_hold(tape, self->names.loss_items);
+        return;
+    }
+    struct vb_variable product = vb_unary(tape, VB_SCALE, self->names.mean_loss);
+    struct vb_variable sum = vb_binary(tape, VB_PLUS, product, self->names.loss_items);
+    vb_done(tape, product);
+    struct vb_variable mean = vb_unary(tape, VB_SCALE, sum);
+    vb_done(tape, sum);
+    vb_tape_assign(tape, &self->names.mean_loss, mean);
+}
+
+/* v8's model has computed the loss, and its predictions go; the loop sums the parts and logs them
+ * while autocast is still on. */
+static void take_parts(struct builder *self, const struct vb_variable *predictions,
+                       const struct vb_loss *loss)
+{
+    struct vb_tape *tape = &self->tape;
+    for (uint32_t i = 0; i < self->graph->n_levels; i++)
+        vb_tape_drop(tape, predictions[i]);
+    vb_tape_assign(tape, &self->names.loss_parts, loss->parts);
+    vb_tape_assign(tape, &self->names.loss_items, loss->items);
+    vb_tape_assign(tape, &self->names.loss, vb_sum(tape, loss->parts));
+    log_losses(self);
 }
 
 /* Forward, loss and backward of one batch. */
@@ -169,29 +159,17 @@ static enum vb_status train_batch(struct builder *self, struct vb_error *err)
         is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets, &self->constants)
               : vb_loss_v8(tape, self->graph, predictions, &self->targets, &self->constants);
     tape->saved_sum = NULL;
-    if (!is_v5) {
-        for (uint32_t i = 0; i < self->graph->n_levels; i++)
-            vb_tape_drop(tape, predictions[i]);
+    if (is_v5) {
+        vb_tape_assign(tape, &names->loss, loss.total);
+        vb_tape_assign(tape, &names->loss_items, loss.items);
+    } else {
+        take_parts(self, predictions, &loss);
     }
-    vb_tape_assign(tape, &names->loss, loss.total);
-    vb_tape_assign(tape, &names->loss_items, loss.items);
     vb_tape_autocast_end(tape);
 
     enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
     vb_tape_backward(tape, names->loss);
     return VB_OK;
-}
-
-/* mean = (mean * i + items) / (i + 1) */
-static void log_losses(struct builder *self)
-{
-    struct vb_tape *tape = &self->tape;
-    struct vb_variable product = vb_unary(tape, VB_SCALE, self->names.mean_loss);
-    struct vb_variable sum = vb_binary(tape, VB_PLUS, product, self->names.loss_items);
-    vb_done(tape, product);
-    struct vb_variable mean = vb_unary(tape, VB_SCALE, sum);
-    vb_done(tape, sum);
-    vb_tape_assign(tape, &self->names.mean_loss, mean);
 }
 
 static enum vb_status train_step(struct builder *self, struct vb_error *err)
@@ -213,7 +191,8 @@ static enum vb_status train_step(struct builder *self, struct vb_error *err)
         vb_update_average(tape, self->graph);
     }
     self->tape.category = VB_LOSS;
-    log_losses(self);
+    if (self->graph->head == VB_HEAD_V5)
+        log_losses(self);
     return VB_OK;
 }
 
@@ -256,20 +235,17 @@ static void set_up_train(struct builder *self)
             vb_tape_new(&self->tape, "class_weight", &VB_SHAPE(1), VB_FLOAT32);
         self->constants.objectness_weight =
             vb_tape_new(&self->tape, "objectness_weight", &VB_SHAPE(1), VB_FLOAT32);
-    } else {
-        self->constants.projection =
-            vb_tape_new(&self->tape, "projection", &VB_SHAPE(16), VB_FLOAT32);
+        self->names.mean_loss = vb_tape_new(&self->tape, "mean_loss", &VB_SHAPE(3), VB_FLOAT32);
     }
-    self->names.mean_loss = vb_tape_new(&self->tape, "mean_loss", &VB_SHAPE(3), VB_FLOAT32);
 }
 
 static void set_up_profile(struct builder *self)
 {
     make_weights(self, VB_WEIGHTS, self->storages);
     self->tape.category = VB_INPUT;
-    self->names.images = image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
-    self->names.images.requires_grad = true;
-    self->names.images.parameter = self->graph->n_parameters;
+    self->names.batch.images = vb_new_images(&self->tape, self->point, "images", VB_FLOAT32);
+    self->names.batch.images.requires_grad = true;
+    self->names.batch.images.parameter = self->graph->n_parameters;
 }
 
 /* Tensors alive at the end of a step, by who holds them: in the same order each time. */
@@ -277,7 +253,7 @@ static uint32_t *held(struct builder *self, size_t *n)
 {
     uint32_t n_gradients = self->tape.n_parameters;
     uint32_t *list = vb_arena_alloc(self->tape.program->arena, N_NAMES + n_gradients, sizeof *list);
-    const struct vb_variable *names = &self->names.images;
+    const struct vb_variable *names = &self->names.batch.images;
     *n = 0;
     if (list == NULL) {
         self->tape.program->failed = true;
@@ -288,6 +264,20 @@ static uint32_t *held(struct builder *self, size_t *n)
     for (uint32_t i = 0; i < n_gradients; i++)
         list[(*n)++] = self->tape.gradients[i].storage;
     return list;
+}
+
+/* The first step, and the next where the first leaves two names on one tensor that it will part:
+ * v8's mean of the losses begins as the first batch's items. */
+static enum vb_status first_steps(struct builder *self,
+                                  enum vb_status (*step)(struct builder *, struct vb_error *),
+                                  struct vb_error *err)
+{
+    const struct names *names = &self->names;
+    enum vb_status status = step(self, err);
+    if (status == VB_OK && vb_is_defined(&names->mean_loss) &&
+        names->mean_loss.storage == names->loss_items.storage)
+        status = step(self, err);
+    return status;
 }
 
 static enum vb_status build_steps(struct builder *self, struct vb_error *err)
@@ -304,7 +294,7 @@ static enum vb_status build_steps(struct builder *self, struct vb_error *err)
     else
         set_up_profile(self);
     program->first_step = program->n_instructions;
-    enum vb_status status = step(self, err);
+    enum vb_status status = first_steps(self, step, err);
     if (status != VB_OK)
         return status;
     const uint32_t *before = held(self, &n);
@@ -347,9 +337,10 @@ enum vb_status vb_program_build(const struct vb_graph *graph, const struct vb_po
         self.state.first == NULL || self.state.second == NULL || self.targets.items == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the program of %s", graph->model);
 
-    struct vb_variable *names = &self.names.images;
+    struct vb_variable *names = &self.names.batch.images;
     for (size_t i = 0; i < N_NAMES; i++)
         names[i] = vb_undefined;
+    self.constants.projection = vb_undefined;
     for (size_t i = 0; i < n + 1; i++)
         self.tape.gradients[i] = vb_undefined;
     for (size_t i = 0; i < n; i++) {

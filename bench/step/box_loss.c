@@ -8,6 +8,7 @@
 struct vb_variable vb_share(struct vb_tape *tape, struct vb_variable x, struct vb_variable total)
 {
     struct vb_variable sum = vb_sum(tape, x);
+    vb_done(tape, x);
     struct vb_variable part = vb_binary(tape, VB_OVER, sum, total);
     vb_done(tape, sum);
     return part;
@@ -39,9 +40,7 @@ static struct vb_variable iou_part(struct vb_tape *tape, const struct vb_assignm
     struct vb_variable missing = vb_unary(tape, VB_SUBTRACT_FROM, *iou);
     struct vb_variable weighted = vb_binary(tape, VB_TIMES, missing, *weight);
     vb_done(tape, missing);
-    struct vb_variable part = vb_share(tape, weighted, score_sum);
-    vb_done(tape, weighted);
-    return part;
+    return vb_share(tape, weighted, score_sum);
 }
 
 /* Cross entropy with one of the two bins beside the wanted distance, weighted by its nearness. */
@@ -105,7 +104,7 @@ static struct vb_variable distribution_part(struct vb_tape *tape, const struct v
     vb_done(tape, wanted);
     struct vb_variable weighted = vb_binary(tape, VB_TIMES, mean, weight);
     vb_done(tape, mean);
-    struct vb_variable part = vb_share(tape, weighted, score_sum);
+    struct vb_variable part = vb_share(tape, vb_tape_hold(tape, weighted), score_sum);
     vb_done(tape, weighted);
     vb_done(tape, sides);
     return part;

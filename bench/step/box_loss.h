@@ -18,7 +18,7 @@ struct vb_box_loss vb_box_loss(struct vb_tape *tape, const struct vb_assignment 
                                struct vb_variable distances, struct vb_variable boxes,
                                struct vb_variable wanted, struct vb_variable score_sum);
 
-/* sum(x) / total: a scalar. */
+/* sum(x) / total: a scalar. Takes over the caller's hold of x, which ends with the sum. */
 struct vb_variable vb_share(struct vb_tape *tape, struct vb_variable x, struct vb_variable total);
 
 #endif

@@ -100,7 +100,6 @@ static void score_term(struct vb_tape *tape, const struct vb_assignment *s, stru
     struct vb_variable each = vb_bce(tape, names->scores, typed);
     vb_done(tape, typed);
     struct vb_variable part = vb_share(tape, each, names->score_sum);
-    vb_done(tape, each);
     vb_set_entry(tape, &names->loss, part);
     vb_done(tape, part);
 }

@@ -106,18 +106,28 @@ static size_t recorded_phase(enum vb_phase phase)
     return of[phase];
 }
 
-/* What the recordings leave out: the host's scratch (the recorded peaks count it); and, as their
- * filter takes small int64 and 8-byte tensors for the host's shapes and numbers, the image's size
- * in fp32 and the places of five boxes, which are tensors of the device. */
+/* What the recordings leave out: the host's scratch (the recorded peaks count it); and some tensors
+ * of the device that have the size of what their filter looks for, the host's numbers and shapes of
+ * four and five int64: YOLOv8's image size in fp32, its cells along an axis and the places of its
+ * boxes where these are 40 bytes, and the bins' distances cast to 16 bits. */
 static bool is_left_out(const struct vb_tensor *tensor, bool with_scratch)
 {
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+    } taken_for_the_hosts[] = {
+        { "image_size", 8 }, { "arange", 40 }, { "add", 40 }, { "nonzero", 40 }, { "cast", 32 }
+    };
     if (tensor->bytes == 0)
         return true;
     if (strcmp(tensor->name, VB_HOST_SCRATCH) == 0)
         return !with_scratch;
-    if (strcmp(tensor->name, "image_size") == 0)
-        return tensor->bytes == 8;
-    return strcmp(tensor->name, "nonzero") == 0 && tensor->bytes == 40;
+    for (size_t i = 0; i < sizeof taken_for_the_hosts / sizeof *taken_for_the_hosts; i++) {
+        if (strcmp(tensor->name, taken_for_the_hosts[i].name) == 0 &&
+            tensor->bytes == taken_for_the_hosts[i].bytes)
+            return true;
+    }
+    return false;
 }
 
 /* Where a step begins, counted from 1. A v8 program's first part is two steps: there the second
@@ -195,6 +205,8 @@ static bool next_group(const struct csv *csv, size_t *row, const char *step, con
                        strcmp(csv_text(csv, *row, "phase"), phase) == 0;
         bool is_alloc = csv_text(csv, *row, "event")[0] == 'A';
         const char *here = group_of(csv, *row);
+        if (csv_text(csv, *row, "phase")[0] == '-')
+            continue;
         if (!is_here && group->n > 0)
             return true;
         if (!is_here)

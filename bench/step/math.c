@@ -241,7 +241,8 @@ struct vb_variable vb_binary(struct vb_tape *tape, enum vb_binary kind, struct v
                              struct vb_variable b)
 {
     const struct binary *binary = &binaries[kind];
-    bool b_is_larger = vb_shape_elements(&b.shape) > vb_shape_elements(&a.shape);
+    uint64_t in_a = vb_shape_elements(&a.shape), in_b = vb_shape_elements(&b.shape);
+    bool b_is_larger = in_b > in_a || (in_b == in_a && b.shape.n_dims > a.shape.n_dims);
     struct vb_variable y = vb_tape_new(tape, binary->name, b_is_larger ? &b.shape : &a.shape,
                                        a.dtype > b.dtype ? a.dtype : b.dtype);
     struct vb_variable all[] = { a, b, y };

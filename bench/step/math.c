@@ -113,7 +113,7 @@ static const struct unary {
 struct vb_variable vb_unary(struct vb_tape *tape, enum vb_unary kind, struct vb_variable x)
 {
     const struct unary *unary = &unaries[kind];
-    bool in_fp32 = kind == VB_SQUARE && tape->autocast;
+    bool in_fp32 = kind == VB_SQUARE && tape->autocast && !tape->torch->cpu_autocast;
     struct vb_variable input = in_fp32 ? vb_tape_cast(tape, x, VB_FLOAT32) : vb_tape_hold(tape, x);
 
     struct vb_variable y =

@@ -95,8 +95,9 @@ static struct vb_variable softmax_input(struct vb_tape *tape, struct vb_variable
 
 struct vb_variable vb_softmax(struct vb_tape *tape, struct vb_variable x)
 {
-    struct vb_variable input = softmax_input(tape, x);
-    struct vb_variable y = kernel(tape, "softmax", &x.shape, VB_FLOAT32, input);
+    bool in_fp32 = !(tape->autocast && tape->torch->cpu_autocast);
+    struct vb_variable input = in_fp32 ? softmax_input(tape, x) : vb_tape_hold(tape, x);
+    struct vb_variable y = kernel(tape, "softmax", &x.shape, in_fp32 ? VB_FLOAT32 : x.dtype, input);
     struct vb_node *node = vb_tape_node(tape, rows_backward, &input, 1, 1);
     vb_tape_save(tape, node, y);
     vb_tape_output(tape, node, 0, &y);

@@ -17,6 +17,7 @@ struct vb_torch {
     bool lean_bce;       /* binary cross entropy with logits holds fewer temporaries: 2.0 */
     bool casts_pieces;   /* autocast casts what is concatenated to the widest type: up to 2.3 */
     bool upsample_fp32;  /* autocast runs nearest upsampling in fp32: 2.4 */
+    bool cpu_autocast;   /* autocast's list of 1.13 on a CPU: softmax and powers are not in fp32 */
     /* What CPU kernels and the profiler allocated in the recordings: index tables, copies where
      * types mix, a handle. No version of PyTorch on CUDA. */
     bool cpu_kernels;

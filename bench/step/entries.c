@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Entries of a vector that are assigned and scaled in place. Autograd records each as an operator
  * on the whole vector, whose backward clones the vector's gradient and the entry's (CopySlices).
- * Source: the recorded traces (tests/data/steps), PyTorch's
- * torch/csrc/autograd/functions/tensor.cpp. */
+ * Source: the recorded steps of YOLOv8 (tests/data/steps). */
 
 #include "step/math.h"
 

@@ -79,8 +79,8 @@ struct vb_variable vb_mask_rows(struct vb_tape *tape, struct vb_variable x, stru
 }
 
 /* What softmax in fp32 reads. CUDA's kernel takes fp16 as it is and gives such a gradient; any
- * other type is cast first. The recordings leave a CPU's copy out, autograd's node for it they
- * have. */
+ * other type is cast first (PyTorch's aten/src/ATen/native/SoftMax.cpp, softmax). The recordings
+ * leave a CPU's copy out, autograd's node for it they have. */
 static struct vb_variable softmax_input(struct vb_tape *tape, struct vb_variable x)
 {
     if (x.dtype == VB_FLOAT16 && !tape->torch->cpu_kernels)

@@ -274,6 +274,7 @@ static enum vb_status first_steps(struct builder *self,
 {
     const struct names *names = &self->names;
     enum vb_status status = step(self, err);
+    self->tape.program->second_step = self->tape.program->n_instructions;
     if (status == VB_OK && vb_is_defined(&names->mean_loss) &&
         names->mean_loss.storage == names->loss_items.storage)
         status = step(self, err);

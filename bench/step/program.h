@@ -9,8 +9,9 @@
  * asks for one before it runs a convolution and gives it back after.
  *
  * The instructions are, in order: the set-up (weights and what stays for the run), the first step,
- * and the loop, which is one steady step. What a steady step leaves alive for the next one goes by
- * another tensor at its end than at its start: `carries` says which becomes which.
+ * a second one where that isn't steady yet (YOLOv8's), and the loop, which is one steady step. What
+ * a steady step leaves alive for the next one goes by another tensor at its end than at its start:
+ * `carries` says which becomes which.
  */
 
 #include <stdio.h>
@@ -77,8 +78,9 @@ struct vb_program {
     size_t n_calls, calls_room;
     struct vb_instruction *instructions;
     size_t n_instructions, instructions_room;
-    size_t first_step; /* instruction with which the first step begins */
-    size_t loop_start; /* and the steady one; it ends with the last instruction */
+    size_t first_step;  /* instruction with which the first step begins */
+    size_t second_step; /* and a second that is not steady yet; loop_start where there is none */
+    size_t loop_start;  /* and the steady one; it ends with the last instruction */
     struct vb_carry *carries;
     size_t n_carries, carries_room;
     struct vb_saved saved_forward; /* by the model, the input batch included */

@@ -140,21 +140,20 @@ static inline bool is_left_out(const struct vb_tensor *tensor, bool is_peaks)
     return false;
 }
 
-/* Where a step begins, counted from 1. A v8 program's first part is two steps: there the second
- * begins where its batch is uploaded, after the first one's has gone, as in the recordings. */
+/* Where a step begins, counted from 1. In the recordings of YOLOv8 the second step begins once the
+ * first one's batch has gone: where ours is uploaded. */
 static inline size_t step_begin(const struct vb_program *program, int step)
 {
-    size_t inputs[4] = { 0 }, n = 0;
-    for (size_t i = program->first_step; i < program->loop_start; i++) {
-        struct vb_instruction instruction = program->instructions[i];
-        if (instruction.kind == VB_PHASE && instruction.index == VB_PHASE_INPUT)
-            inputs[n++] = i;
-    }
+    bool has_second = program->second_step != program->loop_start;
+    size_t begin = program->second_step;
     if (step == 1)
         return program->first_step;
-    if (n == 1)
-        return step == 2 ? program->loop_start : program->n_instructions;
-    return step == 2 ? inputs[1] : program->loop_start;
+    if (step == 3)
+        return has_second ? program->loop_start : program->n_instructions;
+    while (has_second && (program->instructions[begin].kind != VB_PHASE ||
+                          program->instructions[begin].index != VB_PHASE_INPUT))
+        begin++;
+    return begin;
 }
 
 /* Phase marks say where our events belong; the step's last phase takes the log of the losses. */

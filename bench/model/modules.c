@@ -152,7 +152,8 @@ static uint32_t pool(const struct vb_site *site, uint32_t x, uint32_t kernel, co
     return y;
 }
 
-/* cv2(cat(x, pooled, pooled twice, three times)); args: kernel */
+/* cv2(cat(x, pooled, pooled twice, three times)); args: kernel. YOLOv5 names the first three of
+ * them, Ultralytics' list holds all four. */
 static uint32_t run_sppf(const struct vb_site *site)
 {
     struct vb_weave *weave = site->weave;
@@ -160,11 +161,12 @@ static uint32_t run_sppf(const struct vb_site *site)
     struct vb_block cv2 = vb_declare_conv(weave, "cv2", site->in / 2 * 4, site->out, 1, 1, 1);
     weave->n_modules += 2;
     weave->n_leaves++;
+    uint32_t n_named = site->description->n_anchor_levels > 0 ? 3 : 4;
     uint32_t pieces[4] = { vb_run_conv(weave, &cv1, site->inputs[0]) };
     for (uint32_t i = 1; i < 4; i++)
         pieces[i] = pool(site, pieces[i - 1], (uint32_t)site->args[0], "m");
     uint32_t y = vb_run_conv(weave, &cv2, vb_run_concat(weave, pieces, 4));
-    for (uint32_t i = 0; i < 3; i++)
+    for (uint32_t i = 0; i < n_named; i++)
         vb_weave_hold(weave, pieces[i]);
     return y;
 }

@@ -32,13 +32,6 @@ void vb_make_weights(struct vb_builder *self, enum vb_category category, uint32_
     self->tape.module = "";
 }
 
-struct vb_variable vb_image_tensor(struct vb_builder *self, const char *what, enum vb_dtype dtype,
-                                   uint32_t images, uint32_t scale)
-{
-    uint32_t side = self->point->imgsz * scale;
-    return vb_tape_new(&self->tape, what, &VB_SHAPE(images, 3, side, side), dtype);
-}
-
 static void open_autocast(struct vb_builder *self)
 {
     if (self->point->precision == VB_FP32)
@@ -56,8 +49,8 @@ enum vb_status vb_run_forward(struct vb_builder *self, struct vb_variable *predi
     self->tape.saved_sum = &program->saved_forward;
     self->tape.batch++;
     open_autocast(self);
-    enum vb_status status =
-        vb_forward(&self->tape, self->graph, self->storages, self->names.images, predictions, err);
+    enum vb_status status = vb_forward(&self->tape, self->graph, self->storages,
+                                       self->names.batch.images, predictions, err);
     self->tape.saved_sum = NULL;
     return status;
 }
@@ -117,9 +110,10 @@ static enum vb_status profile_step(struct vb_builder *self, struct vb_error *err
 static void set_up_profile(struct vb_builder *self)
 {
     self->tape.category = VB_INPUT;
-    self->names.images = vb_image_tensor(self, "images", VB_FLOAT32, self->point->batch, 1);
-    self->names.images.requires_grad = true;
-    self->names.images.parameter = self->graph->n_parameters;
+    struct vb_variable *images = &self->names.batch.images;
+    *images = vb_new_images(&self->tape, self->graph, "images", VB_FLOAT32);
+    images->requires_grad = true;
+    images->parameter = self->graph->n_parameters;
 }
 
 /* Tensors alive at the end of a step, by who holds them: in the same order each time. */
@@ -128,7 +122,7 @@ static uint32_t *held(struct vb_builder *self, size_t *n)
     uint32_t n_gradients = self->tape.n_parameters;
     uint32_t *list =
         vb_arena_alloc(self->tape.program->arena, VB_N_NAMES + n_gradients, sizeof *list);
-    const struct vb_variable *names = &self->names.images;
+    const struct vb_variable *names = &self->names.batch.images;
     *n = 0;
     if (list == NULL) {
         self->tape.program->failed = true;
@@ -139,6 +133,21 @@ static uint32_t *held(struct vb_builder *self, size_t *n)
     for (uint32_t i = 0; i < n_gradients; i++)
         list[(*n)++] = self->tape.gradients[i].storage;
     return list;
+}
+
+/* The first step, and the next where the first leaves two names on one tensor that it will part:
+ * ultralytics' mean of the losses begins as the first batch's items. */
+static enum vb_status first_steps(struct vb_builder *self,
+                                  enum vb_status (*step)(struct vb_builder *, struct vb_error *),
+                                  struct vb_error *err)
+{
+    const struct vb_names *names = &self->names;
+    enum vb_status status = step(self, err);
+    self->tape.program->second_step = self->tape.program->n_instructions;
+    if (status == VB_OK && vb_is_defined(&names->mean_loss) &&
+        names->mean_loss.storage == names->loss_items.storage)
+        status = step(self, err);
+    return status;
 }
 
 static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
@@ -156,7 +165,7 @@ static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
     else
         set_up_profile(self);
     program->first_step = program->n_instructions;
-    enum vb_status status = step(self, err);
+    enum vb_status status = first_steps(self, step, err);
     if (status != VB_OK)
         return status;
     const uint32_t *before = held(self, &n);
@@ -203,9 +212,10 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
         self->storages == NULL || self->state.first == NULL || self->state.second == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the program of %s", graph->model);
 
-    struct vb_variable *names = &self->names.images;
+    struct vb_variable *names = &self->names.batch.images;
     for (size_t i = 0; i < VB_N_NAMES; i++)
         names[i] = vb_undefined;
+    self->constants.projection = vb_undefined;
     for (size_t i = 0; i < n + 1; i++)
         self->tape.gradients[i] = vb_undefined;
     for (size_t i = 0; i < n; i++) {

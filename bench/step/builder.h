@@ -11,14 +11,15 @@
 #include "step/recipe.h"
 #include "step/tape.h"
 #include "step/targets.h"
+#include "step/upload.h"
 
 enum { VB_MAX_LEVELS = 8 };
 
 /* The loop's names. */
 struct vb_names {
-    struct vb_variable images;
+    struct vb_batch batch;
     struct vb_variable predictions[VB_MAX_LEVELS];
-    struct vb_variable loss, loss_items, mean_loss;
+    struct vb_variable loss_parts, loss, loss_items, mean_loss;
 };
 enum { VB_N_NAMES = sizeof(struct vb_names) / sizeof(struct vb_variable) };
 
@@ -47,11 +48,7 @@ void vb_builder_enter(struct vb_builder *self, enum vb_phase phase, enum vb_cate
  * tensors go to `storages` unless it is NULL. */
 void vb_make_weights(struct vb_builder *self, enum vb_category category, uint32_t *storages);
 
-/* A batch of square images, `scale` times as wide as the graph's. */
-struct vb_variable vb_image_tensor(struct vb_builder *self, const char *what, enum vb_dtype dtype,
-                                   uint32_t images, uint32_t scale);
-
-/* The graph's forward pass over names.images, in autocast where the point is not fp32. */
+/* The graph's forward pass over the batch's images, in autocast where the point is not fp32. */
 VB_CHECKED enum vb_status vb_run_forward(struct vb_builder *self, struct vb_variable *predictions,
                                          struct vb_error *err);
 
@@ -65,7 +62,7 @@ VB_CHECKED enum vb_status vb_train_batch(struct vb_builder *self, struct vb_erro
 /* Clip, step, forget, average. */
 void vb_update_weights(struct vb_builder *self);
 
-/* The running mean of the losses, after each batch. */
+/* The running mean of the losses, which YOLOv5 takes after each batch. */
 void vb_log_losses(struct vb_builder *self);
 
 /* Batches of the steady state whose gradients are summed: by the point or by the recipe. */

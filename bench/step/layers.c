@@ -373,11 +373,13 @@ void vb_split(struct vb_tape *tape, struct vb_variable x, uint32_t axis, const u
 }
 
 /* A view's gradient in the first shape: another view, unless it lies in another order: then a copy.
- */
+ * Gaps are no hindrance: they lie between the stretches of a concatenation's last axis, which the
+ * first shape splits. */
 static void view_backward(struct vb_tape *tape, const struct vb_node *node,
                           const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    inputs[0] = in_order(tape, outputs[0]);
+    bool has_gaps = !outputs[0].is_dense;
+    inputs[0] = has_gaps ? vb_tape_hold(tape, outputs[0]) : in_order(tape, outputs[0]);
     inputs[0].shape = node->inputs[0].shape;
 }
 

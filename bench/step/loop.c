@@ -11,54 +11,50 @@
 #include "step/forward.h"
 #include "step/math.h"
 
-static void copy_images(struct vb_builder *self, const char *name, struct vb_variable from,
-                        struct vb_variable to)
-{
-    struct vb_variable both[] = { from, to };
-    vb_tape_run(&self->tape, name, 0, both, 2);
-}
-
-/* Four images each on a canvas of twice the side, a window of it, flipped: the batch as uint8. */
-static struct vb_variable compose_mosaic(struct vb_builder *self)
-{
-    vb_builder_enter(self, VB_PHASE_AUGMENT, VB_AUGMENTATION);
-    uint32_t n = self->graph->batch;
-    struct vb_variable sources = vb_image_tensor(self, "sources", VB_UINT8, 4 * n, 1);
-    struct vb_variable canvas = vb_image_tensor(self, "canvas", VB_UINT8, n, 2);
-    copy_images(self, "mosaic", sources, canvas);
-    vb_tape_drop(&self->tape, sources);
-    struct vb_variable window = vb_image_tensor(self, "window", VB_UINT8, n, 1);
-    copy_images(self, "crop", canvas, window);
-    vb_tape_drop(&self->tape, canvas);
-    struct vb_variable flipped = vb_image_tensor(self, "flipped", VB_UINT8, n, 1);
-    copy_images(self, "flip", window, flipped);
-    vb_tape_drop(&self->tape, window);
-    return flipped;
-}
-
-/* The last batch goes first: the loop's name is given the host's tensor before it is uploaded. v8
- * keeps the bytes in its dictionary until the quotient takes their place. */
+/* The last batch goes first: the loop's name is given the host's tensors before they are uploaded.
+ */
 static void upload(struct vb_builder *self)
 {
     struct vb_tape *tape = &self->tape;
-    bool is_v8 = self->recipe->trainer.family == VB_ULTRALYTICS;
     struct vb_variable bytes = vb_undefined;
 
-    vb_tape_assign(tape, &self->names.images, vb_undefined);
-    if (self->point->mosaic == VB_MOSAIC_ON)
-        bytes = compose_mosaic(self);
+    vb_drop_batch(tape, &self->names.batch);
+    if (self->point->mosaic == VB_MOSAIC_ON) {
+        vb_builder_enter(self, VB_PHASE_AUGMENT, VB_AUGMENTATION);
+        bytes = vb_compose_mosaic(tape, self->graph);
+    }
     vb_builder_enter(self, VB_PHASE_INPUT, VB_INPUT);
-    if (!vb_is_defined(&bytes))
-        bytes = vb_image_tensor(self, "batch", VB_UINT8, self->graph->batch, 1);
-    struct vb_variable real = vb_image_tensor(self, "images", VB_FLOAT32, self->graph->batch, 1);
-    copy_images(self, "to", bytes, real);
-    if (!is_v8)
-        vb_tape_drop(tape, bytes);
-    self->names.images = vb_image_tensor(self, "images", VB_FLOAT32, self->graph->batch, 1);
-    copy_images(self, "div", real, self->names.images);
-    vb_tape_drop(tape, real);
-    if (is_v8)
-        vb_tape_drop(tape, bytes);
+    vb_upload_batch(tape, self->graph, &self->targets, bytes, &self->names.batch);
+}
+
+/* mean = (mean * i + items) / (i + 1); the items themselves where there is no mean yet. */
+static void log_mean(struct vb_builder *self)
+{
+    struct vb_tape *tape = &self->tape;
+    if (!vb_is_defined(&self->names.mean_loss)) {
+        self->names.mean_loss = vb_tape_hold(tape, self->names.loss_items);
+        return;
+    }
+    struct vb_variable product = vb_unary(tape, VB_SCALE, self->names.mean_loss);
+    struct vb_variable sum = vb_binary(tape, VB_PLUS, product, self->names.loss_items);
+    vb_done(tape, product);
+    struct vb_variable mean = vb_unary(tape, VB_SCALE, sum);
+    vb_done(tape, sum);
+    vb_tape_assign(tape, &self->names.mean_loss, mean);
+}
+
+/* ultralytics' model has computed the loss, and its predictions go; the loop sums the parts and
+ * logs them while autocast is still on. */
+static void take_parts(struct vb_builder *self, const struct vb_variable *predictions,
+                       const struct vb_loss *loss)
+{
+    struct vb_tape *tape = &self->tape;
+    for (uint32_t i = 0; i < self->graph->n_levels; i++)
+        vb_tape_drop(tape, predictions[i]);
+    vb_tape_assign(tape, &self->names.loss_parts, loss->parts);
+    vb_tape_assign(tape, &self->names.loss_items, loss->items);
+    vb_tape_assign(tape, &self->names.loss, vb_sum(tape, loss->parts));
+    log_mean(self);
 }
 
 enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
@@ -85,12 +81,12 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
         is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets, &self->constants)
               : vb_loss_v8(tape, self->graph, predictions, &self->targets, &self->constants);
     tape->saved_sum = NULL;
-    if (!is_v5) {
-        for (uint32_t i = 0; i < self->graph->n_levels; i++)
-            vb_tape_drop(tape, predictions[i]);
+    if (is_v5) {
+        vb_tape_assign(tape, &names->loss, loss.total);
+        vb_tape_assign(tape, &names->loss_items, loss.items);
+    } else {
+        take_parts(self, predictions, &loss);
     }
-    vb_tape_assign(tape, &names->loss, loss.total);
-    vb_tape_assign(tape, &names->loss_items, loss.items);
     vb_tape_autocast_end(tape);
 
     vb_builder_enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
@@ -98,16 +94,10 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     return VB_OK;
 }
 
-/* mean = (mean * i + items) / (i + 1) */
 void vb_log_losses(struct vb_builder *self)
 {
-    struct vb_tape *tape = &self->tape;
-    struct vb_variable product = vb_unary(tape, VB_SCALE, self->names.mean_loss);
-    struct vb_variable sum = vb_binary(tape, VB_PLUS, product, self->names.loss_items);
-    vb_done(tape, product);
-    struct vb_variable mean = vb_unary(tape, VB_SCALE, sum);
-    vb_done(tape, sum);
-    vb_tape_assign(tape, &self->names.mean_loss, mean);
+    if (self->recipe->trainer.family == VB_YOLOV5)
+        log_mean(self);
 }
 
 void vb_set_up_train(struct vb_builder *self)
@@ -120,11 +110,8 @@ void vb_set_up_train(struct vb_builder *self)
             vb_tape_new(&self->tape, "class_weight", &VB_SHAPE(1), VB_FLOAT32);
         self->constants.objectness_weight =
             vb_tape_new(&self->tape, "objectness_weight", &VB_SHAPE(1), VB_FLOAT32);
-    } else {
-        self->constants.projection =
-            vb_tape_new(&self->tape, "projection", &VB_SHAPE(16), VB_FLOAT32);
+        self->names.mean_loss = vb_tape_new(&self->tape, "mean_loss", &VB_SHAPE(3), VB_FLOAT32);
     }
-    self->names.mean_loss = vb_tape_new(&self->tape, "mean_loss", &VB_SHAPE(3), VB_FLOAT32);
 }
 
 void vb_update_weights(struct vb_builder *self)

@@ -279,7 +279,7 @@ static void level_terms(struct vb_tape *tape, struct terms *terms, struct vb_var
 /* The parts weighted, added up and scaled by the batch. */
 static struct vb_loss total(struct vb_tape *tape, struct terms *terms)
 {
-    struct vb_loss loss;
+    struct vb_loss loss = { .parts = vb_undefined };
     vb_scale_in_place(tape, &terms->box_loss);
     vb_scale_in_place(tape, &terms->objectness_loss);
     vb_scale_in_place(tape, &terms->class_loss);

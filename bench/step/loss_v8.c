@@ -1,27 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* YOLOv8's loss: all anchors' predictions side by side, boxes as distributions over distances, the
- * assigner's targets, then binary cross entropy on every class score and CIoU and distribution
- * focal loss on the foreground anchors. */
+ * assigner's targets, then binary cross entropy on every class score, and the loss of the boxes.
+ * Names of the traced program hold what they name until they are given something else or the
+ * function returns. */
 
+#include "step/anchors.h"
 #include "step/assign.h"
+#include "step/box_loss.h"
 #include "step/layers.h"
 #include "step/loss.h"
 #include "step/math.h"
 
-enum { BINS = 16, SIDES = 4, DISTANCES = BINS * SIDES, MAX_LEVELS = 8, TERMS = 3 };
-
-static struct vb_variable fresh(struct vb_tape *tape, const char *what, enum vb_dtype dtype,
-                                struct vb_shape shape)
-{
-    struct vb_variable y = vb_tape_new(tape, what, &shape, dtype);
-    vb_tape_run(tape, what, (double)vb_shape_elements(&shape), &y, 1);
-    return y;
-}
+enum { MAX_LEVELS = 8, TERMS = 3 };
 
 /* What the loss names. */
 struct names {
-    struct vb_variable loss, scores, distances, centres, strides, boxes_known, valid, boxes;
-    struct vb_variable in_cells;
+    struct vb_variable loss, scores, distances, image_size, centres, strides, boxes_known, valid,
+        boxes;
     struct vb_variable score_sum; /* of what is wanted: every term is divided by it */
 };
 
@@ -52,7 +47,7 @@ static void side_by_side(struct vb_tape *tape, const struct vb_graph *graph,
     }
     struct vb_variable all = vb_concat(tape, flat, graph->n_levels, 2);
     struct vb_variable halves[2];
-    vb_split(tape, all, 1, (uint32_t[]){ DISTANCES, graph->classes }, 2, halves);
+    vb_split(tape, all, 1, (uint32_t[]){ VB_DISTANCES, graph->classes }, 2, halves);
     for (uint32_t i = 0; i < graph->n_levels; i++)
         vb_done(tape, flat[i]);
     vb_done(tape, all);
@@ -64,14 +59,17 @@ static void side_by_side(struct vb_tape *tape, const struct vb_graph *graph,
 
 /* Cell centres and strides of all anchors, and the boxes padded to as many an image. */
 static void prepare(struct vb_tape *tape, const struct vb_assignment *s,
-                    const struct vb_targets *targets, enum vb_dtype dtype, struct names *names)
+                    const struct vb_graph *graph, const struct vb_targets *targets,
+                    struct names *names)
 {
-    names->centres = fresh(tape, "centres", dtype, VB_SHAPE(s->anchors, 2));
-    names->strides = fresh(tape, "strides", dtype, VB_SHAPE(s->anchors, 1));
-    struct vb_variable listed = fresh(tape, "targets", VB_FLOAT32, VB_SHAPE(targets->n, 6));
-    names->boxes_known = fresh(tape, "boxes", VB_FLOAT32, VB_SHAPE(s->batch, s->boxes, 5));
-    vb_done(tape, listed);
-    names->valid = fresh(tape, "valid", VB_FLOAT32, VB_SHAPE(s->batch, s->boxes));
+    enum vb_dtype dtype = names->scores.dtype;
+    struct vb_variable cells = vb_fresh(tape, "cells", dtype, VB_SHAPE(2));
+    names->image_size = vb_fresh(tape, "image_size", dtype, VB_SHAPE(2));
+    vb_done(tape, cells);
+    vb_make_anchors(tape, graph, dtype, &names->centres, &names->strides);
+    names->boxes_known = vb_pad_boxes(tape, targets, s->batch, dtype);
+    names->valid = vb_fresh(tape, "valid", VB_FLOAT32, VB_SHAPE(s->batch, s->boxes));
+    vb_cpu_number(tape, VB_FLOAT32);
 }
 
 /* Each side's distance is the mean of its distribution; corners from it. */
@@ -79,7 +77,7 @@ static void decode(struct vb_tape *tape, const struct vb_assignment *s, struct n
                    struct vb_variable projection)
 {
     struct vb_variable bins =
-        vb_view(tape, names->distances, &VB_SHAPE(s->batch, s->anchors, SIDES, BINS));
+        vb_view(tape, names->distances, &VB_SHAPE(s->batch, s->anchors, VB_SIDES, VB_BINS));
     struct vb_variable likely = vb_softmax(tape, bins);
     vb_done(tape, bins);
     struct vb_variable mean = vb_matvec(tape, likely, projection);
@@ -96,104 +94,50 @@ static void decode(struct vb_tape *tape, const struct vb_assignment *s, struct n
     vb_done(tape, mean);
 }
 
-/* sum(x) / total as an entry of the loss. */
-static void into_loss(struct vb_tape *tape, struct names *names, struct vb_variable x)
-{
-    struct vb_variable sum = vb_sum(tape, x);
-    struct vb_variable part = vb_binary(tape, VB_OVER, sum, names->score_sum);
-    vb_done(tape, sum);
-    vb_add_in_place(tape, &names->loss, part);
-    vb_done(tape, part);
-}
-
 static void score_term(struct vb_tape *tape, const struct vb_assignment *s, struct names *names)
 {
     struct vb_variable typed = vb_tape_cast(tape, s->scores_wanted, names->scores.dtype);
     struct vb_variable each = vb_bce(tape, names->scores, typed);
     vb_done(tape, typed);
-    into_loss(tape, names, each);
-    vb_done(tape, each);
+    struct vb_variable part = vb_share(tape, each, names->score_sum);
+    vb_set_entry(tape, &names->loss, part);
+    vb_done(tape, part);
 }
 
-/* The rows of the foreground anchors. */
-static struct vb_variable rows(struct vb_tape *tape, const struct vb_assignment *s,
-                               struct vb_variable x, uint32_t columns)
+static void box_terms(struct vb_tape *tape, const struct vb_assignment *s, struct names *names)
 {
-    return vb_mask_rows(tape, x, s->foreground, s->n_foreground,
-                        &VB_SHAPE(s->n_foreground, columns));
+    struct vb_variable in_cells = vb_unary(tape, VB_SCALE, s->boxes_wanted);
+    struct vb_box_loss parts =
+        vb_box_loss(tape, s, names->distances, names->boxes, in_cells, names->score_sum);
+    vb_done(tape, in_cells);
+    vb_set_entry(tape, &names->loss, parts.iou);
+    vb_set_entry(tape, &names->loss, parts.distribution);
+    vb_done(tape, parts.iou);
+    vb_done(tape, parts.distribution);
 }
 
-static struct vb_variable iou_term(struct vb_tape *tape, const struct vb_assignment *s,
-                                   struct names *names, struct vb_variable *iou)
+/* max(scores_wanted.sum(), 1) */
+static struct vb_variable sum_scores(struct vb_tape *tape, const struct vb_assignment *s)
 {
-    struct vb_variable per_anchor =
-        fresh(tape, "sum", VB_FLOAT32, VB_SHAPE(s->batch, s->anchors, 1));
-    struct vb_variable weight = rows(tape, s, per_anchor, 1);
-    vb_done(tape, per_anchor);
-    struct vb_variable predicted = rows(tape, s, names->boxes, SIDES);
-    struct vb_variable wanted = rows(tape, s, names->in_cells, SIDES);
-    *iou = vb_ciou(tape, predicted, wanted, true);
-    vb_done(tape, predicted);
-    vb_done(tape, wanted);
-    struct vb_variable missing = vb_unary(tape, VB_SUBTRACT_FROM, *iou);
-    struct vb_variable weighted = vb_binary(tape, VB_TIMES, missing, weight);
-    vb_done(tape, missing);
-    into_loss(tape, names, weighted);
-    vb_done(tape, weighted);
-    return weight;
+    struct vb_variable sum = vb_sum(tape, s->scores_wanted);
+    vb_done(tape, vb_unary(tape, VB_COMPARE, sum));
+    return sum;
 }
 
-/* Cross entropy with one of the two bins beside the wanted distance, weighted by its nearness. */
-static struct vb_variable bin_term(struct vb_tape *tape, struct vb_variable rows_of_bins,
-                                   struct vb_variable bin, struct vb_variable nearness)
+static void all_terms(struct vb_tape *tape, const struct vb_assignment *s, struct names *names)
 {
-    struct vb_variable likely = vb_log_softmax(tape, rows_of_bins);
-    struct vb_variable each = vb_nll(tape, likely, bin);
-    vb_done(tape, likely);
-    struct vb_variable shaped = vb_view(tape, each, &nearness.shape);
-    vb_done(tape, each);
-    struct vb_variable weighted = vb_binary(tape, VB_TIMES, shaped, nearness);
-    vb_done(tape, shaped);
-    return weighted;
-}
-
-static void distribution_term(struct vb_tape *tape, const struct vb_assignment *s,
-                              struct names *names, struct vb_variable weight)
-{
-    uint32_t n = s->n_foreground;
-    struct vb_shape half = VB_SHAPE(s->batch, s->anchors, 2);
-    struct vb_variable low = fresh(tape, "sub", VB_FLOAT32, half);
-    struct vb_variable high = fresh(tape, "sub", VB_FLOAT32, half);
-    struct vb_variable sides = fresh(tape, "sides", VB_FLOAT32, VB_SHAPE(s->batch, s->anchors, 4));
-    vb_done(tape, high);
-    vb_done(tape, low);
-    struct vb_variable picked = rows(tape, s, names->distances, DISTANCES);
-    struct vb_variable bins = vb_view(tape, picked, &VB_SHAPE(n * SIDES, BINS));
-    vb_done(tape, picked);
-    struct vb_variable wanted = rows(tape, s, sides, SIDES);
-    struct vb_variable left = fresh(tape, "long", VB_INT64, wanted.shape);
-    struct vb_variable right = vb_unary(tape, VB_SHIFT, left);
-    struct vb_variable near_left = vb_binary(tape, VB_MINUS, wanted, wanted);
-    struct vb_variable near_right = vb_unary(tape, VB_SUBTRACT_FROM, near_left);
-    struct vb_variable a = bin_term(tape, bins, left, near_left);
-    struct vb_variable b = bin_term(tape, bins, right, near_right);
-    struct vb_variable both = vb_binary(tape, VB_PLUS, a, b);
-    vb_done(tape, a);
-    vb_done(tape, b);
-    struct vb_variable mean = vb_row_mean(tape, both);
-    struct vb_variable ended[] = { both, bins, wanted, left, right, near_left, near_right };
-    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
-        vb_tape_drop(tape, ended[i]);
-    struct vb_variable weighted = vb_binary(tape, VB_TIMES, mean, weight);
-    vb_done(tape, mean);
-    into_loss(tape, names, weighted);
-    vb_done(tape, weighted);
-    vb_done(tape, sides);
+    names->score_sum = sum_scores(tape, s);
+    score_term(tape, s, names);
+    vb_done(tape, vb_count(tape, s->foreground));
+    if (s->n_foreground > 0)
+        box_terms(tape, s, names);
+    for (uint32_t i = 0; i < TERMS; i++)
+        vb_scale_entry(tape, &names->loss);
 }
 
 struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
                           const struct vb_variable *predictions, const struct vb_targets *targets,
-                          const struct vb_loss_constants *constants)
+                          struct vb_loss_constants *constants)
 {
     struct vb_assignment s = { .batch = graph->batch,
                                .anchors = count_anchors(graph),
@@ -207,33 +151,24 @@ struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
     struct vb_variable *all = &names.loss;
     for (size_t i = 0; i < sizeof names / sizeof *all; i++)
         all[i] = vb_undefined;
-    names.loss = fresh(tape, "loss_items", VB_FLOAT32, VB_SHAPE(3));
+    if (!vb_is_defined(&constants->projection))
+        constants->projection = vb_fresh(tape, "projection", VB_FLOAT32, VB_SHAPE(VB_BINS));
+    names.loss = vb_fresh(tape, "loss_items", VB_FLOAT32, VB_SHAPE(TERMS));
     side_by_side(tape, graph, predictions, &names);
-    prepare(tape, &s, targets, names.scores.dtype, &names);
+    prepare(tape, &s, graph, targets, &names);
     decode(tape, &s, &names, constants->projection);
     vb_assign_targets(tape, &s, names.scores, names.boxes);
-    names.score_sum = fresh(tape, "score_sum", VB_FLOAT32, (struct vb_shape){ 0 });
-    score_term(tape, &s, &names);
-    if (s.n_foreground > 0) {
-        struct vb_variable iou = vb_undefined;
-        names.in_cells = vb_unary(tape, VB_SCALE, s.boxes_wanted);
-        struct vb_variable weight = iou_term(tape, &s, &names, &iou);
-        distribution_term(tape, &s, &names, weight);
-        vb_done(tape, weight);
-        vb_done(tape, iou);
-    }
-    for (uint32_t i = 0; i < TERMS; i++)
-        vb_scale_in_place(tape, &names.loss);
-    struct vb_loss loss;
-    struct vb_variable scaled = vb_unary(tape, VB_SCALE, names.loss);
+    all_terms(tape, &s, &names);
+
+    struct vb_loss loss = { .total = vb_undefined };
+    loss.parts = vb_unary(tape, VB_SCALE, names.loss);
     loss.items = vb_tape_hold(tape, names.loss);
     loss.items.node = VB_NONE;
+    loss.items.requires_grad = false;
     struct vb_variable handed[] = { s.boxes_wanted, s.scores_wanted, s.foreground, s.which };
     for (size_t i = 0; i < sizeof handed / sizeof *handed; i++)
         vb_tape_drop(tape, handed[i]);
     for (size_t i = 0; i < sizeof names / sizeof *all; i++)
         vb_tape_drop(tape, all[i]);
-    loss.total = vb_sum(tape, scaled);
-    vb_done(tape, scaled);
     return loss;
 }

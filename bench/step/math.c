@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* Of the CPU's sums in the recordings. */
+enum { ELEMENTS_A_THREAD = 32768, THREADS = 2 };
+
 static struct vb_variable like(struct vb_tape *tape, const char *what, const struct vb_variable *x)
 {
     return vb_tape_new(tape, what, &x->shape, x->dtype);
@@ -16,6 +19,16 @@ static struct vb_variable kernel(struct vb_tape *tape, const char *name,
     struct vb_variable both[] = { from, y };
     vb_tape_run(tape, name, (double)vb_shape_elements(&x->shape), both, 2);
     return y;
+}
+
+/* A step towards the input's gradient, in the type of the gradient that came: the result's, which
+ * is wider than the input's where types were mixed. */
+static struct vb_variable towards(struct vb_tape *tape, const char *name,
+                                  const struct vb_variable *input, struct vb_variable gradient)
+{
+    struct vb_variable typed = *input;
+    typed.dtype = gradient.dtype;
+    return kernel(tape, name, &typed, gradient);
 }
 
 static void shift_backward(struct vb_tape *tape, const struct vb_node *node,
@@ -100,7 +113,7 @@ static const struct unary {
 struct vb_variable vb_unary(struct vb_tape *tape, enum vb_unary kind, struct vb_variable x)
 {
     const struct unary *unary = &unaries[kind];
-    bool in_fp32 = kind == VB_SQUARE && tape->autocast;
+    bool in_fp32 = kind == VB_SQUARE && tape->autocast && !tape->torch->cpu_autocast;
     struct vb_variable input = in_fp32 ? vb_tape_cast(tape, x, VB_FLOAT32) : vb_tape_hold(tape, x);
 
     struct vb_variable y =
@@ -150,7 +163,7 @@ static void minus_backward(struct vb_tape *tape, const struct vb_node *node,
     if (vb_needs(node, 0))
         inputs[0] = passed_on(tape, &node->inputs[0], outputs[0]);
     if (vb_needs(node, 1))
-        inputs[1] = kernel(tape, "neg", &node->inputs[1], outputs[0]);
+        inputs[1] = towards(tape, "neg", &node->inputs[1], outputs[0]);
 }
 
 static void times_backward(struct vb_tape *tape, const struct vb_node *node,
@@ -158,7 +171,7 @@ static void times_backward(struct vb_tape *tape, const struct vb_node *node,
 {
     for (uint32_t i = 0; i < 2; i++) {
         if (vb_needs(node, i))
-            inputs[i] = kernel(tape, "mul", &node->inputs[i], outputs[0]);
+            inputs[i] = towards(tape, "mul", &node->inputs[i], outputs[0]);
     }
 }
 
@@ -168,16 +181,16 @@ static void over_backward(struct vb_tape *tape, const struct vb_node *node,
 {
     if (vb_needs(node, 1)) {
         const struct vb_variable *b = &node->inputs[1];
-        struct vb_variable once = kernel(tape, "div", b, node->saved[0]);
-        struct vb_variable twice = kernel(tape, "div", b, once);
-        struct vb_variable minus = kernel(tape, "neg", b, outputs[0]);
-        inputs[1] = kernel(tape, "mul", b, minus);
+        struct vb_variable once = towards(tape, "div", b, outputs[0]);
+        struct vb_variable twice = towards(tape, "div", b, outputs[0]);
+        struct vb_variable minus = towards(tape, "neg", b, outputs[0]);
+        inputs[1] = towards(tape, "mul", b, minus);
         vb_done(tape, minus);
         vb_done(tape, twice);
         vb_done(tape, once);
     }
     if (vb_needs(node, 0))
-        inputs[0] = kernel(tape, "div", &node->inputs[0], outputs[0]);
+        inputs[0] = towards(tape, "div", &node->inputs[0], outputs[0]);
 }
 
 /* where(a == b, grad / 2, grad) with the other's places filled with 0, for each that needs it */
@@ -188,9 +201,9 @@ static void extremum_backward(struct vb_tape *tape, const struct vb_node *node,
         const struct vb_variable *input = &node->inputs[i];
         if (!vb_needs(node, i))
             continue;
-        struct vb_variable half = kernel(tape, "div", input, outputs[0]);
+        struct vb_variable half = towards(tape, "div", input, outputs[0]);
         struct vb_variable equal = vb_tape_new(tape, "eq", &input->shape, VB_BOOL);
-        inputs[i] = kernel(tape, "where", input, half);
+        inputs[i] = towards(tape, "where", input, half);
         struct vb_variable other = vb_tape_new(tape, "other", &input->shape, VB_BOOL);
         vb_done(tape, other);
         vb_done(tape, equal);
@@ -228,7 +241,8 @@ struct vb_variable vb_binary(struct vb_tape *tape, enum vb_binary kind, struct v
                              struct vb_variable b)
 {
     const struct binary *binary = &binaries[kind];
-    bool b_is_larger = vb_shape_elements(&b.shape) > vb_shape_elements(&a.shape);
+    uint64_t in_a = vb_shape_elements(&a.shape), in_b = vb_shape_elements(&b.shape);
+    bool b_is_larger = in_b > in_a || (in_b == in_a && b.shape.n_dims > a.shape.n_dims);
     struct vb_variable y = vb_tape_new(tape, binary->name, b_is_larger ? &b.shape : &a.shape,
                                        a.dtype > b.dtype ? a.dtype : b.dtype);
     struct vb_variable all[] = { a, b, y };
@@ -276,7 +290,6 @@ void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x)
  * first sums into one number a thread; VB_HOST_SCRATCH names both. */
 struct vb_variable vb_mean_of(struct vb_tape *tape, struct vb_variable x)
 {
-    enum { ELEMENTS_A_THREAD = 32768, THREADS = 2 };
     struct vb_variable y = vb_tape_new(tape, "mean", &(struct vb_shape){ 0 }, x.dtype);
     struct vb_variable both[] = { x, y };
     uint64_t n = vb_shape_elements(&x.shape);
@@ -309,6 +322,8 @@ struct vb_variable vb_sum(struct vb_tape *tape, struct vb_variable x)
     struct vb_variable y = vb_tape_new(tape, "sum", &(struct vb_shape){ 0 }, input.dtype);
     struct vb_variable both[] = { input, y };
     vb_tape_run(tape, "sum", (double)vb_shape_elements(&x.shape), both, 2);
+    if (tape->torch->cpu_kernels && vb_shape_elements(&x.shape) > ELEMENTS_A_THREAD)
+        vb_done(tape, vb_tape_new(tape, "one a thread", &VB_SHAPE(THREADS), y.dtype));
     vb_tape_output(tape, vb_tape_node(tape, sum_backward, &input, 1, 1), 0, &y);
     vb_tape_drop(tape, input);
     return y;

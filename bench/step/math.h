@@ -35,6 +35,10 @@ struct vb_variable vb_binary(struct vb_tape *tape, enum vb_binary kind, struct v
 /* x.clamp_(0): takes over the caller's hold of x; autograd keeps a copy of what was there. */
 struct vb_variable vb_clamp_in_place(struct vb_tape *tape, struct vb_variable x);
 
+/* `vector[i] = x` and `vector[i] *= number`: autograd keeps the vector whole. */
+void vb_set_entry(struct vb_tape *tape, struct vb_variable *vector, struct vb_variable x);
+void vb_scale_entry(struct vb_tape *tape, struct vb_variable *vector);
+
 /* `*sum += x` and `*x *= number`: in place, as names of the traced program. */
 void vb_add_in_place(struct vb_tape *tape, struct vb_variable *sum, struct vb_variable x);
 void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x);
@@ -85,6 +89,19 @@ struct vb_variable vb_bce_mean(struct vb_tape *tape, struct vb_variable logits,
 /* The same of each element, unweighted. */
 struct vb_variable vb_bce(struct vb_tape *tape, struct vb_variable logits,
                           struct vb_variable target);
+
+/* An operator that autograd does not follow: its result; and one that is gone at once. */
+struct vb_variable vb_fresh(struct vb_tape *tape, const char *what, enum vb_dtype dtype,
+                            struct vb_shape shape);
+void vb_passing(struct vb_tape *tape, const char *what, enum vb_dtype dtype, struct vb_shape shape);
+
+/* How many elements of a mask are true, int64. CUDA's kernel counts as it reads, the CPU's copies
+ * the mask into int64 first. */
+struct vb_variable vb_count(struct vb_tape *tape, struct vb_variable mask);
+
+/* What the CPU's comparison in place makes of the number it compares with: a tensor, and one of the
+ * other side's type. Nothing on CUDA. */
+void vb_cpu_number(struct vb_tape *tape, enum vb_dtype dtype);
 
 /* Drops an intermediate that only the expression held. */
 static inline void vb_done(struct vb_tape *tape, struct vb_variable x)

@@ -119,6 +119,8 @@ void vb_program_print(const struct vb_program *program, bool csv, struct vb_text
         struct vb_instruction instruction = program->instructions[i];
         if (i == program->first_step && !csv)
             vb_text_append(out, "step  first\n");
+        if (i == program->second_step && i != program->loop_start && !csv)
+            vb_text_append(out, "step  second\n");
         if (i == program->loop_start && i < program->loop_end && !csv)
             vb_text_append(out, "step  steady, repeated\n");
         switch (instruction.kind) {

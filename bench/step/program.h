@@ -86,10 +86,10 @@ struct vb_program {
     size_t n_calls, calls_room;
     struct vb_instruction *instructions;
     size_t n_instructions, instructions_room;
-    size_t first_step; /* instruction with which the first step begins */
-    size_t
-        loop_start;  /* and the steady one, which ends at loop_end and may be repeated; a run has */
-    size_t loop_end; /* none: its instructions are walked once */
+    size_t first_step;     /* instruction with which the first step begins */
+    size_t second_step;    /* and a second that is not steady yet; loop_start where there is none */
+    size_t loop_start;     /* and the steady one, which may be repeated ... */
+    size_t loop_end;       /* ... up to here. A run has none: its instructions are walked once */
     uint32_t loop_batches; /* in the loop */
     bool deterministic;    /* what cuDNN is asked for */
     bool benchmark;

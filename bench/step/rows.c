@@ -13,10 +13,50 @@ static struct vb_variable kernel(struct vb_tape *tape, const char *name,
     return y;
 }
 
+struct vb_variable vb_fresh(struct vb_tape *tape, const char *what, enum vb_dtype dtype,
+                            struct vb_shape shape)
+{
+    struct vb_variable y = vb_tape_new(tape, what, &shape, dtype);
+    vb_tape_run(tape, what, (double)vb_shape_elements(&shape), &y, 1);
+    return y;
+}
+
+void vb_passing(struct vb_tape *tape, const char *what, enum vb_dtype dtype, struct vb_shape shape)
+{
+    vb_tape_drop(tape, vb_fresh(tape, what, dtype, shape));
+}
+
+void vb_cpu_number(struct vb_tape *tape, enum vb_dtype dtype)
+{
+    if (!tape->torch->cpu_kernels)
+        return;
+    struct vb_variable number = vb_fresh(tape, "number", VB_INT64, (struct vb_shape){ 0 });
+    vb_passing(tape, "number", dtype, (struct vb_shape){ 0 });
+    vb_done(tape, number);
+}
+
+struct vb_variable vb_count(struct vb_tape *tape, struct vb_variable mask)
+{
+    struct vb_variable y = kernel(tape, "count", &(struct vb_shape){ 0 }, VB_INT64, mask);
+    if (tape->torch->cpu_kernels)
+        vb_passing(tape, "copy", VB_INT64, mask.shape);
+    return y;
+}
+
 static struct vb_variable gradient(struct vb_tape *tape, const char *name,
                                    const struct vb_node *node, struct vb_variable from)
 {
     return kernel(tape, name, &node->inputs[0].shape, node->inputs[0].dtype, from);
+}
+
+/* The mask's places are looked up again to fill zeros in them. */
+static void mask_backward(struct vb_tape *tape, const struct vb_node *node,
+                          const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    const struct vb_variable *mask = &node->saved[0];
+    inputs[0] = gradient(tape, "zeros", node, outputs[0]);
+    vb_done(tape, kernel(tape, "nonzero", &VB_SHAPE(outputs[0].shape.dims[0], mask->shape.n_dims),
+                         VB_INT64, *mask));
 }
 
 static void rows_backward(struct vb_tape *tape, const struct vb_node *node,
@@ -29,19 +69,39 @@ struct vb_variable vb_mask_rows(struct vb_tape *tape, struct vb_variable x, stru
                                 uint32_t n_true, const struct vb_shape *out)
 {
     struct vb_variable places =
-        vb_tape_new(tape, "nonzero", &VB_SHAPE(n_true, mask.shape.n_dims), VB_INT64);
-    struct vb_variable y = vb_index(tape, x, &mask, 1, out);
+        kernel(tape, "nonzero", &VB_SHAPE(n_true, mask.shape.n_dims), VB_INT64, mask);
+    struct vb_variable y = kernel(tape, "index", out, x.dtype, x);
+    struct vb_node *node = vb_tape_node(tape, mask_backward, &x, 1, 1);
+    vb_tape_save(tape, node, mask);
+    vb_tape_output(tape, node, 0, &y);
     vb_done(tape, places);
+    return y;
+}
+
+/* What softmax in fp32 reads. CUDA's kernel takes fp16 as it is and gives such a gradient; any
+ * other type is cast first (PyTorch's aten/src/ATen/native/SoftMax.cpp, softmax). The recordings
+ * leave a CPU's copy out, autograd's node for it they have. */
+static struct vb_variable softmax_input(struct vb_tape *tape, struct vb_variable x)
+{
+    if (x.dtype == VB_FLOAT16 && !tape->torch->cpu_kernels)
+        return vb_tape_hold(tape, x);
+    if (x.dtype == VB_FLOAT32 || !tape->torch->cpu_kernels)
+        return vb_tape_cast(tape, x, VB_FLOAT32);
+    struct vb_variable y = vb_tape_hold(tape, x);
+    y.dtype = VB_FLOAT32;
+    vb_tape_output(tape, vb_tape_node(tape, rows_backward, &x, 1, 1), 0, &y);
     return y;
 }
 
 struct vb_variable vb_softmax(struct vb_tape *tape, struct vb_variable x)
 {
-    enum vb_dtype dtype = tape->autocast ? VB_FLOAT32 : x.dtype;
-    struct vb_variable y = kernel(tape, "softmax", &x.shape, dtype, x);
-    struct vb_node *node = vb_tape_node(tape, rows_backward, &x, 1, 1);
+    bool in_fp32 = tape->autocast ? !tape->torch->cpu_autocast : x.dtype == VB_FLOAT32;
+    struct vb_variable input = in_fp32 ? softmax_input(tape, x) : vb_tape_hold(tape, x);
+    struct vb_variable y = kernel(tape, "softmax", &x.shape, in_fp32 ? VB_FLOAT32 : x.dtype, input);
+    struct vb_node *node = vb_tape_node(tape, rows_backward, &input, 1, 1);
     vb_tape_save(tape, node, y);
     vb_tape_output(tape, node, 0, &y);
+    vb_tape_drop(tape, input);
     return y;
 }
 

@@ -226,6 +226,21 @@ static void accumulate_parameter(struct vb_tape *tape, uint32_t parameter,
     vb_tape_drop(tape, gradient);
 }
 
+/* The engine hands each input its gradient in the input's own type. */
+static void match_types(struct vb_tape *tape, const struct vb_node *node,
+                        struct vb_variable *gradients)
+{
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        struct vb_variable gradient = gradients[i];
+        if (!vb_is_defined(&gradient) || gradient.dtype == node->inputs[i].dtype)
+            continue;
+        gradients[i] = vb_tape_new(tape, "cast", &gradient.shape, node->inputs[i].dtype);
+        struct vb_variable both[] = { gradient, gradients[i] };
+        vb_tape_run(tape, "copy", 0, both, 2);
+        vb_tape_drop(tape, gradient);
+    }
+}
+
 static void run_node(struct vb_tape *tape, struct vb_node *node)
 {
     struct vb_variable gradients[VB_MAX_GRADIENTS];
@@ -238,6 +253,7 @@ static void run_node(struct vb_tape *tape, struct vb_node *node)
     tape->module = node->module;
     if (is_reached)
         node->backward(tape, node, node->buffers, gradients);
+    match_types(tape, node, gradients);
     for (uint32_t i = 0; i < node->n_outputs; i++)
         vb_tape_drop(tape, node->buffers[i]);
     for (uint32_t i = 0; i < node->n_saved; i++)

@@ -19,6 +19,7 @@ struct vb_torch {
     bool upsample_fp32;  /* autocast runs nearest upsampling in fp32: 2.4 */
     bool cublas_in_pool; /* cuBLAS's workspace comes from the pool: 1.13 */
     bool lazy_modules;   /* kernels are loaded when they are first used: 1.13 */
+    bool cpu_autocast;   /* autocast's list of 1.13 on a CPU: softmax and powers are not in fp32 */
     /* What CPU kernels and the profiler allocated in the recordings: index tables, copies where
      * types mix, a handle. No version of PyTorch on CUDA. */
     bool cpu_kernels;

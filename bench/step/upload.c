@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "step/upload.h"
+
+static struct vb_variable image_tensor(struct vb_tape *tape, const struct vb_graph *graph,
+                                       const char *what, enum vb_dtype dtype, uint32_t images,
+                                       uint32_t scale)
+{
+    const uint32_t *dims = graph->values[0].shape.dims;
+    return vb_tape_new(tape, what, &VB_SHAPE(images, 3, dims[2] * scale, dims[3] * scale), dtype);
+}
+
+struct vb_variable vb_new_images(struct vb_tape *tape, const struct vb_graph *graph,
+                                 const char *what, enum vb_dtype dtype)
+{
+    return image_tensor(tape, graph, what, dtype, graph->batch, 1);
+}
+
+static void copy_images(struct vb_tape *tape, const char *name, struct vb_variable from,
+                        struct vb_variable to)
+{
+    struct vb_variable both[] = { from, to };
+    vb_tape_run(tape, name, 0, both, 2);
+}
+
+struct vb_variable vb_compose_mosaic(struct vb_tape *tape, const struct vb_graph *graph)
+{
+    uint32_t n = graph->batch;
+    struct vb_variable sources = image_tensor(tape, graph, "sources", VB_UINT8, 4 * n, 1);
+    struct vb_variable canvas = image_tensor(tape, graph, "canvas", VB_UINT8, n, 2);
+    copy_images(tape, "mosaic", sources, canvas);
+    vb_tape_drop(tape, sources);
+    struct vb_variable window = vb_new_images(tape, graph, "window", VB_UINT8);
+    copy_images(tape, "crop", canvas, window);
+    vb_tape_drop(tape, canvas);
+    struct vb_variable flipped = vb_new_images(tape, graph, "flipped", VB_UINT8);
+    copy_images(tape, "flip", window, flipped);
+    vb_tape_drop(tape, window);
+    return flipped;
+}
+
+/* v8 keeps the bytes in its dictionary until the quotient takes their place. */
+void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
+                     const struct vb_targets *targets, struct vb_variable bytes,
+                     struct vb_batch *batch)
+{
+    bool is_v8 = graph->head == VB_HEAD_V8;
+    if (!vb_is_defined(&bytes))
+        bytes = vb_new_images(tape, graph, "batch", VB_UINT8);
+    if (is_v8) {
+        batch->classes = vb_tape_new(tape, "classes", &VB_SHAPE(targets->n, 1), VB_FLOAT32);
+        batch->boxes = vb_tape_new(tape, "boxes", &VB_SHAPE(targets->n, 4), VB_FLOAT32);
+        batch->image_indices =
+            vb_tape_new(tape, "image_indices", &VB_SHAPE(targets->n), VB_FLOAT32);
+    }
+    struct vb_variable real = vb_new_images(tape, graph, "images", VB_FLOAT32);
+    copy_images(tape, "to", bytes, real);
+    if (!is_v8)
+        vb_tape_drop(tape, bytes);
+    batch->images = vb_new_images(tape, graph, "images", VB_FLOAT32);
+    copy_images(tape, "div", real, batch->images);
+    vb_tape_drop(tape, real);
+    if (is_v8)
+        vb_tape_drop(tape, bytes);
+}
+
+void vb_drop_batch(struct vb_tape *tape, struct vb_batch *batch)
+{
+    vb_tape_assign(tape, &batch->images, vb_undefined);
+    vb_tape_assign(tape, &batch->classes, vb_undefined);
+    vb_tape_assign(tape, &batch->boxes, vb_undefined);
+    vb_tape_assign(tape, &batch->image_indices, vb_undefined);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_STEP_UPLOAD_H
+#define VB_STEP_UPLOAD_H
+
+/* A batch's way to the device. Source: torch-memory.md, part B, 5. */
+
+#include "model/graph.h"
+#include "step/tape.h"
+#include "step/targets.h"
+
+/* What the loop holds of a batch. v8 uploads its whole dictionary; v5's loss uploads the boxes. */
+struct vb_batch {
+    struct vb_variable images;
+    struct vb_variable classes, boxes, image_indices;
+};
+
+/* A batch of the graph's images, held. */
+struct vb_variable vb_new_images(struct vb_tape *tape, const struct vb_graph *graph,
+                                 const char *what, enum vb_dtype dtype);
+
+/* Four images each on a canvas of twice the side, a window of it, flipped: the batch as uint8. */
+struct vb_variable vb_compose_mosaic(struct vb_tape *tape, const struct vb_graph *graph);
+
+/* `bytes`: the images as uint8 if they are on the device already, taken over; else undefined. */
+void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
+                     const struct vb_targets *targets, struct vb_variable bytes,
+                     struct vb_batch *batch);
+
+void vb_drop_batch(struct vb_tape *tape, struct vb_batch *batch);
+
+#endif

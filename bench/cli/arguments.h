@@ -11,7 +11,7 @@
 #include "base/error.h"
 
 struct cli_values {
-    const char *items[64];
+    const char *items[256];
     size_t n;
 };
 

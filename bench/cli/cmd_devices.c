@@ -17,20 +17,27 @@ enum devices_format { DEVICES_MD, DEVICES_CSV, DEVICES_JSON };
 static void print_header(enum devices_format format)
 {
     if (format == DEVICES_CSV)
-        printf("name,product,compute_capability,capacity_bytes,context_bytes,bandwidth_bytes_per_"
-               "second,table_cudnn\n");
-    else if (format == DEVICES_MD)
-        printf("| device           | product                    |   cc | usable |  of | table |\n"
-               "| :--------------- | :------------------------- | ---: | -----: | --: | ----: |\n");
+        printf("name,product,compute_capability,capacity_bytes,context_bytes,context_eager_bytes,"
+               "bandwidth_bytes_per_second,table_cudnn\n");
+}
+
+/* One table a compute capability: the lines stay narrow, and alike GPUs stand together. */
+static void print_heading(uint32_t capability)
+{
+    printf("\n%s, compute capability %" PRIu32 ".%" PRIu32 "\n\n"
+           "| device             | product                        | usable |  of | table |\n"
+           "| :----------------- | :----------------------------- | -----: | --: | ----: |\n",
+           vb_gpu_spec_architecture(capability), capability / 100, capability / 10 % 10);
 }
 
 /* One object of the list. NULL where the host has no memory left. */
 static json_t *to_json(const struct vb_gpu_spec *gpu, uint64_t table)
 {
     json_t *object =
-        json_pack("{s:s, s:s, s:f, s:I, s:I}", "name", gpu->name, "product", gpu->product,
+        json_pack("{s:s, s:s, s:f, s:I, s:I, s:I}", "name", gpu->name, "product", gpu->product,
                   "compute_capability", (double)gpu->compute_capability / 100.0, "capacity_bytes",
-                  (json_int_t)gpu->capacity_bytes, "context_bytes", (json_int_t)gpu->context_bytes);
+                  (json_int_t)gpu->capacity_bytes, "context_bytes", (json_int_t)gpu->context_bytes,
+                  "context_eager_bytes", (json_int_t)gpu->context_eager_bytes);
     if (object != NULL && gpu->bandwidth_bytes_per_second > 0.0)
         (void)json_object_set_new(object, "bandwidth_bytes_per_second",
                                   json_real(gpu->bandwidth_bytes_per_second));
@@ -42,7 +49,7 @@ static json_t *to_json(const struct vb_gpu_spec *gpu, uint64_t table)
 static void print_gpu(const struct vb_gpu_spec *gpu, uint64_t table, enum devices_format format,
                       json_t *list)
 {
-    char name[80];
+    static const char vendor[] = "NVIDIA ";
     char version[32] = "";
     const double capability = (double)gpu->compute_capability / 100.0;
     if (format == DEVICES_JSON) {
@@ -52,15 +59,18 @@ static void print_gpu(const struct vb_gpu_spec *gpu, uint64_t table, enum device
     if (format == DEVICES_CSV) {
         if (table > 0)
             (void)snprintf(version, sizeof version, "%" PRIu64, table);
-        printf("%s,%s,%.1f,%" PRIu64 ",%" PRIu64 ",%.0f,%s\n", gpu->name, gpu->product, capability,
-               gpu->capacity_bytes, gpu->context_bytes, gpu->bandwidth_bytes_per_second, version);
+        printf("%s,%s,%.1f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%.0f,%s\n", gpu->name, gpu->product,
+               capability, gpu->capacity_bytes, gpu->context_bytes, gpu->context_eager_bytes,
+               gpu->bandwidth_bytes_per_second, version);
         return;
     }
-    (void)snprintf(name, sizeof name, "virtual:%s", gpu->name);
+    const char *product = gpu->product;
+    if (strncmp(product, vendor, strlen(vendor)) == 0)
+        product += strlen(vendor);
     if (table > 0)
         (void)snprintf(version, sizeof version, "%" PRIu64 ".%" PRIu64, table / 10000,
                        table / 100 % 100);
-    printf("| %-16s | %-26s | %4.1f | %6.2f | %3.0f | %5s |\n", name, gpu->product, capability,
+    printf("| %-18s | %-30.30s | %6.2f | %3.0f | %5s |\n", gpu->name, product,
            vb_to_gib(gpu->capacity_bytes - gpu->context_bytes), vb_to_gib(gpu->capacity_bytes),
            version);
 }
@@ -70,10 +80,14 @@ static enum vb_status print_all(const char *const *names, size_t n, enum devices
 {
     json_t *list = json_array();
     enum vb_status status = VB_OK;
+    uint32_t capability = 0;
     print_header(format);
     for (size_t i = 0; i < n && status == VB_OK; i++) {
         struct vb_gpu_spec gpu = { 0 };
         status = vb_gpu_spec_find(names[i], &gpu, err);
+        if (status == VB_OK && format == DEVICES_MD && gpu.compute_capability != capability)
+            print_heading(gpu.compute_capability);
+        capability = gpu.compute_capability;
         if (status == VB_OK)
             print_gpu(&gpu, vb_plan_table_version(gpu.identity), format, list);
         vb_gpu_spec_clear(&gpu);
@@ -83,10 +97,29 @@ static enum vb_status print_all(const char *const *names, size_t n, enum devices
         putchar('\n');
     }
     if (status == VB_OK && format == DEVICES_MD)
-        printf("\nA table holds the answers of that cuDNN for machines without it.\nAny GPU can "
-               "be described: --device virtual:FILE.json (sweeps/gpus/README.md).\n");
+        printf("\nUse: --device virtual:NAME, the product's name, or FILE.json for any other GPU\n"
+               "(sweeps/gpus/README.md). In GiB: usable is what the context leaves of all.\n"
+               "A table holds the answers of that cuDNN for machines without it.\n");
     json_decref(list);
     return status;
+}
+
+/* All names, alike GPUs together. */
+static enum vb_status all_names(struct vb_arena *arena, const char ***names, size_t *n,
+                                struct vb_error *err)
+{
+    struct vb_gpu_index index = { 0 };
+    enum vb_status status = vb_gpu_index_read(arena, &index, err);
+    if (status != VB_OK)
+        return status;
+    const char **list = vb_arena_alloc(arena, index.n + 1, sizeof *list);
+    if (list == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for %zu GPUs", index.n);
+    for (size_t i = 0; i < index.n; i++)
+        list[i] = index.products[i].name;
+    *names = list;
+    *n = index.n;
+    return VB_OK;
 }
 
 static enum vb_status read_format(const char *text, enum devices_format *out, struct vb_error *err)
@@ -126,7 +159,7 @@ int cmd_devices(int argc, char **argv)
 
     enum vb_status status = read_format(format_text, &format, &err);
     if (status == VB_OK && positional.n == 0)
-        status = vb_gpu_spec_names(&arena, &names, &n, &err);
+        status = all_names(&arena, &names, &n, &err);
     if (status == VB_OK)
         status = print_all(names, positional.n > 0 ? positional.n : n, format, &err);
     vb_arena_clear(&arena);

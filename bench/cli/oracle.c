@@ -81,9 +81,16 @@ enum vb_status cli_oracle_default_gpus(bool all, struct vb_arena *arena, struct 
         return VB_OK;
     }
     enum vb_status status = vb_gpu_spec_names(arena, &names, &n, err);
-    for (size_t i = 0; i < n && gpus->n < room && status == VB_OK; i++)
+    if (status != VB_OK)
+        return status;
+    if (n > room)
+        return vb_fail(
+            err, VB_E_INPUT,
+            "sweeps/gpus has %zu GPUs, at most %zu are asked about at once; name them with --gpu",
+            n, room);
+    for (size_t i = 0; i < n; i++)
         gpus->items[gpus->n++] = names[i];
-    return status;
+    return VB_OK;
 }
 
 /* The answers to all questions, under both rules. That there is no plan is an answer. */

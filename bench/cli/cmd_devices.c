@@ -75,7 +75,7 @@ static enum vb_status print_all(const char *const *names, size_t n, enum devices
         struct vb_gpu_spec gpu = { 0 };
         status = vb_gpu_spec_find(names[i], &gpu, err);
         if (status == VB_OK)
-            print_gpu(&gpu, vb_plan_table_version(gpu.identity), format, list);
+            print_gpu(&gpu, vb_plan_table_version(&gpu), format, list);
         vb_gpu_spec_clear(&gpu);
     }
     if (status == VB_OK && format == DEVICES_JSON) {

@@ -148,12 +148,15 @@ static enum vb_status open_library(struct vb_conv_planner *planner, struct vb_er
         do_without(planner);
         return VB_OK;
     }
-    vb_plan_cache_keep_library(vb_cudnn_surroundings(), planner->cudnn.path,
-                               planner->cudnn.version);
+    const struct vb_cudnn found = planner->cudnn;
     enum vb_status status = start_library(planner, err);
-    if (status == VB_OK || status == VB_E_INPUT)
+    if (status == VB_E_INPUT)
         return status;
-    do_without(planner);
+    /* Kept too where it is only this GPU that it does not support. */
+    if (status == VB_OK || !vb_conv_is_supported(found.version, planner->gpu->compute_capability))
+        vb_plan_cache_keep_library(vb_cudnn_surroundings(), found.path, found.version);
+    if (status != VB_OK)
+        do_without(planner);
     return VB_OK;
 }
 

@@ -205,3 +205,27 @@ ParameterizedTest(struct support_case *c, conv_plan, knows_what_is_supported)
     cr_expect(eq(uint, vb_conv_is_supported(c->version, c->capability), c->is_supported), "%s",
               c->label);
 }
+
+struct serving_case {
+    char label[64];
+    uint64_t identity;
+    uint32_t capability, version; /* 0: no table */
+};
+
+ParameterizedTestParameters(plan_table, serves_a_generation_before_turing)
+{
+    static struct serving_case cases[] = {
+        { "any GPU of 6.0", 1, 600, 91002 },
+        { "one of 6.1 has no table of its own", 1, 610, 91002 },
+        { "any GPU of 7.0", 1, 700, 91002 },
+        { "Maxwell has none", 1, 520, 0 },
+        { "from Turing on a table is one GPU's", 1, 750, 0 },
+    };
+    return cr_make_param_array(struct serving_case, cases, sizeof cases / sizeof *cases);
+}
+
+ParameterizedTest(struct serving_case *c, plan_table, serves_a_generation_before_turing)
+{
+    const struct vb_gpu_spec gpu = { .identity = c->identity, .compute_capability = c->capability };
+    cr_expect(eq(u64, vb_plan_table_version(&gpu), c->version), "%s", c->label);
+}

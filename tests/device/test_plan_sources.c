@@ -171,8 +171,7 @@ static int check_warm(const char *argument)
 {
     struct vb_gpu_spec gpu = { 0 };
     struct vb_plan_table table = { 0 };
-    if (vb_gpu_spec_find(argument, &gpu, NULL) != VB_OK ||
-        !vb_plan_table_find(&gpu, &table))
+    if (vb_gpu_spec_find(argument, &gpu, NULL) != VB_OK || !vb_plan_table_find(&gpu, &table))
         return 1;
     compare(&gpu, &table, VB_CONV_LIBRARY);
     expect(!is_loaded(), "cuDNN was opened for answers that the cache has", gpu.name);

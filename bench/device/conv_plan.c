@@ -25,7 +25,8 @@
 enum { N_TIMED = 10, SAVE_EVERY = 1024 }; /* torch.backends.cudnn.benchmark_limit */
 
 /* cuDNN 9.10.2 is the last to support Maxwell, Pascal and Volta; from 9.11.0 on Turing is the
- * oldest. Source: NVIDIA, cuDNN support matrices of 9.10 and 9.11. The answers show it: of 1,232
+ * oldest. Source: NVIDIA's support matrix of cuDNN 9.10.2, which lists 5.0 to 12.0; that the one of
+ * 9.11.0 does not is taken from projects that had to pin 9.10. The answers show it: of 1,232
  * for a V100, 9.11.0 gives 1,162 otherwise than 9.10.2 (184 differ from 9.8.0 to 9.10.2, none
  * from 9.11.0 to 9.19.0), for a T4 it is 4. */
 enum { FIRST_WITHOUT_VOLTA = 91100 };

@@ -89,7 +89,7 @@ static enum vb_status print_all(const char *const *names, size_t n, enum devices
             print_heading(gpu.compute_capability);
         capability = gpu.compute_capability;
         if (status == VB_OK)
-            print_gpu(&gpu, vb_plan_table_version(gpu.identity), format, list);
+            print_gpu(&gpu, vb_plan_table_version(&gpu), format, list);
         vb_gpu_spec_clear(&gpu);
     }
     if (status == VB_OK && format == DEVICES_JSON) {

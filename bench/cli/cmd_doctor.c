@@ -168,7 +168,7 @@ static bool check_gpus(void)
     for (size_t i = 0; i < n; i++) {
         struct vb_gpu_spec gpu = { 0 };
         if (vb_gpu_spec_find(names[i], &gpu, &err) == VB_OK)
-            n_tables += vb_plan_table_version(gpu.identity) > 0;
+            n_tables += vb_plan_table_version(&gpu) > 0;
         else
             printf("faulty   %-14s %s\n", names[i], err.text);
         vb_gpu_spec_clear(&gpu);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/oracle.h"
 
+#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,8 +94,7 @@ enum vb_status cli_oracle_default_gpus(bool all, struct vb_arena *arena, struct 
     return VB_OK;
 }
 
-/* The answers to all questions, under both rules. That there is no plan is an answer. */
-static enum vb_status ask_all(struct vb_conv_planner *planner, const struct cli_oracle_convs *convs,
+enum vb_status cli_oracle_ask(struct vb_conv_planner *planner, const struct cli_oracle_convs *convs,
                               struct vb_plan_map *answers, struct vb_error *err)
 {
     for (size_t i = 0; i < convs->map.n; i++) {
@@ -108,8 +108,8 @@ static enum vb_status ask_all(struct vb_conv_planner *planner, const struct cli_
                 return status;
             if (plan.source != VB_CONV_LIBRARY)
                 return vb_fail(err, VB_E_UNSUPPORTED,
-                               "a table is packed from cuDNN 9's answers, and "
-                               "it cannot be opened: 'vrambench doctor'");
+                               "a table is packed from cuDNN's own answers, and there is none that "
+                               "supports this GPU: see 'vrambench doctor', or give --cudnn PATH");
             const struct vb_plan_answer answer = { plan.engine, plan.workspace_bytes,
                                                    plan.low_bytes, plan.high_bytes };
             status = vb_plan_map_put(answers, &key, &answer, err);
@@ -120,21 +120,35 @@ static enum vb_status ask_all(struct vb_conv_planner *planner, const struct cli_
     return VB_OK;
 }
 
-/* The command line that makes this GPU's table alone. */
-static void write_command(const char *gpu, int argc, char **argv, struct vb_text *out)
+/* Whether the argument is the option `name` or its value, which stands in the next argument. */
+static bool is_option(const char *argument, const char *name, int *at)
+{
+    const size_t length = strlen(name);
+    if (strncmp(argument, name, length) != 0 ||
+        (argument[length] != '\0' && argument[length] != '='))
+        return false;
+    *at += argument[length] == '\0';
+    return true;
+}
+
+/* The command line that makes this GPU's table alone, on any machine. */
+static void write_command(const char *gpu, const char *library, int argc, char **argv,
+                          struct vb_text *out)
 {
     vb_text_append(out, "vrambench %s --gpu %s", argv[0], gpu);
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--gpu") == 0)
-            i++;
-        else if (strncmp(argv[i], "--gpu=", 6) != 0)
+        if (!is_option(argv[i], "--gpu", &i) && !is_option(argv[i], "--cudnn", &i))
             vb_text_append(out, " %s", argv[i]);
     }
+    if (library != NULL)
+        vb_text_append(out, " --cudnn PATH");
 }
 
-enum vb_status cli_oracle_pack(const char *name, const struct cli_oracle_convs *convs, int argc,
-                               char **argv, struct vb_error *err)
+enum vb_status cli_oracle_pack(const char *name, const char *library,
+                               const struct cli_oracle_convs *convs, int argc, char **argv,
+                               struct vb_error *err)
 {
+    const struct vb_conv_origin origin = { .library = library };
     struct vb_gpu_spec gpu = { 0 };
     struct vb_conv_planner *planner = NULL;
     struct vb_plan_map answers = { 0 };
@@ -144,15 +158,15 @@ enum vb_status cli_oracle_pack(const char *name, const struct cli_oracle_convs *
 
     enum vb_status status = vb_gpu_spec_find(name, &gpu, err);
     if (status == VB_OK)
-        status = vb_conv_planner_open(&gpu, &planner, err);
+        status = vb_conv_planner_open_from(&gpu, &origin, &planner, err);
     if (status == VB_OK)
-        status = ask_all(planner, convs, &answers, err);
+        status = cli_oracle_ask(planner, convs, &answers, err);
     if (status == VB_OK) {
         uint64_t version = vb_conv_planner_version(planner);
         (void)snprintf(relative, sizeof relative, WORKSPACES "/cudnn-%" PRIu64 "-%s.csv", version,
                        gpu.name);
         vb_file_shipped(relative, path, sizeof path);
-        write_command(gpu.name, argc, argv, &command);
+        write_command(gpu.name, library, argc, argv, &command);
         status = vb_plan_table_write(path, &gpu, version, vb_text_data(&command), &answers, err);
     }
     if (status == VB_OK)
@@ -164,24 +178,32 @@ enum vb_status cli_oracle_pack(const char *name, const struct cli_oracle_convs *
     return status;
 }
 
+/* Whether a table is to be fitted on: one for its GPU that a supporting cuDNN answered, and there
+ * is none of a newer. */
+static bool is_current(const struct vb_plan_table *tables, size_t n, size_t index)
+{
+    const struct vb_plan_table *table = &tables[index];
+    for (size_t i = 0; i < n; i++) {
+        if (tables[i].identity == table->identity && tables[i].version > table->version &&
+            vb_conv_is_supported(tables[i].version, tables[i].compute_capability))
+            return false;
+    }
+    return vb_conv_is_supported(table->version, table->compute_capability);
+}
+
 /* The answers of all tables of one compute capability, and its fit. */
-static enum vb_status fit_capability(const char **names, size_t n, uint32_t capability,
-                                     struct vb_workspace_model *model, struct vb_error *err)
+static enum vb_status fit_capability(const struct vb_plan_table *tables, size_t n,
+                                     uint32_t capability, struct vb_workspace_model *model,
+                                     struct vb_error *err)
 {
     struct vb_plan_map all = { 0 };
     enum vb_status status = VB_OK;
-    for (size_t i = 0; i < n && status == VB_OK; i++) {
-        struct vb_gpu_spec gpu = { 0 };
-        struct vb_plan_table table = { 0 };
-        status = vb_gpu_spec_find(names[i], &gpu, err);
-        if (status == VB_OK && gpu.compute_capability == capability &&
-            vb_plan_table_find(gpu.identity, &table)) {
-            for (size_t j = 0; j < table.map.n && status == VB_OK; j++)
-                status = vb_plan_map_put(&all, &table.map.entries[j].key,
-                                         &table.map.entries[j].answer, err);
-        }
-        vb_plan_table_clear(&table);
-        vb_gpu_spec_clear(&gpu);
+    for (size_t i = 0; i < n; i++) {
+        const struct vb_plan_map *map = &tables[i].map;
+        if (tables[i].compute_capability != capability || !is_current(tables, n, i))
+            continue;
+        for (size_t j = 0; j < map->n && status == VB_OK; j++)
+            status = vb_plan_map_put(&all, &map->entries[j].key, &map->entries[j].answer, err);
     }
     if (status == VB_OK)
         status = vb_workspace_model_fit(&all, capability, model, err);
@@ -197,68 +219,54 @@ static enum vb_status fit_capability(const char **names, size_t n, uint32_t capa
     return status;
 }
 
+/* Reads all tables that ship; the caller clears them. */
+static enum vb_status read_tables(struct vb_arena *arena, struct vb_plan_table **out, size_t *n,
+                                  struct vb_error *err)
+{
+    char pattern[4096];
+    glob_t files = { 0 };
+    enum vb_status status = VB_OK;
+    vb_file_shipped(WORKSPACES "/cudnn-*.csv", pattern, sizeof pattern);
+    *n = 0;
+    if (glob(pattern, 0, NULL, &files) != 0)
+        files.gl_pathc = 0;
+    struct vb_plan_table *tables = vb_arena_alloc(arena, files.gl_pathc + 1, sizeof *tables);
+    if (tables == NULL)
+        status = vb_fail(err, VB_E_SYSTEM, "no host memory left for the fit");
+    for (size_t i = 0; i < files.gl_pathc && status == VB_OK; i++) {
+        status = vb_plan_table_read(files.gl_pathv[i], &tables[*n], err);
+        *n += status == VB_OK;
+    }
+    globfree(&files);
+    *out = tables;
+    return status;
+}
+
 enum vb_status cli_oracle_fit(struct vb_error *err)
 {
     struct vb_arena arena = { 0 };
     struct vb_workspace_model *models = vb_arena_alloc(&arena, MAX_MODELS, sizeof *models);
-    const char **names = NULL;
+    struct vb_plan_table *tables = NULL;
     size_t n = 0;
     size_t n_models = 0;
     char path[4096];
     if (models == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the fit");
 
-    enum vb_status status = vb_gpu_spec_names(&arena, &names, &n, err);
+    enum vb_status status = read_tables(&arena, &tables, &n, err);
     for (size_t i = 0; i < n && n_models < MAX_MODELS && status == VB_OK; i++) {
-        struct vb_gpu_spec gpu = { 0 };
-        bool is_new = true;
-        status = vb_gpu_spec_find(names[i], &gpu, err);
+        const uint32_t capability = tables[i].compute_capability;
+        bool is_new = is_current(tables, n, i);
         for (size_t j = 0; j < n_models; j++)
-            is_new = is_new && models[j].compute_capability != gpu.compute_capability;
-        if (status == VB_OK && is_new)
-            status = fit_capability(names, n, gpu.compute_capability, &models[n_models++], err);
-        vb_gpu_spec_clear(&gpu);
+            is_new = is_new && models[j].compute_capability != capability;
+        if (is_new)
+            status = fit_capability(tables, n, capability, &models[n_models++], err);
     }
     vb_file_shipped(WORKSPACES "/model.csv", path, sizeof path);
     if (status == VB_OK)
         status = vb_workspace_model_save(path, models, n_models, err);
+    for (size_t i = 0; i < n; i++)
+        vb_plan_table_clear(&tables[i]);
     vb_arena_clear(&arena);
-    return status;
-}
-
-enum vb_status cli_oracle_diff(const char *path_a, const char *path_b, int *exit_status,
-                               struct vb_error *err)
-{
-    struct vb_plan_table a = { 0 };
-    struct vb_plan_table b = { 0 };
-    size_t n_common = 0;
-    size_t n_different = 0;
-    enum vb_status status = vb_plan_table_read(path_a, &a, err);
-    if (status == VB_OK)
-        status = vb_plan_table_read(path_b, &b, err);
-    if (status == VB_OK)
-        printf("direction,type,n,c,h,w,k,kernel_h,stride,deterministic,engine_a,engine_b,"
-               "workspace_a_bytes,workspace_b_bytes\n");
-    for (size_t i = 0; i < a.map.n && status == VB_OK; i++) {
-        const struct vb_plan_key *key = &a.map.entries[i].key;
-        const struct vb_plan_answer *was = &a.map.entries[i].answer;
-        const struct vb_plan_answer *is = vb_plan_map_find(&b.map, key);
-        n_common += is != NULL;
-        if (is == NULL ||
-            (is->engine == was->engine && is->workspace_bytes == was->workspace_bytes))
-            continue;
-        n_different++;
-        printf("%u,%u,%u,%u,%u,%u,%u,%u,%u,%u,%" PRId64 ",%" PRId64 ",%" PRIu64 ",%" PRIu64 "\n",
-               key->direction, key->type, key->n, key->c, key->h, key->w, key->k, key->kernel_h,
-               key->stride, key->deterministic, was->engine, is->engine, was->workspace_bytes,
-               is->workspace_bytes);
-    }
-    if (status == VB_OK)
-        (void)fprintf(stderr,
-                      "cuDNN %" PRIu64 " and %" PRIu64 ": %zu of %zu common answers differ\n",
-                      a.version, b.version, n_different, n_common);
-    *exit_status = n_different > 0 ? 1 : 0;
-    vb_plan_table_clear(&a);
-    vb_plan_table_clear(&b);
     return status;
 }

@@ -25,17 +25,19 @@ VB_CHECKED enum vb_status cli_oracle_add_sweeps(struct cli_oracle_convs *convs, 
 VB_CHECKED enum vb_status cli_oracle_default_gpus(bool all, struct vb_arena *arena,
                                                   struct cli_values *gpus, struct vb_error *err);
 
-/* Asks the library about all of them with nondeterministic engines allowed and not, and writes the
- * GPU's table. VB_E_UNSUPPORTED: there is no library. */
-VB_CHECKED enum vb_status cli_oracle_pack(const char *gpu, const struct cli_oracle_convs *convs,
-                                          int argc, char **argv, struct vb_error *err);
+/* All answers under both rules. That there is no plan is an answer. VB_E_UNSUPPORTED: the planner
+ * has no library. */
+VB_CHECKED enum vb_status cli_oracle_ask(struct vb_conv_planner *planner,
+                                         const struct cli_oracle_convs *convs,
+                                         struct vb_plan_map *answers, struct vb_error *err);
+
+/* Asks the library (NULL: the one that is found) about all of them and writes the GPU's table.
+ * VB_E_UNSUPPORTED: there is none, or it does not support the GPU. */
+VB_CHECKED enum vb_status cli_oracle_pack(const char *gpu, const char *library,
+                                          const struct cli_oracle_convs *convs, int argc,
+                                          char **argv, struct vb_error *err);
 
 /* Fits sweeps/workspaces/model.csv on the tables that are there and says its error. */
 VB_CHECKED enum vb_status cli_oracle_fit(struct vb_error *err);
-
-/* Prints the answers that two tables have in common and that differ; `*exit_status` 1 if any does.
- */
-VB_CHECKED enum vb_status cli_oracle_diff(const char *path_a, const char *path_b, int *exit_status,
-                                          struct vb_error *err);
 
 #endif

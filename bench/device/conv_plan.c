@@ -10,6 +10,7 @@
  */
 #include "device/conv_plan.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,16 @@
 
 enum { N_TIMED = 10, SAVE_EVERY = 1024 }; /* torch.backends.cudnn.benchmark_limit */
 
+/* cuDNN 9.10.2 is the last to support Maxwell, Pascal and Volta; from 9.11.0 on Turing is the
+ * oldest. Source: NVIDIA's support matrix of cuDNN 9.10.2, which lists 5.0 to 12.0; that the one of
+ * 9.11.0 does not is taken from projects that had to pin 9.10. The answers show it: of 1,232
+ * for a V100, 9.11.0 gives 1,162 otherwise than 9.10.2 (184 differ from 9.8.0 to 9.10.2, none
+ * from 9.11.0 to 9.19.0), for a T4 it is 4. */
+enum { FIRST_WITHOUT_VOLTA = 91100 };
+
+/* Source: NVIDIA, cuDNN frontend documentation, "Deviceless Ahead-of-time Compilation". */
+enum { FIRST_WITH_DEVICES = 90800 };
+
 struct vb_conv_planner {
     const struct vb_gpu_spec *gpu; /* borrowed */
 
@@ -33,7 +44,8 @@ struct vb_conv_planner {
     struct vb_plan_map answers; /* the library's */
     size_t n_saved;             /* how many of them the disk has */
 
-    bool has_table; /* LIBRARY_ABSENT: */
+    const struct vb_plan_table *only; /* borrowed; LIBRARY_ABSENT, and no other answers */
+    bool has_table;                   /* LIBRARY_ABSENT: */
     struct vb_plan_table table;
     bool has_model;
     struct vb_workspace_model model;
@@ -84,32 +96,91 @@ static void load(struct vb_conv_planner *planner, uint64_t version)
     planner->n_saved = planner->answers.n;
 }
 
-/* Opens cuDNN and describes the GPU to it. That it is not there is no error: the table answers
- * then. A description that it refuses is one: the table has nothing for such a GPU. */
-static enum vb_status open_library(struct vb_conv_planner *planner, struct vb_error *err)
+bool vb_conv_is_supported(uint64_t cudnn_version, uint32_t compute_capability)
 {
-    if (vb_cudnn_open(&planner->cudnn, NULL) != VB_OK) {
-        planner->state = LIBRARY_ABSENT;
-        planner->version = 0;
-        return VB_OK;
-    }
+    return compute_capability >= VB_TURING || cudnn_version < FIRST_WITHOUT_VOLTA;
+}
+
+static enum vb_status is_too_new(const struct vb_conv_planner *planner, struct vb_error *err)
+{
+    const uint64_t version = planner->cudnn.version;
+    return vb_fail(err, VB_E_UNSUPPORTED,
+                   "cuDNN %" PRIu64 ".%" PRIu64 ".%" PRIu64
+                   " no longer supports compute capability %.1f (%s); 9.10.2 is the last that does",
+                   version / 10000, version / 100 % 100, version % 100,
+                   (double)planner->gpu->compute_capability / 100, planner->gpu->name);
+}
+
+/* Describes the GPU to the library that was opened. Where this fails the library is closed. */
+static enum vb_status start_library(struct vb_conv_planner *planner, struct vb_error *err)
+{
     struct vb_error reason = { 0 };
-    enum vb_status status =
-        vb_cudnn_device_open(&planner->cudnn, planner->gpu->json, &planner->cudnn_device, &reason);
-    if (status == VB_E_INPUT)
-        return vb_fail(err, status, "%s: %s", planner->gpu->name, reason.text);
-    if (status != VB_OK) { /* before 9.8 there are no device properties */
+    enum vb_status status = VB_OK;
+    if (!vb_conv_is_supported(planner->cudnn.version, planner->gpu->compute_capability))
+        status = is_too_new(planner, err);
+    if (status == VB_OK) {
+        status = vb_cudnn_device_open(&planner->cudnn, planner->gpu->json, &planner->cudnn_device,
+                                      &reason);
+        if (status != VB_OK)
+            status = vb_fail(err, status, "%s: %s", planner->gpu->name, reason.text);
+    }
+    if (status != VB_OK) {
         vb_cudnn_close(&planner->cudnn);
-        planner->state = LIBRARY_ABSENT;
-        planner->version = 0;
-        return VB_OK;
+        return status;
     }
     if (planner->version != planner->cudnn.version)
         load(planner, planner->cudnn.version);
-    vb_plan_cache_keep_library(vb_cudnn_surroundings(), planner->cudnn.path,
-                               planner->cudnn.version);
     planner->state = LIBRARY_OPEN;
     return VB_OK;
+}
+
+static void do_without(struct vb_conv_planner *planner)
+{
+    planner->state = LIBRARY_ABSENT;
+    planner->version = 0;
+}
+
+/* Opens cuDNN. That it is not there, or no longer supports the GPU, is no error: the table answers
+ * then; nor that it has no device properties (before 9.8). A description that it refuses is one:
+ * the table has nothing for such a GPU. */
+static enum vb_status open_library(struct vb_conv_planner *planner, struct vb_error *err)
+{
+    if (vb_cudnn_open(&planner->cudnn, NULL) != VB_OK) {
+        do_without(planner);
+        return VB_OK;
+    }
+    const struct vb_cudnn found = planner->cudnn;
+    enum vb_status status = start_library(planner, err);
+    if (status == VB_E_INPUT)
+        return status;
+    /* Kept too where it is only this GPU that it does not support. */
+    if (status == VB_OK || !vb_conv_is_supported(found.version, planner->gpu->compute_capability))
+        vb_plan_cache_keep_library(vb_cudnn_surroundings(), found.path, found.version);
+    if (status != VB_OK)
+        do_without(planner);
+    return VB_OK;
+}
+
+/* Opens the library at `path`, for which nothing else will do. */
+static enum vb_status open_given(struct vb_conv_planner *planner, const char *path,
+                                 struct vb_error *err)
+{
+    struct vb_error reason = { 0 };
+    enum vb_status status = vb_cudnn_open_at(path, &planner->cudnn, err);
+    if (status != VB_OK)
+        return status;
+    const uint64_t version = planner->cudnn.version;
+    if (version < FIRST_WITH_DEVICES) {
+        vb_cudnn_close(&planner->cudnn);
+        return vb_fail(err, VB_E_UNSUPPORTED,
+                       "%.300s: is cuDNN %" PRIu64 ".%" PRIu64 ".%" PRIu64
+                       ", which cannot be asked about a GPU that is not there; 9.8.0 or later can",
+                       path, version / 10000, version / 100 % 100, version % 100);
+    }
+    status = start_library(planner, &reason);
+    /* Whatever it has against the GPU: it cannot be used for it. */
+    return status == VB_OK ? VB_OK
+                           : vb_fail(err, VB_E_UNSUPPORTED, "%.200s: %.300s", path, reason.text);
 }
 
 /* Finds out which library there is, from the cache if it knows. */
@@ -125,6 +196,10 @@ static enum vb_status know_library(struct vb_conv_planner *planner, struct vb_er
     }
     if (!vb_plan_cache_library(vb_cudnn_surroundings(), path, sizeof path, &version))
         return open_library(planner, err);
+    if (!vb_conv_is_supported(version, planner->gpu->compute_capability)) {
+        do_without(planner);
+        return VB_OK;
+    }
     load(planner, version);
     planner->state = LIBRARY_KNOWN;
     return VB_OK;
@@ -132,19 +207,28 @@ static enum vb_status know_library(struct vb_conv_planner *planner, struct vb_er
 
 static void use_table(struct vb_conv_planner *planner)
 {
-    if (planner->state == LIBRARY_ABSENT && !planner->has_table && planner->table.version == 0)
-        planner->has_table = vb_plan_table_find(planner->gpu->identity, &planner->table);
+    if (planner->state == LIBRARY_ABSENT && planner->only == NULL && !planner->has_table &&
+        planner->table.version == 0)
+        planner->has_table = vb_plan_table_find(planner->gpu, &planner->table);
 }
 
-enum vb_status vb_conv_planner_open(const struct vb_gpu_spec *gpu, struct vb_conv_planner **out,
-                                    struct vb_error *err)
+enum vb_status vb_conv_planner_open_from(const struct vb_gpu_spec *gpu,
+                                         const struct vb_conv_origin *origin,
+                                         struct vb_conv_planner **out, struct vb_error *err)
 {
     struct vb_conv_planner *planner = calloc(1, sizeof *planner);
     if (planner == NULL)
         return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left", gpu->name);
 
+    enum vb_status status = VB_OK;
     planner->gpu = gpu;
-    enum vb_status status = know_library(planner, err);
+    planner->only = origin->table;
+    if (origin->table != NULL)
+        planner->state = LIBRARY_ABSENT;
+    else if (origin->library != NULL)
+        status = open_given(planner, origin->library, err);
+    else
+        status = know_library(planner, err);
     if (status != VB_OK) {
         vb_conv_planner_close(planner);
         return status;
@@ -152,6 +236,13 @@ enum vb_status vb_conv_planner_open(const struct vb_gpu_spec *gpu, struct vb_con
     use_table(planner);
     *out = planner;
     return VB_OK;
+}
+
+enum vb_status vb_conv_planner_open(const struct vb_gpu_spec *gpu, struct vb_conv_planner **out,
+                                    struct vb_error *err)
+{
+    static const struct vb_conv_origin any;
+    return vb_conv_planner_open_from(gpu, &any, out, err);
 }
 
 void vb_conv_planner_close(struct vb_conv_planner *planner)
@@ -169,10 +260,23 @@ void vb_conv_planner_close(struct vb_conv_planner *planner)
 
 uint64_t vb_conv_planner_version(const struct vb_conv_planner *planner)
 {
+    if (planner->only != NULL)
+        return planner->only->version;
     return planner->state == LIBRARY_ABSENT ? planner->table.version : planner->version;
 }
 
-/* Asks the open library. That it has no plan is an answer too, and kept. */
+static bool has_nondeterministic(const struct vb_cudnn_candidate *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].is_nondeterministic)
+            return true;
+    }
+    return false;
+}
+
+/* Asks the open library. That it has no plan is an answer too, and kept. Where none of what it
+ * gives is nondeterministic, leaving such out gives the same: that question is then answered as
+ * well. */
 static enum vb_status ask_library(struct vb_conv_planner *planner, const struct vb_conv *conv,
                                   const struct vb_plan_key *key, struct vb_plan_answer *out,
                                   struct vb_error *err)
@@ -203,7 +307,13 @@ static enum vb_status ask_library(struct vb_conv_planner *planner, const struct 
         out->low_bytes = bytes < out->low_bytes ? bytes : out->low_bytes;
         out->high_bytes = bytes > out->high_bytes ? bytes : out->high_bytes;
     }
-    return vb_plan_map_put(&planner->answers, key, out, err);
+    status = vb_plan_map_put(&planner->answers, key, out, err);
+    if (status == VB_OK && key->deterministic == 0 && !has_nondeterministic(found, n)) {
+        struct vb_plan_key strict = *key;
+        strict.deterministic = 1;
+        status = vb_plan_map_put(&planner->answers, &strict, out, err);
+    }
+    return status;
 }
 
 /* With a library known or open: its answer, from memory or asked now. */
@@ -227,22 +337,31 @@ static enum vb_status answer_of_library(struct vb_conv_planner *planner, const s
 }
 
 /* Without a library: the table's answer, or the model's. */
-static void answer_without_library(struct vb_conv_planner *planner, const struct vb_conv *conv,
-                                   const struct vb_plan_key *key, struct vb_plan_answer *answer,
-                                   enum vb_conv_source *source)
+static enum vb_status answer_without_library(struct vb_conv_planner *planner,
+                                             const struct vb_conv *conv,
+                                             const struct vb_plan_key *key,
+                                             struct vb_plan_answer *answer,
+                                             enum vb_conv_source *source, struct vb_error *err)
 {
     use_table(planner);
-    const struct vb_plan_answer *packed = vb_plan_map_find(&planner->table.map, key);
+    const struct vb_plan_table *table = planner->only != NULL ? planner->only : &planner->table;
+    const struct vb_plan_answer *packed = vb_plan_map_find(&table->map, key);
     if (packed != NULL) {
         *answer = *packed;
         *source = VB_CONV_TABLE;
-        return;
+        return VB_OK;
     }
+    if (planner->only != NULL)
+        return vb_fail(err, VB_E_UNSUPPORTED,
+                       "%.200s: has no answer for %ux%ux%ux%u with %u kernels of %ux%u, %s",
+                       table->path, conv->n, conv->c, conv->h, conv->w, conv->k, conv->kernel_h,
+                       conv->kernel_w, key->deterministic ? "deterministic" : "nondeterministic");
     if (!planner->has_model)
         vb_workspace_model_load(planner->gpu->compute_capability, &planner->model);
     planner->has_model = true;
     *answer = vb_workspace_model_answer(&planner->model, conv);
     *source = VB_CONV_FITTED;
+    return VB_OK;
 }
 
 /* PyTorch's own kernel is exact whoever is asked: it counts as of the best source that there is, so
@@ -251,7 +370,7 @@ static enum vb_conv_source source_of_native(const struct vb_conv_planner *planne
 {
     if (planner->state != LIBRARY_ABSENT)
         return VB_CONV_LIBRARY;
-    return planner->has_table ? VB_CONV_TABLE : VB_CONV_FITTED;
+    return planner->has_table || planner->only != NULL ? VB_CONV_TABLE : VB_CONV_FITTED;
 }
 
 /* What would divide by 0 or have no output: the graph never holds such a thing. */
@@ -281,13 +400,13 @@ enum vb_status vb_conv_planner_plan(struct vb_conv_planner *planner, const struc
     const struct vb_plan_key key = vb_plan_key(conv, rules);
     struct vb_plan_answer answer = { 0 };
     enum vb_conv_source source = VB_CONV_LIBRARY;
-    if (planner->state != LIBRARY_ABSENT) {
-        enum vb_status status = answer_of_library(planner, conv, &key, &answer, err);
-        if (status != VB_OK)
-            return status;
-    }
-    if (planner->state == LIBRARY_ABSENT)
-        answer_without_library(planner, conv, &key, &answer, &source);
+    enum vb_status status = VB_OK;
+    if (planner->state != LIBRARY_ABSENT)
+        status = answer_of_library(planner, conv, &key, &answer, err);
+    if (planner->state == LIBRARY_ABSENT && status == VB_OK)
+        status = answer_without_library(planner, conv, &key, &answer, &source, err);
+    if (status != VB_OK)
+        return status;
     if (answer.engine == VB_PLAN_NONE)
         return vb_fail(err, VB_E_UNSUPPORTED,
                        "cuDNN %llu has no plan on %s for %ux%ux%ux%u with %u kernels of %ux%u",

@@ -42,11 +42,34 @@ struct vb_conv_plan {
 };
 
 struct vb_conv_planner;
+struct vb_plan_table;
+
+/* Where answers are to come from, in place of whatever is found. At most one is set. */
+struct vb_conv_origin {
+    const char *library;               /* as vb_cudnn_open_at() takes it */
+    const struct vb_plan_table *table; /* borrowed until the planner is closed */
+};
 
 /* `gpu` is borrowed until the planner is closed. Never fails for want of cuDNN: see the source of
  * its answers. VB_E_SYSTEM: no host memory. */
 VB_CHECKED enum vb_status vb_conv_planner_open(const struct vb_gpu_spec *gpu,
                                                struct vb_conv_planner **out, struct vb_error *err);
+
+/* The same with all answers of that origin, and none of another: what a table does not hold is
+ * VB_E_UNSUPPORTED when asked for. VB_E_INPUT: there is no such library. VB_E_UNSUPPORTED: it
+ * cannot be used, or not for this GPU. One process opens one library only. */
+VB_CHECKED enum vb_status vb_conv_planner_open_from(const struct vb_gpu_spec *gpu,
+                                                    const struct vb_conv_origin *origin,
+                                                    struct vb_conv_planner **out,
+                                                    struct vb_error *err);
+
+/* The compute capability of the oldest GPUs that every cuDNN 9 supports. */
+enum { VB_TURING = 750 };
+
+/* Whether that version of cuDNN still supports GPUs of that compute capability (times 100). One
+ * that does not answers all the same, from a handful of engines that no version for such a GPU
+ * would take. */
+bool vb_conv_is_supported(uint64_t cudnn_version, uint32_t compute_capability);
 
 /* Writes the on-disk cache if there is something new. May be NULL. */
 void vb_conv_planner_close(struct vb_conv_planner *planner);

@@ -60,6 +60,58 @@ uint64_t vb_cudnn_surroundings(void)
     return hash;
 }
 
+/* Loads `folder`/`name`; false where it is not there or does not load. */
+static bool load_beside(const char *folder, const char *name)
+{
+    char path[PATH_MAX];
+    return snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path &&
+           access(path, F_OK) == 0 && dlopen(path, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE) != NULL;
+}
+
+/* cuDNN loads its own parts by their names when it first needs them, and the loader would take
+ * those of another version that LD_LIBRARY_PATH names. A part that is loaded already is taken
+ * instead. Each is below those that it needs. */
+static void load_parts(const char *folder)
+{
+    static const char *const parts[] = { "libcudnn_graph.so.9",
+                                         "libcudnn_ops.so.9",
+                                         "libcudnn_cnn.so.9",
+                                         "libcudnn_heuristic.so.9",
+                                         "libcudnn_engines_precompiled.so.9",
+                                         "libcudnn_engines_runtime_compiled.so.9" };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        (void)load_beside(folder, parts[i]);
+}
+
+/* cuDNN ends the process where it does not find the cuBLASLt of its CUDA version, so that is looked
+ * for first: beside it, where a wheel has it, by the loader, in the CUDA Toolkit of the build. */
+static enum vb_status load_cublas(const struct vb_cudnn *cudnn, struct vb_error *err)
+{
+    static const char *const places[] = { "", "/../../cublas/lib", "/../../cu13/lib" };
+    size_t (*get_cuda_version)(void) = NULL;
+    void *address = dlsym(cudnn->handle, "cudnnGetCudartVersion");
+    char name[64];
+    char place[PATH_MAX + 32];
+    if (address == NULL)
+        return VB_OK;
+    memcpy(&get_cuda_version, &address, sizeof address);
+    const size_t cuda = get_cuda_version() / 1000;
+    const char *slash = strrchr(cudnn->path, '/');
+    (void)snprintf(name, sizeof name, "libcublasLt.so.%zu", cuda);
+    for (size_t i = 0; i < sizeof places / sizeof *places && slash != NULL; i++) {
+        (void)snprintf(place, sizeof place, "%.*s%s", (int)(slash - cudnn->path), cudnn->path,
+                       places[i]);
+        if (load_beside(place, name))
+            return VB_OK;
+    }
+    if (dlopen(name, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE) != NULL ||
+        load_beside(VB_CUDA_LIBRARY_DIR, name))
+        return VB_OK;
+    return vb_fail(err, VB_E_UNSUPPORTED,
+                   "%.300s: needs %s, which is not there; 'pip install nvidia-cublas%s' brings it",
+                   cudnn->path, name, cuda == 12 ? "-cu12" : "");
+}
+
 /* Opens one file and takes the functions from it. `status` of a file that is not there is
  * UNSUPPORTED with whatever text was in `err` before, so that the text tells of the file that was
  * there. */
@@ -100,6 +152,11 @@ static enum vb_status open_file(const char *path, struct vb_cudnn *out, struct v
     const char *file = dladdr(address, &info) != 0 ? info.dli_fname : path;
     (void)snprintf(cudnn.path, sizeof cudnn.path, "%s",
                    realpath(file, resolved) != NULL ? resolved : file);
+    enum vb_status status = load_cublas(&cudnn, err);
+    if (status != VB_OK) {
+        (void)dlclose(cudnn.handle);
+        return status;
+    }
     *out = cudnn;
     return VB_OK;
 }
@@ -183,6 +240,45 @@ enum vb_status vb_cudnn_open(struct vb_cudnn *out, struct vb_error *err)
     if (status != VB_OK)
         status = open_for_user(out, err);
     return status;
+}
+
+/* The library's file at `path`: itself, in that folder, or in that environment's wheel. */
+static bool find_at(const char *path, char *file, size_t room)
+{
+    static const char *const places[] = { "", "/lib", "/nvidia/cudnn/lib", "/cudnn/lib" };
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return false;
+    if (!S_ISDIR(info.st_mode))
+        return snprintf(file, room, "%s", path) < (int)room;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        (void)snprintf(file, room, "%s%s/" LIBRARY_NAME, path, places[i]);
+        if (access(file, F_OK) == 0)
+            return true;
+    }
+    char pattern[2 * PATH_MAX];
+    glob_t found = { 0 };
+    (void)snprintf(pattern, sizeof pattern, "%s/" WHEEL_PATTERN, path);
+    bool is_there = glob(pattern, 0, NULL, &found) == 0;
+    if (is_there)
+        (void)snprintf(file, room, "%s", found.gl_pathv[0]);
+    globfree(&found);
+    return is_there;
+}
+
+enum vb_status vb_cudnn_open_at(const char *path, struct vb_cudnn *out, struct vb_error *err)
+{
+    char file[2 * PATH_MAX];
+    char resolved[PATH_MAX];
+    if (!find_at(path, file, sizeof file) || realpath(file, resolved) == NULL)
+        return vb_fail(err, VB_E_INPUT,
+                       "%.300s: no " LIBRARY_NAME
+                       " there; expected the file, its folder or a Python environment",
+                       path);
+    (void)snprintf(file, sizeof file, "%s", resolved);
+    *strrchr(resolved, '/') = '\0';
+    load_parts(resolved);
+    return open_file(file, out, err);
 }
 
 void vb_cudnn_close(struct vb_cudnn *cudnn)

@@ -35,6 +35,13 @@ struct vb_cudnn {
  */
 VB_CHECKED enum vb_status vb_cudnn_open(struct vb_cudnn *out, struct vb_error *err);
 
+/* Opens the one at `path` and looks nowhere else: the file, the folder that holds it, a Python
+ * environment or its site-packages. A process that has opened one cuDNN is not to open another:
+ * their parts have the same names, and the loader would mix them.
+ * VB_E_INPUT: there is none. VB_E_UNSUPPORTED: it does not load, or is not cuDNN 9. */
+VB_CHECKED enum vb_status vb_cudnn_open_at(const char *path, struct vb_cudnn *out,
+                                           struct vb_error *err);
+
 /* Zeroed is valid. The library stays in the process: it does not bear being loaded again. */
 void vb_cudnn_close(struct vb_cudnn *cudnn);
 

@@ -49,6 +49,12 @@ struct vb_work {
 VB_CHECKED enum vb_status vb_device_open(const char *name, struct vb_device **out,
                                          struct vb_error *err);
 
+/* Opens virtual:`gpu` with convolutions answered from that origin alone. Statuses as
+ * vb_conv_planner_open_from() has them. */
+VB_CHECKED enum vb_status vb_device_open_virtual(const char *gpu,
+                                                 const struct vb_conv_origin *origin,
+                                                 struct vb_device **out, struct vb_error *err);
+
 /* Gives back whatever is still reserved. `device` may be NULL. */
 void vb_device_close(struct vb_device *device);
 

@@ -46,8 +46,8 @@ static void virtual_close(struct vb_device *base)
     free(self);
 }
 
-static enum vb_status virtual_open(const char *selector, struct vb_device **out,
-                                   struct vb_error *err)
+enum vb_status vb_device_open_virtual(const char *selector, const struct vb_conv_origin *origin,
+                                      struct vb_device **out, struct vb_error *err)
 {
     struct virtual_device *self = calloc(1, sizeof *self);
     if (self == NULL)
@@ -56,7 +56,7 @@ static enum vb_status virtual_open(const char *selector, struct vb_device **out,
     enum vb_status status = vb_gpu_spec_find(selector, &self->gpu, err);
     if (status != VB_OK)
         goto fail;
-    status = vb_conv_planner_open(&self->gpu, &self->planner, err);
+    status = vb_conv_planner_open_from(&self->gpu, origin, &self->planner, err);
     if (status != VB_OK)
         goto fail;
 
@@ -78,6 +78,13 @@ static enum vb_status virtual_open(const char *selector, struct vb_device **out,
 fail:
     virtual_close(&self->base);
     return status;
+}
+
+static enum vb_status virtual_open(const char *selector, struct vb_device **out,
+                                   struct vb_error *err)
+{
+    static const struct vb_conv_origin any;
+    return vb_device_open_virtual(selector, &any, out, err);
 }
 
 static uint64_t virtual_free_bytes(const struct vb_device *base)

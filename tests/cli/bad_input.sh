@@ -8,13 +8,13 @@ trap 'rm -rf "$folder"' EXIT
 export VRAMBENCH_CACHE="$folder/cache"
 failures=0
 
-# expect STATUS TEXT COMMAND...: the exit status, and a text of the only error line.
+# expect STATUS TEXT COMMAND...: the exit status, and a text of the only error line; '' for none.
 expect() {
     local status=$1 text=$2
     shift 2
     "$@" >"$folder/out" 2>"$folder/err"
     local got=$?
-    if [ "$got" -ne "$status" ] || ! grep -qF -- "$text" "$folder/err" ||
+    if [ "$got" -ne "$status" ] || { [ -n "$text" ] && ! grep -qF -- "$text" "$folder/err"; } ||
         [ "$(grep -c '^vrambench: error:' "$folder/err")" -gt 1 ]; then
         echo "FAILED: $* -> $got, expected $status and '$text'; got:"
         cat "$folder/err"
@@ -58,6 +58,49 @@ expect 2 "unknown option --modl; did you mean --model?" "$program" estimate --mo
 expect 2 "unknown command 'swep'; did you mean 'sweep'?" "$program" swep
 echo x >"$folder/bad.csv"
 expect 2 "bad.csv:1: expected seq" "$program" replay "$folder/bad.csv"
+
+# Two cuDNN versions compared: what cannot be compared, and what grows.
+oracle=("$program" oracle --diff)
+id=$(sed -n '1s/.*identity \([0-9a-f]*\),.*/\1/p' sweeps/workspaces/cudnn-91900-rtx3090.csv)
+table() { # NAME VERSION IDENTITY WORKSPACE DETERMINISTIC
+    printf '# cuDNN %s, rtx3090 (identity %s, compute capability 860)\n%s\n%s%s,28,%s,0,0,library\n' "$2" "$3" \
+        "gpu,direction,type,layout,n,c,h,w,k,kernel_h,kernel_w,stride,pad,dilation,groups,deterministic,engine,workspace_bytes,low_bytes,high_bytes,source" \
+        "rtx3090,forward,fp32,nchw,1,3,320,320,16,3,3,2,1,1,1," "$5" "$4" >"$folder/$1.csv"
+}
+table old 91002 "$id" 100 1
+table same 91900 "$id" 100 1
+table more 91900 "$id" 900 1
+table rule 91900 "$id" 100 0
+table other 91900 00000000000000aa 100 1
+(head -3 "$folder/old.csv" && echo rubbish) >"$folder/broken.csv"
+expect 2 "--diff takes two tables or libraries" "${oracle[@]}" "$folder/old.csv"
+expect 2 "old2.csv" "${oracle[@]}" "$folder/old.csv" "$folder/old2.csv"
+expect 2 "bad.csv:1: no table of workspaces" "${oracle[@]}" "$folder/old.csv" "$folder/bad.csv"
+expect 2 "broken.csv:4: no line of such a table" "${oracle[@]}" "$folder/old.csv" "$folder/broken.csv"
+expect 2 "two tables of one GPU can be compared" "${oracle[@]}" "$folder/old.csv" "$folder/other.csv"
+expect 2 "no question in common" "${oracle[@]}" "$folder/old.csv" "$folder/rule.csv"
+expect 2 "--threshold is 'x', expected a percentage" "${oracle[@]}" "$folder/old.csv" "$folder/same.csv" --threshold x
+expect 2 "is a library: say what to ask it" "${oracle[@]}" "$folder" "$folder/same.csv"
+expect 2 "no libcudnn.so.9 there" "${oracle[@]}" --model yolov5n --gpu rtx3090 "$folder" "$folder/same.csv"
+expect 2 "no libcudnn.so.9 there" "$program" oracle --model yolov5n --cudnn "$folder"
+echo x >"$folder/libcudnn.so.9"
+expect 3 "libcudnn.so.9" "$program" oracle --model yolov5n --cudnn "$folder"
+rm "$folder/libcudnn.so.9"
+expect 2 "--sweep goes with --diff" "$program" oracle --model yolov5n --sweep "$folder/a.ini"
+expect 0 "" "${oracle[@]}" "$folder/old.csv" "$folder/same.csv"
+expect 1 "" "${oracle[@]}" "$folder/old.csv" "$folder/more.csv"
+
+# The same for a sweep: workspaces of the shipped table, then all of them ten times as large.
+ini "[axes]" "model=yolov5s" "batch=4" "imgsz=640" "[step]" "precision=fp16"
+shipped=sweeps/workspaces/cudnn-91900-rtx3090.csv
+awk -F, -v OFS=, -v OFMT=%.0f -v CONVFMT=%.0f '/^[0-9]/ { for (i = 13; i <= NF; i++) { split($i, a, "/"); if (split(a[1], b, ":") > 1)
+    $i = b[1] ":" b[2] * 20 } } { print }' $shipped >"$folder/large.csv"
+expect 0 "" "${oracle[@]}" $shipped $shipped --sweep "$folder/a.ini"
+expect 1 "" "${oracle[@]}" $shipped "$folder/large.csv" --sweep "$folder/a.ini"
+expect 0 "" "${oracle[@]}" "$folder/large.csv" $shipped --sweep "$folder/a.ini"
+expect 0 "" "${oracle[@]}" $shipped "$folder/large.csv" --sweep "$folder/a.ini" --threshold 10000%
+expect 2 "is of another GPU" "${oracle[@]}" $shipped $shipped --gpu t4 --sweep "$folder/a.ini"
+ini "${good[@]}"
 
 # A killed run: the cut line is dropped, what was finished stays.
 expect 0 "planned for" "${run[@]}"

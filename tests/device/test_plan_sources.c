@@ -150,7 +150,7 @@ static void check_gpu(const struct vb_cudnn *cudnn, const char *name)
     struct vb_gpu_spec gpu = { 0 };
     struct vb_plan_table table = { 0 };
     struct vb_error err = { 0 };
-    if (vb_gpu_spec_find(name, &gpu, &err) != VB_OK || !vb_plan_table_find(gpu.identity, &table)) {
+    if (vb_gpu_spec_find(name, &gpu, &err) != VB_OK || !vb_plan_table_find(&gpu, &table)) {
         expect(false, "no table is shipped", name);
         vb_gpu_spec_clear(&gpu);
         return;
@@ -171,8 +171,7 @@ static int check_warm(const char *argument)
 {
     struct vb_gpu_spec gpu = { 0 };
     struct vb_plan_table table = { 0 };
-    if (vb_gpu_spec_find(argument, &gpu, NULL) != VB_OK ||
-        !vb_plan_table_find(gpu.identity, &table))
+    if (vb_gpu_spec_find(argument, &gpu, NULL) != VB_OK || !vb_plan_table_find(&gpu, &table))
         return 1;
     compare(&gpu, &table, VB_CONV_LIBRARY);
     expect(!is_loaded(), "cuDNN was opened for answers that the cache has", gpu.name);

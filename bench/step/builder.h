@@ -19,6 +19,7 @@ struct vb_names {
     struct vb_variable images;
     struct vb_variable predictions[VB_MAX_LEVELS];
     struct vb_variable loss, loss_items, mean_loss;
+    struct vb_variable labels; /* of a classifier */
 };
 enum { VB_N_NAMES = sizeof(struct vb_names) / sizeof(struct vb_variable) };
 

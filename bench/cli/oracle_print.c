@@ -135,7 +135,7 @@ static void print_points_csv(const struct cli_oracle_points *points)
         const struct cli_oracle_point *point = &points->items[i];
         for (size_t j = 0; j < vb_key_count; j++) {
             char value[256];
-            vb_key_get(&vb_keys[j], &point->point, value, sizeof value);
+            vb_option_get(&vb_keys[j], &point->point, value, sizeof value);
             printf("%s,", value);
         }
         if (point->was_bytes > 0)
@@ -191,7 +191,7 @@ static json_t *point_json(const struct cli_oracle_point *point)
     json_t *out = json_object();
     for (size_t i = 0; i < vb_key_count; i++) {
         char value[256];
-        vb_key_get(&vb_keys[i], &point->point, value, sizeof value);
+        vb_option_get(&vb_keys[i], &point->point, value, sizeof value);
         (void)json_object_set_new(out, vb_keys[i].name, json_string(value));
     }
     if (point->was_bytes > 0)

@@ -45,10 +45,12 @@ static enum vb_status unknown_module(const struct vb_description *description,
     if (near != NULL)
         return vb_fail(err, VB_E_INPUT, "%s:%u: unknown module '%s'; did you mean %s?",
                        description->file, layer->line, layer->module, near);
-    return vb_fail(err, VB_E_INPUT,
-                   "%s:%u: unknown module '%s'; there is Conv, DWConv, Bottleneck, C3, "
-                   "C2f, SPP, SPPF, Focus, Concat, nn.Upsample, nn.MaxPool2d and Detect",
-                   description->file, layer->line, layer->module);
+    return vb_fail(
+        err, VB_E_INPUT,
+        "%s:%u: unknown module '%s'; there is Conv, DWConv, Bottleneck, C3, C2f, SPP, SPPF, "
+        "Focus, Concat, nn.Upsample, nn.MaxPool2d, ConvReLU, ResNetStage, Detect and "
+        "Classifier",
+        description->file, layer->line, layer->module);
 }
 
 /* Whole numbers and True or False; what else there may be (None, names, lists) keeps its default.
@@ -227,7 +229,8 @@ static enum vb_status weave_graph(const struct vb_description *description,
             return status;
     }
     if (weave->graph.n_levels == 0)
-        return vb_fail(err, VB_E_INPUT, "%s: no Detect layer; expected one at the end",
+        return vb_fail(err, VB_E_INPUT,
+                       "%s: no Detect or Classifier layer; expected one at the end",
                        description->file);
     weave->n_modules += 2; /* the model and its Sequential */
     if (weave->has_silu) {

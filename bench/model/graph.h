@@ -46,19 +46,21 @@ struct vb_parameter {
     const char *name; /* "model.0.conv.weight" */
     struct vb_shape shape;
     uint64_t elements;
-    uint32_t op; /* that uses it; UINT32_MAX: none in training (v8's frozen DFL weight) */
+    /* That uses it; UINT32_MAX: none in training (v8's frozen DFL weight). Of the buffers, only
+     * num_batches_tracked tells. */
+    uint32_t op;
     enum vb_role { VB_ROLE_WEIGHT, VB_ROLE_NORM, VB_ROLE_BIAS, VB_ROLE_BUFFER } role;
     bool is_int64;  /* num_batches_tracked */
     bool is_frozen; /* gets no gradient; counted in parameters all the same */
 };
 
-enum vb_head { VB_HEAD_V5, VB_HEAD_V8 };
+enum vb_head { VB_HEAD_V5, VB_HEAD_V8, VB_HEAD_CLASSIFY };
 
-/* One detection level. */
+/* One detection level; a classifier has one, for its scores. */
 struct vb_level {
-    uint32_t stride;
+    uint32_t stride; /* 1 of a classifier's: it takes any size */
     uint32_t grid_h, grid_w;
-    uint32_t output;      /* value: v5 [N,na,H,W,nc+5], v8 [N,64+nc,H,W] */
+    uint32_t output;      /* value: v5 [N,na,H,W,nc+5], v8 [N,64+nc,H,W], classifier [N,nc] */
     float anchors[2 * 8]; /* v5: width and height of each anchor in pixels */
     uint32_t n_anchors;
 };

@@ -297,12 +297,34 @@ static const struct vb_module modules[] = {
       { 0, 0, 0 },
       run_max_pool_module },
     { "Detect", "[nc, anchors]", 1, 2, false, false, true, false, { 0 }, vb_run_detect },
+    { "ConvReLU",
+      "[channels, kernel=1, stride=1]",
+      1,
+      3,
+      true,
+      false,
+      false,
+      true,
+      { 1, 1 },
+      vb_run_conv_relu },
+    { "ResNetStage",
+      "[channels, stride=1]",
+      1,
+      2,
+      true,
+      true,
+      false,
+      true,
+      { 1 },
+      vb_run_resnet_stage },
+    { "Classifier", "[nc]", 1, 1, false, false, false, false, { 0 }, vb_run_classifier },
 };
 
 const size_t vb_module_count = sizeof modules / sizeof *modules;
-const char *const vb_module_names[] = { "Conv",   "DWConv",      "Bottleneck",   "C3",
-                                        "C2f",    "SPP",         "SPPF",         "Focus",
-                                        "Concat", "nn.Upsample", "nn.MaxPool2d", "Detect" };
+const char *const vb_module_names[] = { "Conv",     "DWConv",      "Bottleneck",   "C3",
+                                        "C2f",      "SPP",         "SPPF",         "Focus",
+                                        "Concat",   "nn.Upsample", "nn.MaxPool2d", "Detect",
+                                        "ConvReLU", "ResNetStage", "Classifier" };
 
 const struct vb_module *vb_module_find(const char *name)
 {

@@ -38,6 +38,12 @@ struct vb_module {
 /* Detect: the head with anchors where the description has some, else the one without. */
 uint32_t vb_run_detect(const struct vb_site *site);
 
+/* torchvision's pieces of a ResNet: a convolution with a ReLU, a stage of bottlenecks, and the end
+ * that averages and scores. */
+uint32_t vb_run_conv_relu(const struct vb_site *site);
+uint32_t vb_run_resnet_stage(const struct vb_site *site);
+uint32_t vb_run_classifier(const struct vb_site *site);
+
 /* NULL: there is none of that name. */
 const struct vb_module *vb_module_find(const char *name);
 extern const char *const vb_module_names[];

@@ -11,17 +11,21 @@ enum vb_op_kind {
     VB_CONV,      /* x -> y */
     VB_BATCHNORM, /* x -> y; its mean and inverse deviation belong to the step program */
     VB_SILU,      /* in place: y is x's storage */
+    VB_RELU,      /* in place likewise */
     VB_MAXPOOL,   /* x -> y, indices (int64) */
     VB_UPSAMPLE,  /* nearest, by 2 */
     VB_CONCAT,    /* along channels */
     VB_ADD,
-    VB_SPLIT,   /* along channels into equal views of x */
-    VB_VIEW,    /* another shape of the same storage */
-    VB_PERMUTE, /* another order of the same storage */
-    VB_CLONE,   /* a contiguous copy: the v5 head's .contiguous() */
-    VB_SLICE,   /* Focus: every second pixel, a view */
+    VB_ADD_IN_PLACE, /* y is the first input's storage */
+    VB_AVERAGE,      /* over height and width */
+    VB_LINEAR,       /* [N,C] -> [N,K], with a bias */
+    VB_SPLIT,        /* along channels into equal views of x */
+    VB_VIEW,         /* another shape of the same storage */
+    VB_PERMUTE,      /* another order of the same storage */
+    VB_CLONE,        /* a contiguous copy: the v5 head's .contiguous() */
+    VB_SLICE,        /* Focus: every second pixel, a view */
 };
-enum { VB_N_OP_KINDS = 12, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 4 };
+enum { VB_N_OP_KINDS = 16, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 4 };
 
 extern const char *const vb_op_kind_names[VB_N_OP_KINDS];
 

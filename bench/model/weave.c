@@ -150,8 +150,8 @@ static void declare_norm(struct vb_weave *weave, struct vb_block *block)
     (void)add_parameter(weave, path, "bias", &channels, VB_ROLE_BIAS, false);
     (void)add_parameter(weave, path, "running_mean", &channels, VB_ROLE_BUFFER, false);
     (void)add_parameter(weave, path, "running_var", &channels, VB_ROLE_BUFFER, false);
-    (void)add_parameter(weave, path, "num_batches_tracked", &(struct vb_shape){ 0 }, VB_ROLE_BUFFER,
-                        true);
+    block->counter = add_parameter(weave, path, "num_batches_tracked", &(struct vb_shape){ 0 },
+                                   VB_ROLE_BUFFER, true);
 }
 
 static struct vb_block declare(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out,
@@ -166,7 +166,7 @@ static struct vb_block declare(struct vb_weave *weave, const char *part, uint32_
         .window = { kernel, kernel, stride, kernel / 2, 1 },
         .has_bias = is_plain,
         .has_norm = !is_plain,
-        .has_silu = !is_plain,
+        .activation = is_plain ? VB_ACT_NONE : VB_ACT_SILU,
     };
     vb_weave_leave(weave, length);
     const char *path = path_with(weave, block.path, is_plain ? "" : "conv");
@@ -177,7 +177,6 @@ static struct vb_block declare(struct vb_weave *weave, const char *part, uint32_
                             false);
     else
         declare_norm(weave, &block);
-    weave->has_silu = weave->has_silu || block.has_silu;
     weave->n_leaves += is_plain ? 1 : 2;
     weave->n_modules += is_plain ? 1 : 3;
     return block;
@@ -199,6 +198,20 @@ void vb_weave_declare_anchors(struct vb_weave *weave, uint32_t levels, uint32_t 
 {
     struct vb_shape shape = { 3, { levels, anchors, 2 } };
     (void)add_parameter(weave, weave->path, "anchors", &shape, VB_ROLE_BUFFER, false);
+}
+
+uint32_t vb_weave_declare_linear(struct vb_weave *weave, const char *part, uint32_t in,
+                                 uint32_t out)
+{
+    size_t length = vb_weave_enter(weave, part);
+    uint32_t first = add_parameter(weave, weave->path, "weight",
+                                   &(struct vb_shape){ 2, { out, in } }, VB_ROLE_WEIGHT, false);
+    (void)add_parameter(weave, weave->path, "bias", &(struct vb_shape){ 1, { out } }, VB_ROLE_BIAS,
+                        false);
+    vb_weave_leave(weave, length);
+    weave->n_modules++;
+    weave->n_leaves++;
+    return first;
 }
 
 void vb_weave_declare_frozen(struct vb_weave *weave, const char *part, uint32_t elements)
@@ -253,6 +266,26 @@ static uint32_t run_plain_conv(struct vb_weave *weave, const struct vb_block *bl
     return y;
 }
 
+uint32_t vb_run_scores(struct vb_weave *weave, uint32_t linear, uint32_t x, uint32_t out)
+{
+    struct vb_shape shape = *vb_weave_shape(weave, x);
+    shape.dims[2] = shape.dims[3] = 1;
+    (void)vb_weave_op(weave, VB_AVERAGE, &x, 1);
+    uint32_t average = vb_weave_value(weave, &shape);
+    vb_weave_produce(weave, average);
+
+    shape = (struct vb_shape){ 2, { shape.dims[0], shape.dims[1] } };
+    uint32_t flat = vb_run_view(weave, VB_VIEW, average, &shape);
+    struct vb_op *op = vb_weave_op(weave, VB_LINEAR, &flat, 1);
+    op->has_bias = true;
+    op->weight_elements = (uint64_t)shape.dims[1] * out;
+    use_parameters(weave, linear, 2);
+    shape.dims[1] = out;
+    uint32_t y = vb_weave_value(weave, &shape);
+    vb_weave_produce(weave, y);
+    return y;
+}
+
 uint32_t vb_run_conv(struct vb_weave *weave, const struct vb_block *block, uint32_t x)
 {
     char outer[sizeof weave->path];
@@ -269,18 +302,24 @@ uint32_t vb_run_conv(struct vb_weave *weave, const struct vb_block *block, uint3
         struct vb_op *op = vb_weave_op(weave, VB_BATCHNORM, &y, 1);
         op->weight_elements = block->out;
         use_parameters(weave, block->norm_parameter, 2);
+        if (!weave->failed)
+            weave->buffers[block->counter].op = weave->graph.n_ops - 1;
         y = vb_weave_value(weave, vb_weave_shape(weave, y));
         vb_weave_produce(weave, y);
     }
-    if (block->has_silu) {
+    if (block->activation != VB_ACT_NONE) {
         vb_weave_leave(weave, length);
         (void)vb_weave_enter(weave, "act");
-        (void)vb_weave_op(weave, VB_SILU, &y, 1);
-        y = vb_weave_view(weave, y, vb_weave_shape(weave, y));
-        vb_weave_produce(weave, y);
+        weave->has_silu = weave->has_silu || block->activation == VB_ACT_SILU;
+        y = vb_run_activation(weave, block->activation == VB_ACT_SILU ? VB_SILU : VB_RELU, y);
     }
     memcpy(weave->path, outer, sizeof outer);
     return y;
+}
+
+uint32_t vb_run_activation(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x)
+{
+    return vb_run_view(weave, kind, x, vb_weave_shape(weave, x));
 }
 
 uint32_t vb_run_concat(struct vb_weave *weave, const uint32_t *pieces, uint32_t n)
@@ -299,6 +338,15 @@ uint32_t vb_run_add(struct vb_weave *weave, uint32_t a, uint32_t b)
     uint32_t both[] = { a, b };
     (void)vb_weave_op(weave, VB_ADD, both, 2);
     uint32_t y = vb_weave_value(weave, vb_weave_shape(weave, a));
+    vb_weave_produce(weave, y);
+    return y;
+}
+
+uint32_t vb_run_add_in_place(struct vb_weave *weave, uint32_t a, uint32_t b)
+{
+    uint32_t both[] = { a, b };
+    (void)vb_weave_op(weave, VB_ADD_IN_PLACE, both, 2);
+    uint32_t y = vb_weave_view(weave, a, vb_weave_shape(weave, a));
     vb_weave_produce(weave, y);
     return y;
 }

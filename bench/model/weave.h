@@ -45,13 +45,15 @@ static inline const struct vb_shape *vb_weave_shape(const struct vb_weave *weave
     return &weave->graph.values[value].shape;
 }
 
-/* A convolution with or without batch normalisation and SiLU. */
+/* A convolution with or without batch normalisation and an activation, which is in place. */
 struct vb_block {
     const char *path;
     uint32_t in, out, groups;
     struct vb_window window;
-    bool has_bias, has_norm, has_silu;
+    bool has_bias, has_norm;
+    enum { VB_ACT_NONE, VB_ACT_SILU, VB_ACT_RELU } activation;
     uint32_t conv_parameter, norm_parameter; /* the first of each */
+    uint32_t counter;                        /* buffer: num_batches_tracked */
 };
 
 /* Conv: no bias, batch normalisation, SiLU, padding k/2. */
@@ -60,6 +62,11 @@ struct vb_block vb_declare_conv(struct vb_weave *weave, const char *part, uint32
 /* A bare convolution with a bias, as heads end with. */
 struct vb_block vb_declare_plain(struct vb_weave *weave, const char *part, uint32_t in,
                                  uint32_t out);
+/* A linear layer's weight and bias; the first of them. */
+uint32_t vb_weave_declare_linear(struct vb_weave *weave, const char *part, uint32_t in,
+                                 uint32_t out);
+/* x [N,C,H,W] averaged, flattened and scored: [N,out]. */
+uint32_t vb_run_scores(struct vb_weave *weave, uint32_t linear, uint32_t x, uint32_t out);
 /* The v5 head keeps its anchors as a buffer: [levels, anchors, 2]. */
 void vb_weave_declare_anchors(struct vb_weave *weave, uint32_t levels, uint32_t anchors);
 /* Weights that training neither runs nor changes. */
@@ -68,6 +75,9 @@ uint32_t vb_run_conv(struct vb_weave *weave, const struct vb_block *block, uint3
 
 uint32_t vb_run_concat(struct vb_weave *weave, const uint32_t *pieces, uint32_t n);
 uint32_t vb_run_add(struct vb_weave *weave, uint32_t a, uint32_t b);
+/* Into a's storage, and one input into its own. */
+uint32_t vb_run_add_in_place(struct vb_weave *weave, uint32_t a, uint32_t b);
+uint32_t vb_run_activation(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x);
 uint32_t vb_run_max_pool(struct vb_weave *weave, uint32_t x, uint32_t kernel, uint32_t stride,
                          uint32_t pad);
 uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x);

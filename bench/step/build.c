@@ -120,8 +120,9 @@ static void set_up_profile(struct vb_builder *self)
 static uint32_t *held(struct vb_builder *self, size_t *n)
 {
     uint32_t n_gradients = self->tape.n_parameters;
-    uint32_t *list =
-        vb_arena_alloc(self->tape.program->arena, VB_N_NAMES + n_gradients, sizeof *list);
+    uint32_t n_parameters = self->graph->n_parameters, n_buffers = self->graph->n_buffers;
+    uint32_t *list = vb_arena_alloc(self->tape.program->arena, VB_N_NAMES + n_gradients + n_buffers,
+                                    sizeof *list);
     const struct vb_variable *names = &self->names.batch.images;
     *n = 0;
     if (list == NULL) {
@@ -132,6 +133,8 @@ static uint32_t *held(struct vb_builder *self, size_t *n)
         list[(*n)++] = names[i].storage;
     for (uint32_t i = 0; i < n_gradients; i++)
         list[(*n)++] = self->tape.gradients[i].storage;
+    for (uint32_t i = 0; i < n_buffers; i++)
+        list[(*n)++] = self->storages[n_parameters + i];
     return list;
 }
 
@@ -201,7 +204,8 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
     out->benchmark = recipe->trainer.benchmark;
     /* Deterministic runs are given CUBLAS_WORKSPACE_CONFIG=:4096:8, others have the default. */
     if (recipe->torch.cublas_in_pool)
-        self->tape.cublas_bytes = recipe->trainer.deterministic ? VB_MIB(32) : 8519680;
+        self->tape.cublas_bytes[0] = self->tape.cublas_bytes[1] =
+            recipe->trainer.deterministic ? VB_MIB(32) : 8519680;
     self->tape.n_parameters = graph->n_parameters + 1; /* the profiled image is the last */
     self->tape.gradients = vb_arena_alloc(arena, n + 1, sizeof *self->tape.gradients);
     self->tape.parameter_names = vb_arena_alloc(arena, n + 1, sizeof(char *));

@@ -20,6 +20,7 @@ struct vb_names {
     struct vb_batch batch;
     struct vb_variable predictions[VB_MAX_LEVELS];
     struct vb_variable loss_parts, loss, loss_items, mean_loss;
+    struct vb_variable labels; /* of a classifier */
 };
 enum { VB_N_NAMES = sizeof(struct vb_names) / sizeof(struct vb_variable) };
 

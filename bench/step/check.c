@@ -12,7 +12,7 @@ static const char nano_model[] = "yolov8n";
 
 /* One pass over the images; all that it made is gone after. */
 static enum vb_status pass(struct vb_builder *self, const struct vb_graph *graph,
-                           const uint32_t *storages, bool autocast, struct vb_error *err)
+                           uint32_t *storages, bool autocast, struct vb_error *err)
 {
     struct vb_tape *tape = &self->tape;
     const struct vb_shape *image = &graph->values[0].shape;

@@ -7,9 +7,10 @@
 struct walk {
     struct vb_tape *tape;
     const struct vb_graph *graph;
-    const uint32_t *storages;
+    uint32_t *storages;
     struct vb_variable *values; /* of the graph; undefined before they are made */
     uint32_t *first_parameter;  /* of each operator: its weight, or its bias follows it; VB_NONE */
+    uint32_t *counter;          /* of each operator: the buffer that it counts in; VB_NONE */
 };
 
 /* The operator's weight (place 0) or bias (place 1); undefined where it has none. */
@@ -20,6 +21,29 @@ static struct vb_variable parameter_of(const struct walk *walk, uint32_t op, uin
         walk->graph->parameters[index + place].op != op)
         return vb_undefined;
     return vb_tape_parameter(walk->tape, index + place, walk->storages[index + place]);
+}
+
+/* num_batches_tracked + 1 before the normalisation: a new tensor takes the old one's place. */
+static void count_batch(const struct walk *walk, uint32_t op)
+{
+    struct vb_tape *tape = walk->tape;
+    if (walk->counter[op] == VB_NONE || tape->is_eval || tape->program->failed)
+        return;
+    uint32_t *storage = &walk->storages[walk->counter[op]];
+    struct vb_variable old = vb_tape_parameter(tape, VB_NONE, *storage);
+    struct vb_variable next = old;
+    if (!tape->torch->counts_in_place) {
+        enum vb_category category = tape->category;
+        tape->category = VB_WEIGHTS;
+        next = vb_tape_new(tape, "num_batches_tracked", &old.shape, old.dtype);
+        tape->category = category;
+    }
+    struct vb_variable both[] = { old, next };
+    vb_tape_run(tape, "add", 1, both, 2);
+    if (!tape->torch->counts_in_place && vb_is_defined(&next)) {
+        vb_tape_drop(tape, old);
+        *storage = next.storage;
+    }
 }
 
 static void run_split(const struct walk *walk, const struct vb_op *op)
@@ -47,6 +71,13 @@ static struct vb_variable run_permute(const struct walk *walk, const struct vb_o
     return vb_permute(walk->tape, walk->values[op->inputs[0]], values_last);
 }
 
+static struct vb_variable run_add_in_place(const struct walk *walk, const struct vb_op *op)
+{
+    struct vb_variable sum = vb_tape_hold(walk->tape, walk->values[op->inputs[0]]);
+    vb_add_in_place(walk->tape, &sum, walk->values[op->inputs[1]]);
+    return sum;
+}
+
 static struct vb_variable run_op(const struct walk *walk, uint32_t index)
 {
     struct vb_tape *tape = walk->tape;
@@ -60,7 +91,16 @@ static struct vb_variable run_op(const struct walk *walk, uint32_t index)
         return vb_conv2d(tape, x, parameter_of(walk, index, 0), parameter_of(walk, index, 1), &conv,
                          out);
     case VB_BATCHNORM:
+        count_batch(walk, index);
         return vb_batch_norm(tape, x, parameter_of(walk, index, 0), parameter_of(walk, index, 1));
+    case VB_RELU:
+        return vb_relu_in_place(tape, x);
+    case VB_AVERAGE:
+        return vb_average(tape, x, out);
+    case VB_LINEAR:
+        return vb_linear(tape, x, parameter_of(walk, index, 0), parameter_of(walk, index, 1));
+    case VB_ADD_IN_PLACE:
+        return run_add_in_place(walk, op);
     case VB_SILU:
         return vb_silu_in_place(tape, x);
     case VB_MAXPOOL:
@@ -97,24 +137,30 @@ static void let_go(const struct walk *walk, size_t index)
     }
 }
 
-enum vb_status vb_forward(struct vb_tape *tape, const struct vb_graph *graph,
-                          const uint32_t *storages, struct vb_variable image,
-                          struct vb_variable *predictions, struct vb_error *err)
+enum vb_status vb_forward(struct vb_tape *tape, const struct vb_graph *graph, uint32_t *storages,
+                          struct vb_variable image, struct vb_variable *predictions,
+                          struct vb_error *err)
 {
     struct vb_arena *arena = tape->program->arena;
     struct walk walk = { .tape = tape, .graph = graph, .storages = storages };
     walk.values = vb_arena_alloc(arena, graph->n_values, sizeof *walk.values);
     walk.first_parameter = vb_arena_alloc(arena, graph->n_ops, sizeof *walk.first_parameter);
-    if (walk.values == NULL || walk.first_parameter == NULL)
+    walk.counter = vb_arena_alloc(arena, graph->n_ops, sizeof *walk.counter);
+    if (walk.values == NULL || walk.first_parameter == NULL || walk.counter == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the forward pass");
 
     for (uint32_t i = 0; i < graph->n_values; i++)
         walk.values[i] = vb_undefined;
     for (uint32_t i = 0; i < graph->n_ops; i++)
-        walk.first_parameter[i] = VB_NONE;
+        walk.first_parameter[i] = walk.counter[i] = VB_NONE;
     for (uint32_t i = graph->n_parameters; i-- > 0;) {
         if (graph->parameters[i].op != VB_NONE)
             walk.first_parameter[graph->parameters[i].op] = i;
+    }
+    for (uint32_t i = 0; i < graph->n_buffers; i++) {
+        uint32_t buffer = graph->n_parameters + i;
+        if (graph->parameters[buffer].op != VB_NONE)
+            walk.counter[graph->parameters[buffer].op] = buffer;
     }
 
     walk.values[0] = image;

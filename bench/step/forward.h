@@ -8,10 +8,11 @@
 #include "model/graph.h"
 #include "step/tape.h"
 
-/* `storages`: one tensor of the program a parameter. `image` stays the caller's. `predictions`: one
- * a level, held. VB_E_SYSTEM: no host memory. */
+/* `storages`: one tensor of the program a parameter and buffer; counts of batches are replaced
+ * where PyTorch does not count in place. `image` stays the caller's. `predictions`: one a level,
+ * held. VB_E_SYSTEM: no host memory. */
 VB_CHECKED enum vb_status vb_forward(struct vb_tape *tape, const struct vb_graph *graph,
-                                     const uint32_t *storages, struct vb_variable image,
+                                     uint32_t *storages, struct vb_variable image,
                                      struct vb_variable *predictions, struct vb_error *err);
 
 #endif

@@ -104,10 +104,9 @@ static struct vb_variable decode_v8(struct vb_tape *tape, const struct vb_graph 
     return decoded;
 }
 
-enum vb_status vb_infer(struct vb_tape *tape, const struct vb_graph *graph,
-                        const uint32_t *storages, struct vb_variable images,
-                        struct vb_variable *predictions, struct vb_variable *decoded,
-                        struct vb_error *err)
+enum vb_status vb_infer(struct vb_tape *tape, const struct vb_graph *graph, uint32_t *storages,
+                        struct vb_variable images, struct vb_variable *predictions,
+                        struct vb_variable *decoded, struct vb_error *err)
 {
     bool was_off = tape->is_grad_off;
     tape->is_grad_off = tape->is_eval = true;

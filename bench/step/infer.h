@@ -11,7 +11,7 @@
  * `predictions`: one a level, as training gives them, held; `*decoded`: [N,anchors,classes+5] or
  * [N,4+classes,anchors], held. VB_E_SYSTEM: no host memory. */
 VB_CHECKED enum vb_status vb_infer(struct vb_tape *tape, const struct vb_graph *graph,
-                                   const uint32_t *storages, struct vb_variable images,
+                                   uint32_t *storages, struct vb_variable images,
                                    struct vb_variable *predictions, struct vb_variable *decoded,
                                    struct vb_error *err);
 

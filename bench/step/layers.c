@@ -64,9 +64,7 @@ static void run_conv(struct vb_tape *tape, enum vb_call_direction direction,
     vb_program_run(tape->program, &call);
 }
 
-/* A parameter's gradient stays until it is zeroed and is named after the parameter. */
-static struct vb_variable new_parameter_gradient(struct vb_tape *tape,
-                                                 const struct vb_variable *parameter)
+struct vb_variable vb_parameter_gradient(struct vb_tape *tape, const struct vb_variable *parameter)
 {
     enum vb_category category = tape->category;
     const char *what = "weight";
@@ -92,11 +90,11 @@ static void conv_backward(struct vb_tape *tape, const struct vb_node *node,
         run_conv(tape, VB_CALL_BACKWARD_DATA, &inputs[0], weight, &detail->conv, &y);
     }
     if (vb_needs(node, 1)) {
-        inputs[1] = new_parameter_gradient(tape, weight);
+        inputs[1] = vb_parameter_gradient(tape, weight);
         run_conv(tape, VB_CALL_BACKWARD_FILTER, &x, &inputs[1], &detail->conv, &y);
     }
     if (node->n_inputs > 2 && vb_needs(node, 2)) {
-        inputs[2] = new_parameter_gradient(tape, &node->inputs[2]);
+        inputs[2] = vb_parameter_gradient(tape, &node->inputs[2]);
         struct vb_variable both[] = { y, inputs[2] };
         vb_tape_run(tape, "sum", (double)vb_shape_elements(&y.shape), both, 2);
     }
@@ -136,8 +134,8 @@ static void batch_norm_backward(struct vb_tape *tape, const struct vb_node *node
                                 const struct vb_variable *outputs, struct vb_variable *inputs)
 {
     inputs[0] = vb_tape_new(tape, "input", &node->inputs[0].shape, node->inputs[0].dtype);
-    inputs[1] = new_parameter_gradient(tape, &node->inputs[1]);
-    inputs[2] = new_parameter_gradient(tape, &node->inputs[2]);
+    inputs[1] = vb_parameter_gradient(tape, &node->inputs[1]);
+    inputs[2] = vb_parameter_gradient(tape, &node->inputs[2]);
     struct vb_variable all[] = { outputs[0], node->saved[0], inputs[0] };
     vb_tape_run(tape, "batch_norm_backward", 8.0 * (double)vb_shape_elements(&all[0].shape), all,
                 3);

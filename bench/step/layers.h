@@ -28,6 +28,9 @@ struct vb_variable vb_batch_norm(struct vb_tape *tape, struct vb_variable x,
 /* In place: autograd keeps a copy of what was there. The result is x's storage. */
 struct vb_variable vb_silu_in_place(struct vb_tape *tape, struct vb_variable x);
 
+/* In place; keeps its result. */
+struct vb_variable vb_relu_in_place(struct vb_tape *tape, struct vb_variable x);
+
 /* Keeps x and the int64 indices. */
 struct vb_variable vb_max_pool2d(struct vb_tape *tape, struct vb_variable x,
                                  const struct vb_window *window, const struct vb_shape *out);
@@ -57,5 +60,17 @@ struct vb_variable vb_every_second(struct vb_tape *tape, struct vb_variable x,
 /* .contiguous(): a copy in the order of the axes; x itself, held once more, where it is so already.
  */
 struct vb_variable vb_contiguous(struct vb_tape *tape, struct vb_variable x);
+
+/* adaptive_avg_pool2d to one pixel: [N,C,H,W] -> `out`; keeps nothing. */
+struct vb_variable vb_average(struct vb_tape *tape, struct vb_variable x,
+                              const struct vb_shape *out);
+
+/* x [N,C], weight [K,C], bias [K] -> [N,K]; keeps x and the weight. Autocast casts all three. */
+struct vb_variable vb_linear(struct vb_tape *tape, struct vb_variable x, struct vb_variable weight,
+                             struct vb_variable bias);
+
+/* For backward functions: a parameter's gradient stays until it is zeroed and is named after the
+ * parameter. */
+struct vb_variable vb_parameter_gradient(struct vb_tape *tape, const struct vb_variable *parameter);
 
 #endif

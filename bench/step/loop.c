@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "step/forward.h"
+#include "step/loop_classify.h"
 #include "step/math.h"
 
 /* The last batch goes first: the loop's name is given the host's tensors before they are uploaded.
@@ -65,6 +65,8 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     struct vb_variable predictions[VB_MAX_LEVELS];
     bool is_v5 = self->graph->head == VB_HEAD_V5;
 
+    if (self->graph->head == VB_HEAD_CLASSIFY)
+        return vb_classify_batch(self, err);
     upload(self);
     enum vb_status status = vb_run_forward(self, predictions, err);
     if (status != VB_OK)
@@ -105,6 +107,8 @@ void vb_set_up_train(struct vb_builder *self)
     if (self->point->ema)
         vb_make_weights(self, VB_EMA, NULL);
     self->tape.category = VB_LOSS;
+    if (self->graph->head == VB_HEAD_CLASSIFY)
+        return;
     if (self->graph->head == VB_HEAD_V5) {
         self->constants.class_weight =
             vb_tape_new(&self->tape, "class_weight", &VB_SHAPE(1), VB_FLOAT32);
@@ -117,6 +121,10 @@ void vb_set_up_train(struct vb_builder *self)
 void vb_update_weights(struct vb_builder *self)
 {
     struct vb_tape *tape = &self->tape;
+    if (self->graph->head == VB_HEAD_CLASSIFY) {
+        vb_classify_update(self);
+        return;
+    }
     vb_builder_enter(self, VB_PHASE_CLIP, VB_TEMPORARY);
     if (self->recipe->trainer.clips)
         vb_clip_gradients(tape, self->graph);

@@ -238,6 +238,18 @@ void vb_optimizer_step(struct vb_tape *tape, const struct vb_graph *graph,
         step_group(tape, graph, groups[i], optimizer, state);
 }
 
+void vb_plain_sgd_step(struct vb_tape *tape, const struct vb_graph *graph,
+                       struct vb_optimizer_state *state)
+{
+    for (uint32_t i = 0; i < graph->n_parameters; i++) {
+        if (!has_gradient(tape, i))
+            continue;
+        make_state_of(tape, &graph->parameters[i], "momentum", &state->first[i]);
+        struct vb_variable both[] = { tape->gradients[i], tape->gradients[i] };
+        vb_tape_run(tape, "sgd", 2.0 * (double)graph->parameters[i].elements, both, 2);
+    }
+}
+
 void vb_zero_gradients(struct vb_tape *tape, const struct vb_graph *graph)
 {
     if (tape->torch->cpu_kernels)

@@ -21,6 +21,11 @@ void vb_clip_gradients(struct vb_tape *tape, const struct vb_graph *graph);
 void vb_optimizer_step(struct vb_tape *tape, const struct vb_graph *graph,
                        enum vb_optimizer optimizer, struct vb_optimizer_state *state);
 
+/* SGD with momentum and PyTorch's defaults: one group in the order of the parameters, no decay, so
+ * nothing is made but the momentum. */
+void vb_plain_sgd_step(struct vb_tape *tape, const struct vb_graph *graph,
+                       struct vb_optimizer_state *state);
+
 /* optimizer.zero_grad(): forgets the gradients, or fills them with 0, as its version does. */
 void vb_zero_gradients(struct vb_tape *tape, const struct vb_graph *graph);
 

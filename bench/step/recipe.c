@@ -17,7 +17,7 @@
 
 enum { MAX_FILES = 64, VERSION_PARTS = 3, FIRST_YEAR = 2015, LAST_YEAR = 2100 };
 
-const char *const vb_family_names[VB_N_FAMILIES] = { "yolov5", "ultralytics" };
+const char *const vb_family_names[VB_N_FAMILIES] = { "yolov5", "ultralytics", "classifier" };
 static const char *const check_names[] = { "none", "copy", "nano" };
 static const char *const unit_names[] = { "GB", "GiB" };
 
@@ -46,6 +46,7 @@ static const struct vb_option torch_options[] = {
     { "casts_pieces", "on, off", "", TORCH_SWITCH(casts_pieces) },
     { "upsample_fp32", "on, off", "", TORCH_SWITCH(upsample_fp32) },
     { "cublas_in_pool", "on, off", "", TORCH_SWITCH(cublas_in_pool) },
+    { "counts_in_place", "on, off", "", TORCH_SWITCH(counts_in_place) },
     { "lazy_modules", "on, off", "", TORCH_SWITCH(lazy_modules) },
 };
 
@@ -233,14 +234,17 @@ static enum vb_status split_trainer(const char *text, enum vb_family family, con
         *version = text[length] == '-' ? text + length + 1 : "";
         return VB_OK;
     }
-    return vb_fail(err, VB_E_INPUT,
-                   "trainer is '%s', expected yolov5 or ultralytics with or without a version, as "
-                   "ultralytics-8.3.176",
-                   text);
+    return vb_fail(
+        err, VB_E_INPUT,
+        "trainer is '%s', expected yolov5, ultralytics or classifier with or without a version, as "
+        "ultralytics-8.3.176",
+        text);
 }
 
 enum vb_family vb_family_of(const struct vb_graph *graph)
 {
+    if (graph->head == VB_HEAD_CLASSIFY)
+        return VB_CLASSIFIER;
     return graph->head == VB_HEAD_V5 ? VB_YOLOV5 : VB_ULTRALYTICS;
 }
 

@@ -13,8 +13,8 @@
 #include "step/torch.h"
 
 /* Who trains: whose loop, and so which names hold what. */
-enum vb_family { VB_YOLOV5, VB_ULTRALYTICS };
-enum { VB_N_FAMILIES = 2 };
+enum vb_family { VB_YOLOV5, VB_ULTRALYTICS, VB_CLASSIFIER };
+enum { VB_N_FAMILIES = 3 };
 extern const char *const vb_family_names[VB_N_FAMILIES];
 
 /* What the AMP check runs before training: nothing, a copy of the model that is trained, or the

@@ -117,22 +117,9 @@ struct vb_variable vb_log_softmax(struct vb_tape *tape, struct vb_variable x)
     return y;
 }
 
-/* The handle of the forward thread gets a workspace at its first product, for the rest of the
- * process. Source: torch-memory.md, part A, 2.3. */
-static void make_cublas_workspace(struct vb_tape *tape)
-{
-    enum vb_category category = tape->category;
-    if (tape->cublas_bytes == 0)
-        return;
-    tape->category = VB_WORKSPACE;
-    (void)vb_tape_new(tape, "cublas", &VB_SHAPE((uint32_t)tape->cublas_bytes), VB_UINT8);
-    tape->category = category;
-    tape->cublas_bytes = 0;
-}
-
 struct vb_variable vb_matvec(struct vb_tape *tape, struct vb_variable x, struct vb_variable vector)
 {
-    make_cublas_workspace(tape);
+    vb_make_cublas_workspace(tape);
     enum vb_dtype dtype = tape->autocast ? tape->autocast_dtype : x.dtype;
     struct vb_variable input = vb_tape_cast(tape, x, dtype);
     struct vb_variable weights = vb_tape_cast(tape, vector, dtype);

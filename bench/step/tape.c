@@ -105,6 +105,18 @@ void vb_tape_run(struct vb_tape *tape, const char *name, double flops,
     vb_program_run(tape->program, &call);
 }
 
+void vb_make_cublas_workspace(struct vb_tape *tape)
+{
+    uint64_t *bytes = &tape->cublas_bytes[tape->is_backward];
+    enum vb_category category = tape->category;
+    if (*bytes == 0)
+        return;
+    tape->category = VB_WORKSPACE;
+    (void)vb_tape_new(tape, "cublas", &VB_SHAPE((uint32_t)*bytes), VB_UINT8);
+    tape->category = category;
+    *bytes = 0;
+}
+
 struct vb_node *vb_tape_node(struct vb_tape *tape, vb_backward *backward,
                              const struct vb_variable *inputs, uint32_t n_inputs,
                              uint32_t n_outputs)

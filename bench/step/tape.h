@@ -85,8 +85,9 @@ struct vb_tape {
     enum vb_dtype autocast_dtype;
     struct vb_cast *casts;
     size_t n_casts, casts_room;
-    uint64_t
-        cublas_bytes; /* cuBLAS's workspace, made at the first product and kept; 0: made, or none */
+    /* The workspace of cuBLAS's handle in the forward and in the backward thread, made at the
+     * thread's first product and kept; 0: made, or none. */
+    uint64_t cublas_bytes[2];
     struct vb_saved *saved_sum; /* where what nodes save is counted; NULL: nowhere */
 };
 
@@ -112,6 +113,10 @@ void vb_tape_assign(struct vb_tape *tape, struct vb_variable *variable, struct v
 /* Emits an operator that reads and writes these and does `flops`. */
 void vb_tape_run(struct vb_tape *tape, const char *name, double flops,
                  const struct vb_variable *variables, size_t n);
+
+/* Before a product of matrices: the workspace of the thread's cuBLAS handle, if it is its first.
+ * Source: torch-memory.md, part A, 2.3. */
+void vb_make_cublas_workspace(struct vb_tape *tape);
 
 /* A node for an operator of these inputs, or NULL where none of them needs a gradient. */
 struct vb_node *vb_tape_node(struct vb_tape *tape, vb_backward *backward,

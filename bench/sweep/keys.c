@@ -10,8 +10,8 @@
 
 const struct vb_option vb_keys[] = {
     { "model", "yolov5s, yolov8n, ... or a .yaml file", "the model to train", TEXT(model) },
-    { "trainer", "yolov5 or ultralytics, -VERSION", "whose code trains, as ultralytics-8.3.176",
-      TEXT(trainer) },
+    { "trainer", "yolov5, ultralytics or classifier, -VERSION",
+      "whose code trains, as ultralytics-8.3.176", TEXT(trainer) },
     { "torch", "a version, as 2.6.0", "PyTorch's; without one: the newest", TEXT(torch) },
     { "batch", "1 to 65536", "images in a batch", NUMBER(batch, 1, 65536) },
     { "imgsz", "a multiple of the model's stride", "pixels a side, square",

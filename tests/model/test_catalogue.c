@@ -204,3 +204,20 @@ Test(graph, is_the_real_forward_pass_row_by_row)
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
         compare_layers(models[i]);
 }
+
+/* torchvision's ResNet-50 has 25,557,032 parameters (its documentation) in 161 tensors: 53
+ * convolutions, 53 normalisations of two each, a linear layer's two. */
+Test(graph, of_a_classifier_has_what_torchvision_counts)
+{
+    struct vb_arena arena = { 0 };
+    struct vb_graph graph = expand(VB_TEST_DATA "/models/resnet50.yaml", &arena);
+    cr_expect_eq(graph.head, VB_HEAD_CLASSIFY);
+    cr_expect_eq(graph.parameter_elements, 25557032);
+    cr_expect_eq(graph.n_parameters, 161);
+    cr_expect_eq(graph.n_buffers, 3 * 53);
+    cr_expect_eq(graph.n_levels, 1);
+    const struct vb_value *scores = &graph.values[graph.levels[0].output];
+    cr_expect(scores->is_output);
+    cr_expect_eq(vb_shape_elements(&scores->shape), 1000);
+    vb_arena_clear(&arena);
+}

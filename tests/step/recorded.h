@@ -55,6 +55,7 @@ static inline struct vb_torch recorded(bool is_24, bool has_24_policy)
                               .lean_bce = is_24,
                               .casts_pieces = !has_24_policy,
                               .upsample_fp32 = has_24_policy,
+                              .counts_in_place = true,
                               .cpu_kernels = true };
 }
 

@@ -100,6 +100,53 @@ Test(program, leaves_from_step_to_step_what_the_next_takes_over)
     }
 }
 
+Test(program, of_a_classifier_leaves_the_same)
+{
+    for (int setting = 0; setting < 3 * 3 * 2; setting++) {
+        struct vb_point point = small_point(VB_TEST_DATA "/models/resnet50.yaml");
+        point.imgsz = 100;
+        point.precision = (enum vb_precision)(setting % 3);
+        point.optimizer = (enum vb_optimizer)(setting / 3 % 3);
+        point.ema = setting % 2 == 0;
+        (void)snprintf(point.torch, sizeof point.torch, setting / 9 == 0 ? "1.9" : "2.4");
+        expect_balanced(&point);
+        point.workload = VB_PROFILE;
+        expect_balanced(&point);
+    }
+}
+
+/* How often the loop makes a tensor whose name ends so. */
+static size_t count_made(const struct vb_program *program, const char *name)
+{
+    size_t n = 0;
+    for (size_t i = program->loop_start; i < program->loop_end; i++) {
+        const struct vb_tensor *tensor = &program->tensors[program->instructions[i].index];
+        const char *found =
+            program->instructions[i].kind == VB_ALLOC ? strstr(tensor->name, name) : NULL;
+        n += found != NULL && strcmp(found, name) == 0;
+    }
+    return n;
+}
+
+/* YOLOv5n has 57 batch normalisations. */
+Test(program, counts_batches_in_new_tensors_up_to_1_11)
+{
+    static const struct {
+        char torch[8];
+        size_t n;
+    } cases[] = { { "1.9", 57 }, { "1.11", 57 }, { "1.12", 0 }, { "2.4", 0 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct vb_point point = small_point("yolov5n");
+        struct made made;
+        (void)snprintf(point.torch, sizeof point.torch, "%.7s", cases[i].torch);
+        expect_balanced(&point);
+        make(&made, &point);
+        cr_expect_eq(count_made(&made.program, "num_batches_tracked"), cases[i].n, "%s",
+                     cases[i].torch);
+        vb_arena_clear(&made.arena);
+    }
+}
+
 /* Bytes of a category that are there when a step ends. */
 static uint64_t left_bytes(const struct vb_program *program, enum vb_category category)
 {
@@ -121,6 +168,17 @@ static uint64_t left_with(struct vb_point point, enum vb_category category)
     uint64_t bytes = left_bytes(&made.program, category);
     vb_arena_clear(&made.arena);
     return bytes;
+}
+
+/* Each thread that multiplies matrices has a handle with a workspace: the forward one, and that of
+ * backward(). Source: torch-memory.md, part A, 2.3. */
+Test(program, of_a_classifier_has_two_cublas_workspaces_from_1_13)
+{
+    struct vb_point point = small_point(VB_TEST_DATA "/models/resnet50.yaml");
+    (void)snprintf(point.torch, sizeof point.torch, "1.13");
+    cr_expect_eq(left_with(point, VB_WORKSPACE), 2 * 8519680);
+    (void)snprintf(point.torch, sizeof point.torch, "1.12");
+    cr_expect_eq(left_with(point, VB_WORKSPACE), 0);
 }
 
 /* YOLOv5n: 1,872,157 parameters, 9,522 float and 57 int64 numbers in buffers (tests/data/models).

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The operators of layers.h that classifiers add: ReLU, the average over a plane, linear layers. */
+
+#include "step/layers.h"
+#include "step/math.h"
+
+static void relu_backward(struct vb_tape *tape, const struct vb_node *node,
+                          const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    inputs[0] = vb_tape_new(tape, "input", &node->inputs[0].shape, node->inputs[0].dtype);
+    struct vb_variable all[] = { outputs[0], node->saved[0], inputs[0] };
+    vb_tape_run(tape, "threshold_backward", (double)vb_shape_elements(&all[0].shape), all, 3);
+}
+
+struct vb_variable vb_relu_in_place(struct vb_tape *tape, struct vb_variable x)
+{
+    struct vb_node *node = vb_tape_node(tape, relu_backward, &x, 1, 1);
+    struct vb_variable y = vb_tape_hold(tape, x);
+    struct vb_variable both[] = { x, y };
+    vb_tape_run(tape, "relu_", (double)vb_shape_elements(&x.shape), both, 2);
+    vb_tape_output(tape, node, 0, &y);
+    vb_tape_save(tape, node, y);
+    return y;
+}
+
+/* The gradient of every pixel of a plane, divided by how many there are. */
+static void average_backward(struct vb_tape *tape, const struct vb_node *node,
+                             const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    inputs[0] = vb_tape_new(tape, "input", &node->inputs[0].shape, node->inputs[0].dtype);
+    struct vb_variable both[] = { outputs[0], inputs[0] };
+    vb_tape_run(tape, "div", (double)vb_shape_elements(&inputs[0].shape), both, 2);
+}
+
+struct vb_variable vb_average(struct vb_tape *tape, struct vb_variable x,
+                              const struct vb_shape *out)
+{
+    struct vb_variable y = vb_tape_new(tape, "output", out, x.dtype);
+    struct vb_variable both[] = { x, y };
+    vb_tape_run(tape, "mean", (double)vb_shape_elements(&x.shape), both, 2);
+    vb_tape_output(tape, vb_tape_node(tape, average_backward, &x, 1, 1), 0, &y);
+    return y;
+}
+
+enum { BIAS, X, WEIGHT, N_LINEAR };
+
+static void run_product(struct vb_tape *tape, const char *name, const struct vb_variable *x,
+                        const struct vb_variable *weight, const struct vb_variable *y)
+{
+    double flops = 2.0 * (double)vb_shape_elements(&x->shape) * (double)weight->shape.dims[0];
+    struct vb_variable all[] = { *x, *weight, *y };
+    vb_tape_run(tape, name, flops, all, 3);
+}
+
+/* Both products, then the bias's gradient, which is the incoming one until it is summed. The bias
+ * is the first argument of addmm, so its gradient is handed on first. */
+static void linear_backward(struct vb_tape *tape, const struct vb_node *node,
+                            const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    const struct vb_variable *x = &node->inputs[X], *weight = &node->inputs[WEIGHT];
+    vb_make_cublas_workspace(tape);
+    if (vb_needs(node, X)) {
+        inputs[X] = vb_tape_new(tape, "input", &x->shape, x->dtype);
+        run_product(tape, "mm", x, weight, &outputs[0]);
+    }
+    if (vb_needs(node, WEIGHT)) {
+        inputs[WEIGHT] = vb_parameter_gradient(tape, weight);
+        run_product(tape, "mm", x, weight, &outputs[0]);
+    }
+    if (vb_needs(node, BIAS)) {
+        inputs[BIAS] = vb_parameter_gradient(tape, &node->inputs[BIAS]);
+        struct vb_variable both[] = { outputs[0], inputs[BIAS] };
+        vb_tape_run(tape, "sum", (double)vb_shape_elements(&outputs[0].shape), both, 2);
+    }
+}
+
+struct vb_variable vb_linear(struct vb_tape *tape, struct vb_variable x, struct vb_variable weight,
+                             struct vb_variable bias)
+{
+    enum vb_dtype dtype = tape->autocast ? tape->autocast_dtype : x.dtype;
+    struct vb_variable inputs[N_LINEAR] = { [X] = vb_tape_cast(tape, x, dtype),
+                                            [WEIGHT] = vb_tape_cast(tape, weight, dtype),
+                                            [BIAS] = vb_tape_cast(tape, bias, dtype) };
+    vb_make_cublas_workspace(tape);
+    struct vb_variable y =
+        vb_tape_new(tape, "output", &VB_SHAPE(x.shape.dims[0], weight.shape.dims[0]), dtype);
+    run_product(tape, "addmm", &inputs[X], &inputs[WEIGHT], &y);
+
+    struct vb_node *node = vb_tape_node(tape, linear_backward, inputs, N_LINEAR, 1);
+    vb_tape_save(tape, node, inputs[X]);
+    vb_tape_save(tape, node, inputs[WEIGHT]);
+    vb_tape_output(tape, node, 0, &y);
+    for (uint32_t i = 0; i < N_LINEAR; i++)
+        vb_tape_drop(tape, inputs[i]);
+    return y;
+}

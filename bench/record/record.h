@@ -59,9 +59,10 @@ enum vb_phase {
     VB_PHASE_ZERO_GRAD,
     VB_PHASE_EMA,
     VB_PHASE_CHECK,    /* a run: AMP is checked before training */
+    VB_PHASE_DRAW,     /* a run: the model's graph is traced for TensorBoard */
     VB_PHASE_VALIDATE, /* a run: after an epoch */
 };
-enum { VB_N_PHASES = 12 };
+enum { VB_N_PHASES = 13 };
 extern const char *const vb_phase_names[VB_N_PHASES];
 
 struct vb_named_bytes {

@@ -20,10 +20,12 @@ static enum vb_status pass(struct vb_builder *self, const struct vb_graph *graph
     struct vb_variable bytes = vb_tape_new(tape, "images", image, VB_UINT8);
     struct vb_variable real = vb_tape_new(tape, "images", image, VB_FLOAT32);
     vb_done(tape, bytes);
+    tape->is_grad_off = true;
     tape->autocast = autocast;
     tape->autocast_dtype = VB_FLOAT16;
     enum vb_status status = vb_infer(tape, graph, storages, real, predictions, &decoded, err);
     vb_tape_autocast_end(tape);
+    tape->is_grad_off = false;
     if (status != VB_OK)
         return status;
     vb_done(tape, decoded);

@@ -108,13 +108,11 @@ enum vb_status vb_infer(struct vb_tape *tape, const struct vb_graph *graph, uint
                         struct vb_variable images, struct vb_variable *predictions,
                         struct vb_variable *decoded, struct vb_error *err)
 {
-    bool was_off = tape->is_grad_off;
-    tape->is_grad_off = tape->is_eval = true;
+    tape->is_eval = true;
     enum vb_status status = vb_forward(tape, graph, storages, images, predictions, err);
     if (status == VB_OK)
         *decoded = graph->head == VB_HEAD_V5 ? decode_v5(tape, graph, predictions)
                                              : decode_v8(tape, graph, predictions);
-    tape->is_grad_off = was_off;
     tape->is_eval = false;
     return status;
 }

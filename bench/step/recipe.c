@@ -19,6 +19,7 @@ enum { MAX_FILES = 64, VERSION_PARTS = 3, FIRST_YEAR = 2015, LAST_YEAR = 2100 };
 
 const char *const vb_family_names[VB_N_FAMILIES] = { "yolov5", "ultralytics", "classifier" };
 static const char *const check_names[] = { "none", "copy", "nano" };
+static const char *const drawing_names[] = { "never", "before", "after" };
 static const char *const unit_names[] = { "GB", "GiB" };
 
 #define TRAINER_NUMBER(member, low, high) VB_NUMBER_OPTION(struct vb_trainer, member, low, high)
@@ -33,6 +34,9 @@ static const struct vb_option trainer_options[] = {
     { "check_batch", "1 to 64", "", TRAINER_NUMBER(check_batch, 1, 64) },
     { "check_height", "32 to 4096", "", TRAINER_NUMBER(check_height, 32, 4096) },
     { "check_width", "32 to 4096", "", TRAINER_NUMBER(check_width, 32, 4096) },
+    { "draws", "never, before, after", "",
+      VB_NAME_OPTION(struct vb_trainer, draws, drawing_names) },
+    { "draws_in_eval", "on, off", "", TRAINER_SWITCH(draws_in_eval) },
     { "empties_above_percent", "0 to 100", "", TRAINER_NUMBER(empties_above_percent, 0, 100) },
     { "unit", "GB, GiB", "", VB_NAME_OPTION(struct vb_trainer, unit, unit_names) },
 };

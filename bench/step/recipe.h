@@ -21,6 +21,10 @@ extern const char *const vb_family_names[VB_N_FAMILIES];
  * family's smallest model. */
 enum vb_check { VB_CHECK_NONE, VB_CHECK_COPY, VB_CHECK_NANO };
 
+/* When the model's graph is drawn for TensorBoard, which traces one image in fp32 with gradients:
+ * never, before the first batch, after it. */
+enum vb_drawing { VB_DRAWS_NEVER, VB_DRAWS_BEFORE, VB_DRAWS_AFTER };
+
 enum vb_unit { VB_GB, VB_GIB }; /* 1e9 B, 2^30 B */
 
 struct vb_trainer {
@@ -32,6 +36,8 @@ struct vb_trainer {
     uint32_t nominal_batch;       /* gradients are summed up to about so many images */
     enum vb_check check;
     uint32_t check_batch, check_height, check_width; /* of the images that it runs on */
+    enum vb_drawing draws;
+    bool draws_in_eval; /* in evaluation mode */
     /* After an epoch the allocator's cache is emptied where reserved memory is above this share of
      * the device's; 100: never. */
     uint32_t empties_above_percent;

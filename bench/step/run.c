@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "model/expand.h"
 #include "step/check.h"
+#include "step/draw.h"
 
 enum {
     DRAWN_BATCHES = 10,
@@ -32,6 +33,7 @@ static uint32_t accumulate_at(const struct vb_builder *self, double place)
 /* An epoch under way. */
 struct epoch {
     struct vb_builder *builder;
+    const struct vb_description *description;
     const struct vb_graph *full, *last; /* for a whole batch, and for what is left at the end */
     uint32_t most;                      /* boxes of the epoch's fullest image */
     uint32_t number;                    /* of the batch */
@@ -66,9 +68,15 @@ static enum vb_status run_batch(struct epoch *epoch, const struct vb_graph *grap
 
 static enum vb_status run_epoch(struct epoch *epoch, struct vb_error *err)
 {
+    enum vb_drawing draws = epoch->builder->recipe->trainer.draws;
     enum vb_status status = VB_OK;
-    for (uint32_t i = 0; i < DRAWN_BATCHES && status == VB_OK; i++)
+    if (draws == VB_DRAWS_BEFORE)
+        status = vb_draw_graph(epoch->builder, epoch->description, err);
+    for (uint32_t i = 0; i < DRAWN_BATCHES && status == VB_OK; i++) {
         status = run_batch(epoch, epoch->full, i == DRAWN_BATCHES / 2 ? epoch->most : 0, err);
+        if (status == VB_OK && i == 0 && draws == VB_DRAWS_AFTER)
+            status = vb_draw_graph(epoch->builder, epoch->description, err);
+    }
     if (status == VB_OK && epoch->last != NULL)
         status = run_batch(epoch, epoch->last, 0, err);
     epoch->builder->graph = epoch->full;
@@ -90,7 +98,7 @@ enum vb_status vb_run_build(const struct vb_graph *graph, const struct vb_descri
 {
     struct vb_builder self;
     struct vb_graph last;
-    struct epoch epoch = { .builder = &self, .full = graph };
+    struct epoch epoch = { .builder = &self, .description = description, .full = graph };
     *out = (struct vb_program){ .arena = arena };
     enum vb_status status = vb_builder_init(&self, graph, point, recipe, out, err);
     if (status != VB_OK)

@@ -301,6 +301,15 @@ void vb_tape_backward(struct vb_tape *tape, struct vb_variable loss)
     tape->n_nodes = 0;
 }
 
+void vb_tape_forget(struct vb_tape *tape)
+{
+    for (size_t i = tape->n_nodes; i-- > 0;) {
+        for (uint32_t k = 0; k < tape->nodes[i].n_saved; k++)
+            vb_tape_drop(tape, tape->nodes[i].saved[k]);
+    }
+    tape->n_nodes = 0;
+}
+
 static void cast_backward(struct vb_tape *tape, const struct vb_node *node,
                           const struct vb_variable *outputs, struct vb_variable *inputs)
 {

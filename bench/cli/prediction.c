@@ -132,8 +132,10 @@ static uint32_t targets_of(struct judging *judging, struct vb_judged *row, uint3
     const struct vb_published *run = row->run;
     if (run->workload == VB_PROFILE)
         return usual;
-    if (!run->has_instances) {
-        assume(judging, row, "boxes not given: 8 an image");
+    if (!run->has_instances || run->instances == 0) {
+        assume(judging, row,
+               run->has_instances ? "no boxes in the last batch: 8 an image"
+                                  : "boxes not given: 8 an image");
         return usual;
     }
     uint32_t targets = (run->instances + run->batch / 2) / run->batch;

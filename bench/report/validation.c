@@ -40,21 +40,22 @@ static const char *short_model(const struct vb_judged *row)
 static void append_row(const struct vb_judged *row, struct vb_text *out)
 {
     const struct vb_published *run = row->run;
-    char planned[16] = "no fit", error[16] = "";
+    char planned[16] = "no fit", error[16] = "", size[24];
+    (void)snprintf(size, sizeof size, "%" PRIu32 "@%" PRIu32, run->batch, run->imgsz);
     if (row->state == VB_JUDGED) {
         (void)snprintf(planned, sizeof planned, "%.2f", gib(row->prediction.planned_bytes));
         (void)snprintf(error, sizeof error, "%+.1f %%", vb_prediction_error(&row->prediction));
     }
     vb_text_append(out,
-                   "| %5" PRIu32 " | %-1.1s | %-15.15s | %-8.12s | %4" PRIu32 " @%5" PRIu32
+                   "| %5" PRIu32 " | %-1.1s | %-12.12s | %-8.8s | %9.20s"
                    " | %6s | %6.2f | %8s |\n",
-                   run->line, run->trust, row->gpu, short_model(row), run->batch, run->imgsz,
-                   planned, gib(run->bytes), error);
+                   run->line, run->trust, row->gpu, short_model(row), size, planned,
+                   gib(run->bytes), error);
 }
 
 static const char row_header[] =
-    "|  line | t | GPU             | model    | batch@imgsz | plan   | run    | error    |\n"
-    "| ----: | - | :-------------- | :------- | ----------: | -----: | -----: | -------: |\n";
+    "|  line | t | GPU          | model    | bat@imgsz | plan   | run    | error    |\n"
+    "| ----: | - | :----------- | :------- | --------: | -----: | -----: | -------: |\n";
 
 static void append_rows(const struct vb_validation *validation, struct vb_text *out)
 {
@@ -133,7 +134,7 @@ static bool append_remarks(const struct vb_validation *validation, bool notes,
 
 static void append_accuracy(const char *name, const struct vb_accuracy *a, struct vb_text *out)
 {
-    vb_text_append(out, "| %-22.22s | %5zu | %6.1f | %6.1f | %6.1f | %+7.1f | %+7.1f |\n", name,
+    vb_text_append(out, "| %-21.21s | %5zu | %6.1f | %6.1f | %6.1f | %+7.1f | %+7.1f |\n", name,
                    a->n, a->median_ape, a->mean_ape, a->p90_ape, a->bias, a->mean_bias);
 }
 
@@ -148,9 +149,9 @@ static enum vb_status append_statistics(const struct vb_prediction *items, size_
     vb_text_append(out,
                    "\nErrors in %%: of their size the median, the mean and the 90th percentile; "
                    "with\ntheir sign the median and the mean.\n\n"
-                   "|                        |  rows | median |   mean |  90 %%  |  median |   "
+                   "|                       |  rows | median |   mean |  90 %%  |  median |   "
                    " mean |\n"
-                   "| :--------------------- | ----: | -----: | -----: | -----: | ------: | "
+                   "| :-------------------- | ----: | -----: | -----: | -----: | ------: | "
                    "------: |\n");
     append_accuracy("all", &all, out);
     for (int key = 0; key < VB_N_GROUP_KEYS; key++) {

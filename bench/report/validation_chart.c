@@ -53,7 +53,7 @@ static void write_points(const struct vb_validation *validation, struct vb_text 
                          struct vb_text *settings)
 {
     const char *names[MAX_ARCHITECTURES];
-    double low = INFINITY, high = 0;
+    double low = (double)INFINITY, high = 0;
     size_t n = find_architectures(validation, names);
     for (size_t g = 0; g < n; g++) {
         vb_text_append(data, "observed \"%s\"\n", names[g]);

@@ -1,146 +1,140 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Predictions beside numbers that were published or measured elsewhere: the file's rows are
- * model,batch,imgsz,precision,optimizer,classes,gpu,published_gib with any number of published
- * values separated by semicolons. What a training log prints is what is reserved after the last
- * batch, so that is what is compared; the error of a row is against the median of its values. */
-
-#include <math.h>
+/* Predictions beside what people's own runs printed. */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "base/file.h"
-#include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
-#include "sweep/keys.h"
-#include "sweep/measure.h"
+#include "cli/prediction.h"
 
-enum { MAX_ROWS = 4096, MAX_VALUES = 64, COLUMNS = 8, GPU_COLUMN = 6, MAX_FILE_BYTES = 1 << 22 };
+enum { MAX_FILE_BYTES = 64 << 20, MAX_COUNT = 1000000000 };
 
-static int by_value(const void *a, const void *b)
+struct options {
+    const char *json, *format, *chart, *jobs, *most_instances;
+    struct cli_values where;
+};
+
+/* A whole number of an option, or `usual` where it is not given. */
+static enum vb_status read_number(const char *option, const char *text, uint32_t least,
+                                  uint32_t usual, uint32_t *out, struct vb_error *err)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    char *end = NULL;
+    *out = usual;
+    if (text == NULL)
+        return VB_OK;
+    unsigned long value = strtoul(text, &end, 10);
+    if (strspn(text, "0123456789") == 0 || *end != '\0' || value < least || value > MAX_COUNT)
+        return vb_fail(err, VB_E_INPUT, "--%s is '%s', expected a number of at least %u", option,
+                       text, least);
+    *out = (uint32_t)value;
+    return VB_OK;
 }
 
-static double median(double *values, size_t n)
+static uint32_t cores(void)
 {
-    qsort(values, n, sizeof *values, by_value);
-    return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return n > 0 ? (uint32_t)n : 1;
 }
 
-static enum vb_status read_values(const char *place, char *text, double *values, size_t *n,
-                                  struct vb_error *err)
+static enum vb_status print_formats(const struct vb_validation *validation, const char *formats,
+                                    struct vb_error *err)
 {
-    *n = 0;
-    for (char *item = strsep(&text, ";"); item != NULL && *n < MAX_VALUES;
-         item = strsep(&text, ";")) {
-        char *end = NULL;
-        values[*n] = strtod(item, &end);
-        if (end == item || *end != '\0' || !(values[*n] > 0))
-            return vb_fail(err, VB_E_INPUT, "%s: '%s' is no size in GiB", place, item);
-        (*n)++;
+    char list[64];
+    (void)snprintf(list, sizeof list, "%s", formats);
+    char *rest = list;
+    for (char *name = strsep(&rest, ","); name != NULL; name = strsep(&rest, ",")) {
+        struct vb_text text = { 0 };
+        int format = 0;
+        while (format < 3 && strcmp(vb_validation_format_names[format], name) != 0)
+            format++;
+        if (format == 3)
+            return vb_fail(err, VB_E_INPUT, "--format is '%s', expected md, csv or json", name);
+        enum vb_status status =
+            vb_validation_append(validation, (enum vb_validation_format)format, &text, err);
+        if (status == VB_OK)
+            (void)fputs(vb_text_data(&text), stdout);
+        vb_text_clear(&text);
+        if (status != VB_OK)
+            return status;
     }
     return VB_OK;
 }
 
-static enum vb_status predict(const char *place, char **cells, double *gib, struct vb_error *err)
+static enum vb_status draw(const struct vb_validation *validation, const char *path,
+                           struct vb_error *err)
 {
-    static const char *const keys[] = { "model",     "batch",     "imgsz",
-                                        "precision", "optimizer", "classes" };
-    struct vb_point point = vb_point_default();
-    struct vb_device *device = NULL;
+    char note[512] = "";
+    bool drawn = false;
+    enum vb_status status = vb_validation_draw(validation, path, &drawn, note, sizeof note, err);
+    if (status == VB_OK) {
+        (void)fflush(stdout);
+        (void)fprintf(stderr, drawn ? "chart:  %s\n" : "note:   %s\n", drawn ? path : note);
+    }
+    return status;
+}
+
+static enum vb_status validate(const char *path, const struct options *options,
+                               struct vb_error *err)
+{
+    struct cli_judge_options judge = { .where = &options->where,
+                                       .has_most_instances = options->most_instances != NULL };
     struct vb_arena arena = { 0 };
-    struct vb_record record;
-    struct vb_error inner = { 0 };
-    char name[128];
-    enum vb_status status = VB_OK;
-    for (size_t i = 0; i < GPU_COLUMN && status == VB_OK; i++)
-        status = vb_option_set(vb_key_find(keys[i]), cells[i], &point, &inner);
-    (void)snprintf(name, sizeof name, "virtual:%s", cells[GPU_COLUMN]);
-    if (status == VB_OK)
-        status = vb_device_open(name, &device, &inner);
-    if (status == VB_OK)
-        status = vb_measure(&point, device, false, &arena, &record, &inner);
-    if (status == VB_OK)
-        *gib = vb_to_gib(record.end_reserved_bytes);
-    vb_device_close(device);
-    vb_arena_clear(&arena);
-    return status == VB_OK ? VB_OK : vb_fail(err, status, "%s: %s", place, inner.text);
-}
-
-static enum vb_status validate_row(const char *place, char *line, double *errors, size_t *n,
-                                   struct vb_error *err)
-{
-    char *cells[COLUMNS] = { 0 };
-    double values[MAX_VALUES], gib = 0;
-    size_t n_cells = 0, n_values = 0;
-    for (char *cell = strsep(&line, ","); cell != NULL && n_cells < COLUMNS;
-         cell = strsep(&line, ","))
-        cells[n_cells++] = vb_text_trim(cell);
-    if (n_cells != COLUMNS)
-        return vb_fail(err, VB_E_INPUT,
-                       "%s: %zu columns, expected model,batch,imgsz,precision,"
-                       "optimizer,classes,gpu,published_gib",
-                       place, n_cells);
-    char printed[256];
-    (void)snprintf(printed, sizeof printed, "%s", cells[COLUMNS - 1]);
-    enum vb_status status = read_values(place, cells[COLUMNS - 1], values, &n_values, err);
-    if (status == VB_OK)
-        status = predict(place, cells, &gib, err);
-    if (status != VB_OK)
-        return status;
-    double middle = median(values, n_values);
-    errors[*n] = fabs(gib / middle - 1) * 100;
-    printf("| %-7s | %5s | %5s | %-4s | %-6s | %3s | %5.2f | %+6.1f %% | %9s |\n", cells[0],
-           cells[1], cells[2], cells[3], cells[4], cells[5], gib, (gib / middle - 1) * 100,
-           printed);
-    (*n)++;
-    return VB_OK;
-}
-
-static enum vb_status validate(const char *path, struct vb_error *err)
-{
+    struct vb_published_file file;
+    struct vb_validation validation;
     char *text = NULL;
-    size_t bytes = 0, n = 0, number = 0;
-    static double errors[MAX_ROWS];
-    enum vb_status status = vb_file_read(path, MAX_FILE_BYTES, &text, &bytes, err);
-    if (status != VB_OK)
-        return status;
-    printf("| model   | batch | imgsz | type | optim. |  nc |  plan | error    | published |\n"
-           "| :------ | ----: | ----: | :--- | :----- | --: | ----: | -------: | --------: |\n");
-    char *rest = text;
-    for (char *line = strsep(&rest, "\n"); line != NULL && status == VB_OK;
-         line = strsep(&rest, "\n")) {
-        char place[512];
-        number++;
-        (void)snprintf(place, sizeof place, "%.480s:%zu", path, number);
-        if (line[0] == '\0' || line[0] == '#' || strncmp(line, "model,", 6) == 0 || n == MAX_ROWS)
-            continue;
-        status = validate_row(place, line, errors, &n, err);
-    }
+    size_t bytes = 0;
+    const char *formats = options->format != NULL ? options->format : "md";
+    enum vb_status status = read_number("jobs", options->jobs, 1, cores(), &judge.jobs, err);
+    if (status == VB_OK)
+        status =
+            read_number("max-instances", options->most_instances, 0, 0, &judge.most_instances, err);
+    if (status == VB_OK)
+        status = vb_file_read(path, MAX_FILE_BYTES, &text, &bytes, err);
+    if (status == VB_OK)
+        status = vb_published_parse(path, text, bytes, &arena, &file, err);
+    if (status == VB_OK)
+        status = cli_judge(path, &file, &judge, &arena, &validation, err);
+    if (status == VB_OK)
+        status = print_formats(&validation, options->json != NULL ? "json" : formats, err);
+    if (status == VB_OK && options->chart != NULL)
+        status = draw(&validation, options->chart, err);
+    vb_arena_clear(&arena);
     free(text);
-    if (status == VB_OK && n > 0) {
-        double middle = median(errors, n);
-        printf("\n%zu rows: median error %.1f %%, worst %.1f %%: planned GiB, reserved after the "
-               "last\n"
-               "step, against the median of what was published\n",
-               n, middle, errors[n - 1]);
-    }
     return status;
 }
 
 int cmd_validate(int argc, char **argv)
 {
+    struct options options = { 0 };
+    const struct cli_option table[] = {
+        { "where", "KEY=VALUE", "only such rows: trust, gpu, model, family, repository, workload",
+          NULL, &options.where },
+        { "max-instances", "N", "leave out rows known to have more boxes in their last batch",
+          &options.most_instances, NULL },
+        { "json", NULL, "one JSON object; errors in percent, unknown values absent", &options.json,
+          NULL },
+        { "format", "LIST", "of md, csv, json; md", &options.format, NULL },
+        { "chart", "FILE.svg", "draw planned against observed", &options.chart, NULL },
+        { "jobs", "N", "rows at a time; as many as there are cores", &options.jobs, NULL },
+    };
     const struct cli_command command = {
-        .usage = "vrambench validate FILE.csv",
+        .usage = "vrambench validate FILE.csv [options]",
         .summary =
-            "Prints predictions beside published or measured numbers, with their errors.\n"
-            "Columns: model,batch,imgsz,precision,optimizer,classes,gpu,published_gib (several\n"
-            "with ;).",
-        .examples = "  vrambench validate sweeps/published/t4.csv",
+            "Plans each run of the file and prints both, with the errors and why rows were\n"
+            "skipped. The file is one of sweeps/published/, or your own with the header\n"
+            "model,batch,imgsz,gpu,gpu_mem and, where known, torch, family (yolov5 or\n"
+            "ultralytics), code_version, amp, optimizer, num_classes, instances_last_batch,\n"
+            "params, unit (GiB, GB), gpu_total_MiB, source, trust. Other columns are passed over.",
+        .examples = "  vrambench validate sweeps/published/train_logs_best.csv\n"
+                    "  vrambench validate mine.csv --where gpu=t4 --max-instances 200 --json\n"
+                    "  vrambench validate mine.csv --chart mine.svg",
+        .options = table,
+        .n_options = sizeof table / sizeof *table,
         .min_positional = 1,
         .max_positional = 1,
     };
@@ -149,6 +143,6 @@ int cmd_validate(int argc, char **argv)
     int exit_status = 0;
     if (!cli_begin(&command, argc, argv, &positional, &exit_status))
         return exit_status;
-    enum vb_status status = validate(positional.items[0], &err);
+    enum vb_status status = validate(positional.items[0], &options, &err);
     return status == VB_OK ? 0 : cli_fail(status, &err);
 }

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "model/expand.h"
 
-enum { MAX_FILE_BYTES = 1 << 20 };
+enum { MAX_FILE_BYTES = 1 << 20, MAX_CLASSES = 10000, ANY_IMGSZ = 256 };
 
 const char *const vb_catalogue_names[] = { "yolov5n",  "yolov5s",  "yolov5m",  "yolov5l",
                                            "yolov5x",  "yolov5n6", "yolov5s6", "yolov5m6",
@@ -86,4 +86,30 @@ enum vb_status vb_catalogue_expand(const char *model, uint32_t batch, uint32_t i
     if (status == VB_OK)
         status = vb_expand(&description, batch, imgsz, classes, arena, out, err);
     return status;
+}
+
+/* Each class adds parameters to the head, so the number is found by halving. */
+enum vb_status vb_catalogue_classes(const char *model, uint64_t parameters, uint32_t *classes,
+                                    struct vb_error *err)
+{
+    uint32_t low = 1, high = MAX_CLASSES;
+    *classes = 0;
+    while (low <= high && *classes == 0) {
+        struct vb_arena arena = { 0 };
+        struct vb_graph graph;
+        uint32_t middle = low + (high - low) / 2;
+        enum vb_status status =
+            vb_catalogue_expand(model, 1, ANY_IMGSZ, middle, &arena, &graph, err);
+        uint64_t found = status == VB_OK ? graph.parameter_elements : 0;
+        vb_arena_clear(&arena);
+        if (status != VB_OK)
+            return status;
+        if (found == parameters)
+            *classes = middle;
+        else if (found < parameters)
+            low = middle + 1;
+        else
+            high = middle - 1;
+    }
+    return VB_OK;
 }

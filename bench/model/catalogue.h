@@ -27,4 +27,9 @@ VB_CHECKED enum vb_status vb_catalogue_expand(const char *model, uint32_t batch,
                                               uint32_t classes, struct vb_arena *arena,
                                               struct vb_graph *out, struct vb_error *err);
 
+/* The number of classes with which the model has exactly so many parameters: `*classes` is 0 where
+ * there is none up to 10000. VB_E_INPUT: no such model, or a fault in its file. */
+VB_CHECKED enum vb_status vb_catalogue_classes(const char *model, uint64_t parameters,
+                                               uint32_t *classes, struct vb_error *err);
+
 #endif

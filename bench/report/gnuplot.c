@@ -32,24 +32,24 @@ static enum vb_status write_text(const char *folder, const char *name, const cha
     return vb_file_write(path, text, strlen(text), err);
 }
 
-static enum vb_status write_script(const char *folder, const char *name, const char *settings,
-                                   struct vb_error *err)
+static enum vb_status write_script(const char *folder, const char *name, const char *template,
+                                   const char *settings, struct vb_error *err)
 {
     char relative[64], path[PATH_MAX];
-    char *template = NULL;
+    char *body = NULL;
     size_t bytes = 0;
     struct vb_text script = { 0 };
-    (void)snprintf(relative, sizeof relative, "plots/%.40s.gp", name);
+    (void)snprintf(relative, sizeof relative, "plots/%.40s.gp", template);
     vb_file_shipped(relative, path, sizeof path);
-    enum vb_status status = vb_file_read(path, MAX_TEMPLATE_BYTES, &template, &bytes, err);
+    enum vb_status status = vb_file_read(path, MAX_TEMPLATE_BYTES, &body, &bytes, err);
     if (status != VB_OK)
         return status;
     vb_text_append(&script, "# gnuplot %s.gp draws it again\ndata = '%s.dat'\n%s", name, name,
                    settings);
     vb_text_append(&script, preamble, name);
-    vb_text_append(&script, "%s\n", template);
+    vb_text_append(&script, "%s\n", body);
     vb_text_append(&script, again, name);
-    free(template);
+    free(body);
     status = script.failed ? vb_fail(err, VB_E_SYSTEM, "no host memory left for a chart")
                            : write_text(folder, name, "gp", vb_text_data(&script), err);
     vb_text_clear(&script);
@@ -89,14 +89,14 @@ static int wait_for(pid_t child)
     }
 }
 
-enum vb_status vb_gnuplot_draw(const char *folder, const char *name, const char *settings,
-                               const char *data, bool *drawn, char *note, size_t room,
-                               struct vb_error *err)
+enum vb_status vb_gnuplot_draw(const char *folder, const char *name, const char *template,
+                               const char *settings, const char *data, bool *drawn, char *note,
+                               size_t room, struct vb_error *err)
 {
     *drawn = false;
     enum vb_status status = write_text(folder, name, "dat", data, err);
     if (status == VB_OK)
-        status = write_script(folder, name, settings, err);
+        status = write_script(folder, name, template, settings, err);
     if (status != VB_OK)
         return status;
     pid_t child = fork();

@@ -10,11 +10,13 @@
 
 #include "base/error.h"
 
-/* Writes FOLDER/NAME.dat and FOLDER/NAME.gp (settings, then plots/NAME.gp, for SVG and PNG) and
- * runs gnuplot on it there. `*drawn` is false, with the reason in `note`, where gnuplot is missing,
- * fails or takes over a minute. VB_E_SYSTEM: the folder cannot be written. */
+/* Writes FOLDER/NAME.dat and FOLDER/NAME.gp (settings, then plots/TEMPLATE.gp, for SVG and PNG) and
+ * runs gnuplot on it there. NAME has letters, digits, '.', '-' and '_' only, 40 at most. `*drawn`
+ * is false, with the reason in `note`, where gnuplot is missing, fails or takes over a minute.
+ * VB_E_SYSTEM: the folder cannot be written. */
 VB_CHECKED enum vb_status vb_gnuplot_draw(const char *folder, const char *name,
-                                          const char *settings, const char *data, bool *drawn,
-                                          char *note, size_t room, struct vb_error *err);
+                                          const char *template, const char *settings,
+                                          const char *data, bool *drawn, char *note, size_t room,
+                                          struct vb_error *err);
 
 #endif

@@ -108,8 +108,9 @@ static enum vb_status write_charts(const struct vb_record *records, size_t n,
         struct vb_text settings = { 0 };
         bool drawn = false;
         if (vb_charts[i].write(records, n, series, &data, &settings)) {
-            status = vb_gnuplot_draw(charts, vb_charts[i].name, vb_text_data(&settings),
-                                     vb_text_data(&data), &drawn, out->note, sizeof out->note, err);
+            status = vb_gnuplot_draw(charts, vb_charts[i].name, vb_charts[i].name,
+                                     vb_text_data(&settings), vb_text_data(&data), &drawn,
+                                     out->note, sizeof out->note, err);
             if (status == VB_OK && drawn)
                 out->charts[out->n_charts++] = vb_charts[i].name;
         } else {

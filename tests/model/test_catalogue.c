@@ -221,3 +221,26 @@ Test(graph, of_a_classifier_has_what_torchvision_counts)
     cr_expect_eq(vb_shape_elements(&scores->shape), 1000);
     vb_arena_clear(&arena);
 }
+
+Test(catalogue, classes_follow_from_the_parameters_or_are_none)
+{
+    static const uint32_t classes[] = { 1, 7, 80, 91 };
+    static const char *const models[] = { "yolov5s", "yolov8n" };
+    for (size_t m = 0; m < 2; m++) {
+        for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+            struct vb_arena arena = { 0 };
+            struct vb_graph graph;
+            struct vb_error err = { 0 };
+            uint32_t found = 0;
+            cr_assert_eq(vb_catalogue_expand(models[m], 1, 256, classes[i], &arena, &graph, &err),
+                         VB_OK);
+            cr_assert_eq(vb_catalogue_classes(models[m], graph.parameter_elements, &found, &err),
+                         VB_OK);
+            cr_expect_eq(found, classes[i], "%s: %u", models[m], found);
+            cr_assert_eq(
+                vb_catalogue_classes(models[m], graph.parameter_elements + 1, &found, &err), VB_OK);
+            cr_expect_eq(found, 0);
+            vb_arena_clear(&arena);
+        }
+    }
+}

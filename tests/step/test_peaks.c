@@ -169,9 +169,9 @@ static void make_dense(struct made *made, const struct csv *csv, size_t row, uin
     };
     uint32_t per_image = (uint32_t)csv_number(csv, row, "gt_per_image(all images)");
     *made = (struct made){ 0 };
-    const struct vb_point point = {
-        .batch = setting.batch, .targets = per_image, .most = per_image
-    };
+    const struct vb_point point = { .batch = setting.batch,
+                                    .targets = per_image,
+                                    .most = per_image };
     struct vb_targets targets = vb_targets_even(&made->arena, &point);
     targets.n_foreground = n_foreground;
     make_for(made, &setting, &targets);

@@ -57,6 +57,9 @@ VB_CHECKED enum vb_status vb_run_forward(struct vb_builder *self, struct vb_vari
  * loss's constants. */
 void vb_set_up_train(struct vb_builder *self);
 
+/* model.half().float(): each weight in fp16, all of them, then each in fp32 again. */
+void vb_halve_weights(struct vb_builder *self);
+
 /* Upload, forward, loss and backward of one batch. */
 VB_CHECKED enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err);
 

@@ -42,39 +42,80 @@ static void drop_weights(struct vb_tape *tape, const struct vb_graph *graph,
         vb_tape_drop(tape, vb_tape_parameter(tape, i, storages[i]));
 }
 
+/* The model that is run: expanded for the check's images, with weights of its own unless it is the
+ * trained one. */
+struct checked {
+    struct vb_graph graph;
+    uint32_t *storages;
+    bool is_nano; /* another model, fused, warmed up */
+};
+
+static enum vb_status make(struct vb_builder *self, const struct vb_description *description,
+                           const struct vb_extent *extent, struct checked *out,
+                           struct vb_error *err)
+{
+    enum vb_check check = self->recipe->trainer.check;
+    struct vb_arena *arena = self->tape.program->arena;
+    struct vb_description nano;
+    enum vb_status status = VB_OK;
+    out->is_nano = check == VB_CHECK_NANO;
+    if (out->is_nano)
+        status = vb_catalogue_describe(nano_model, arena, &nano, err);
+    if (status == VB_OK)
+        status = vb_expand_for(out->is_nano ? &nano : description, extent,
+                               out->is_nano ? 0 : self->point->classes, arena, &out->graph, err);
+    if (status != VB_OK)
+        return status;
+    out->storages = self->storages;
+    if (check == VB_CHECK_OWN)
+        return VB_OK;
+    out->storages = vb_arena_alloc(arena, out->graph.n_parameters + out->graph.n_buffers,
+                                   sizeof *out->storages);
+    if (out->storages == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for the AMP check");
+    const struct vb_graph *trained = self->graph;
+    self->graph = &out->graph;
+    vb_make_weights(self, VB_TEMPORARY, out->storages);
+    self->graph = trained;
+    return VB_OK;
+}
+
+/* The predictor runs one image of zeros before the first real ones. */
+static enum vb_status warm_up(struct vb_builder *self, const struct vb_description *description,
+                              uint32_t *storages, struct vb_error *err)
+{
+    const struct vb_trainer *trainer = &self->recipe->trainer;
+    const struct vb_extent square = { 1, trainer->check_height, trainer->check_height };
+    struct vb_graph graph;
+    enum vb_status status =
+        vb_expand_for(description, &square, 0, self->tape.program->arena, &graph, err);
+    return status == VB_OK ? pass(self, &graph, storages, false, err) : status;
+}
+
 enum vb_status vb_check_amp(struct vb_builder *self, const struct vb_description *description,
                             struct vb_error *err)
 {
     const struct vb_trainer *trainer = &self->recipe->trainer;
-    struct vb_arena *arena = self->tape.program->arena;
     const struct vb_extent extent = { trainer->check_batch, trainer->check_height,
                                       trainer->check_width };
-    bool is_copy = trainer->check == VB_CHECK_COPY;
-    struct vb_description nano;
-    struct vb_graph graph;
+    struct checked checked = { .storages = NULL };
     if (trainer->check == VB_CHECK_NONE || self->point->precision == VB_FP32)
         return VB_OK;
-    enum vb_status status = is_copy ? VB_OK : vb_catalogue_describe(nano_model, arena, &nano, err);
-    if (status == VB_OK)
-        status = vb_expand_for(is_copy ? description : &nano, &extent,
-                               is_copy ? self->point->classes : 0, arena, &graph, err);
-    if (status != VB_OK)
-        return status;
-    uint32_t *storages =
-        vb_arena_alloc(arena, graph.n_parameters + graph.n_buffers, sizeof *storages);
-    if (storages == NULL)
-        return vb_fail(err, VB_E_SYSTEM, "no host memory left for the AMP check");
-
-    const struct vb_graph *trained = self->graph;
     vb_builder_enter(self, VB_PHASE_CHECK, VB_TEMPORARY);
-    self->graph = &graph;
-    vb_make_weights(self, VB_TEMPORARY, storages);
-    self->graph = trained;
-    self->tape.is_fused = !is_copy;
-    status = pass(self, &graph, storages, false, err);
+    enum vb_status status = make(self, description, &extent, &checked, err);
+    self->tape.is_fused = checked.is_nano;
+    if (status == VB_OK && checked.is_nano) {
+        struct vb_description nano;
+        status = vb_catalogue_describe(nano_model, self->tape.program->arena, &nano, err);
+        if (status == VB_OK)
+            status = warm_up(self, &nano, checked.storages, err);
+    }
     if (status == VB_OK)
-        status = pass(self, &graph, storages, true, err);
+        status = pass(self, &checked.graph, checked.storages, false, err);
+    if (status == VB_OK)
+        status = pass(self, &checked.graph, checked.storages, true, err);
     self->tape.is_fused = false;
-    drop_weights(&self->tape, &graph, storages);
+    if (status == VB_OK && trainer->check != VB_CHECK_OWN && !trainer->check_stays)
+        drop_weights(&self->tape, &checked.graph, checked.storages);
     return status;
 }

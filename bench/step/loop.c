@@ -24,7 +24,9 @@ static void upload(struct vb_builder *self)
         bytes = vb_compose_mosaic(tape, self->graph);
     }
     vb_builder_enter(self, VB_PHASE_INPUT, VB_INPUT);
-    vb_upload_batch(tape, self->graph, &self->targets, bytes, &self->names.batch);
+    vb_upload_batch(tape, self->graph, &self->targets, bytes,
+                    self->recipe->trainer.keeps_bytes ? VB_UPLOAD_ALL : VB_UPLOAD_IMAGES,
+                    &self->names.batch);
 }
 
 /* mean = (mean * i + items) / (i + 1); the items themselves where there is no mean yet. */
@@ -43,14 +45,10 @@ static void log_mean(struct vb_builder *self)
     vb_tape_assign(tape, &self->names.mean_loss, mean);
 }
 
-/* ultralytics' model has computed the loss, and its predictions go; the loop sums the parts and
- * logs them while autocast is still on. */
-static void take_parts(struct vb_builder *self, const struct vb_variable *predictions,
-                       const struct vb_loss *loss)
+/* ultralytics' loop sums the parts of the loss and logs them while autocast is still on. */
+static void take_parts(struct vb_builder *self, const struct vb_loss *loss)
 {
     struct vb_tape *tape = &self->tape;
-    for (uint32_t i = 0; i < self->graph->n_levels; i++)
-        vb_tape_drop(tape, predictions[i]);
     vb_tape_assign(tape, &self->names.loss_parts, loss->parts);
     vb_tape_assign(tape, &self->names.loss_items, loss->items);
     vb_tape_assign(tape, &self->names.loss, vb_sum(tape, loss->parts));
@@ -64,6 +62,7 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     struct vb_names *names = &self->names;
     struct vb_variable predictions[VB_MAX_LEVELS];
     bool is_v5 = self->graph->head == VB_HEAD_V5;
+    bool holds = self->recipe->trainer.holds_predictions;
 
     if (self->graph->head == VB_HEAD_CLASSIFY)
         return vb_classify_batch(self, err);
@@ -71,10 +70,8 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     enum vb_status status = vb_run_forward(self, predictions, err);
     if (status != VB_OK)
         return status;
-    if (is_v5) {
-        for (uint32_t i = 0; i < self->graph->n_levels; i++)
-            vb_tape_assign(tape, &names->predictions[i], predictions[i]);
-    }
+    for (uint32_t i = 0; i < self->graph->n_levels && holds; i++)
+        vb_tape_assign(tape, &names->predictions[i], predictions[i]);
 
     vb_builder_enter(self, VB_PHASE_LOSS, VB_LOSS);
     program->saved_loss = (struct vb_saved){ 0 };
@@ -83,11 +80,13 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
         is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets, &self->constants)
               : vb_loss_v8(tape, self->graph, predictions, &self->targets, &self->constants);
     tape->saved_sum = NULL;
+    for (uint32_t i = 0; i < self->graph->n_levels && !holds; i++)
+        vb_tape_drop(tape, predictions[i]);
     if (is_v5) {
         vb_tape_assign(tape, &names->loss, loss.total);
         vb_tape_assign(tape, &names->loss_items, loss.items);
     } else {
-        take_parts(self, predictions, &loss);
+        take_parts(self, &loss);
     }
     vb_tape_autocast_end(tape);
 
@@ -116,6 +115,29 @@ void vb_set_up_train(struct vb_builder *self)
             vb_tape_new(&self->tape, "objectness_weight", &VB_SHAPE(1), VB_FLOAT32);
         self->names.mean_loss = vb_tape_new(&self->tape, "mean_loss", &VB_SHAPE(3), VB_FLOAT32);
     }
+}
+
+/* The new tensor is there before the old one goes; what is int64 stays as it is. */
+static void convert_weights(struct vb_builder *self, enum vb_dtype dtype)
+{
+    const struct vb_graph *graph = self->graph;
+    struct vb_tape *tape = &self->tape;
+    for (uint32_t i = 0; i < graph->n_parameters + graph->n_buffers; i++) {
+        const struct vb_parameter *parameter = &graph->parameters[i];
+        if (parameter->is_int64)
+            continue;
+        struct vb_variable next = vb_tape_new(tape, parameter->name, &parameter->shape, dtype);
+        vb_tape_drop(tape, vb_tape_parameter(tape, i, self->storages[i]));
+        self->storages[i] = next.storage;
+    }
+}
+
+void vb_halve_weights(struct vb_builder *self)
+{
+    self->tape.category = VB_WEIGHTS;
+    self->tape.module = "";
+    convert_weights(self, VB_FLOAT16);
+    convert_weights(self, VB_FLOAT32);
 }
 
 void vb_update_weights(struct vb_builder *self)

@@ -143,7 +143,11 @@ static void step_adam(struct vb_tape *tape, const struct vb_graph *graph, enum v
     if (role == VB_ROLE_WEIGHT && !is_decoupled)
         drop_list(tape, graph, new_list(tape, graph, role, "decayed"));
     struct list roots = new_list(tape, graph, role, "sqrt");
+    struct list denominators = { NULL };
+    if (!tape->torch->lean_adam)
+        denominators = new_list(tape, graph, role, "denominator");
     run_update(tape, graph, role, "adam", 8);
+    drop_list(tape, graph, denominators);
     drop_list(tape, graph, roots);
 }
 

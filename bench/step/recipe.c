@@ -18,7 +18,7 @@
 enum { MAX_FILES = 64, VERSION_PARTS = 3, FIRST_YEAR = 2015, LAST_YEAR = 2100 };
 
 const char *const vb_family_names[VB_N_FAMILIES] = { "yolov5", "ultralytics", "classifier" };
-static const char *const check_names[] = { "none", "copy", "nano" };
+static const char *const check_names[] = { "none", "own", "copy", "nano" };
 static const char *const drawing_names[] = { "never", "before", "after" };
 static const char *const unit_names[] = { "GB", "GiB" };
 
@@ -30,10 +30,15 @@ static const struct vb_option trainer_options[] = {
     { "benchmark", "on, off", "", TRAINER_SWITCH(benchmark) },
     { "clips", "on, off", "", TRAINER_SWITCH(clips) },
     { "nominal_batch", "1 to 4096", "", TRAINER_NUMBER(nominal_batch, 1, 4096) },
-    { "check", "none, copy, nano", "", VB_NAME_OPTION(struct vb_trainer, check, check_names) },
+    { "warmup_iterations", "0 to 100000", "", TRAINER_NUMBER(warmup_iterations, 0, 100000) },
+    { "halves_weights", "on, off", "", TRAINER_SWITCH(halves_weights) },
+    { "holds_predictions", "on, off", "", TRAINER_SWITCH(holds_predictions) },
+    { "keeps_bytes", "on, off", "", TRAINER_SWITCH(keeps_bytes) },
+    { "check", "none, own, copy, nano", "", VB_NAME_OPTION(struct vb_trainer, check, check_names) },
     { "check_batch", "1 to 64", "", TRAINER_NUMBER(check_batch, 1, 64) },
     { "check_height", "32 to 4096", "", TRAINER_NUMBER(check_height, 32, 4096) },
     { "check_width", "32 to 4096", "", TRAINER_NUMBER(check_width, 32, 4096) },
+    { "check_stays", "on, off", "", TRAINER_SWITCH(check_stays) },
     { "draws", "never, before, after", "",
       VB_NAME_OPTION(struct vb_trainer, draws, drawing_names) },
     { "draws_in_eval", "on, off", "", TRAINER_SWITCH(draws_in_eval) },
@@ -47,6 +52,7 @@ static const struct vb_option torch_options[] = {
     { "zeroes_to_none", "on, off", "", TORCH_SWITCH(zeroes_to_none) },
     { "sums_in_place", "on, off", "", TORCH_SWITCH(sums_in_place) },
     { "lean_bce", "on, off", "", TORCH_SWITCH(lean_bce) },
+    { "lean_adam", "on, off", "", TORCH_SWITCH(lean_adam) },
     { "casts_pieces", "on, off", "", TORCH_SWITCH(casts_pieces) },
     { "upsample_fp32", "on, off", "", TORCH_SWITCH(upsample_fp32) },
     { "cublas_in_pool", "on, off", "", TORCH_SWITCH(cublas_in_pool) },

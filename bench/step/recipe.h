@@ -17,9 +17,9 @@ enum vb_family { VB_YOLOV5, VB_ULTRALYTICS, VB_CLASSIFIER };
 enum { VB_N_FAMILIES = 3 };
 extern const char *const vb_family_names[VB_N_FAMILIES];
 
-/* What the AMP check runs before training: nothing, a copy of the model that is trained, or the
+/* What the AMP check runs before training: nothing, the model that is trained, a copy of it, or the
  * family's smallest model. */
-enum vb_check { VB_CHECK_NONE, VB_CHECK_COPY, VB_CHECK_NANO };
+enum vb_check { VB_CHECK_NONE, VB_CHECK_OWN, VB_CHECK_COPY, VB_CHECK_NANO };
 
 /* When the model's graph is drawn for TensorBoard, which traces one image in fp32 with gradients:
  * never, before the first batch, after it. */
@@ -34,8 +34,13 @@ struct vb_trainer {
     bool benchmark;               /* cuDNN times its engines */
     bool clips;                   /* gradients are clipped before a step */
     uint32_t nominal_batch;       /* gradients are summed up to about so many images */
+    uint32_t warmup_iterations;   /* at least so many batches go to the full number of sums */
+    bool halves_weights;          /* weights are made fp16 and fp32 again before training */
+    bool holds_predictions;       /* until the next batch's replace them */
+    bool keeps_bytes;             /* the batch as uint8 stays until the next one */
     enum vb_check check;
     uint32_t check_batch, check_height, check_width; /* of the images that it runs on */
+    bool check_stays; /* its model is in a reference cycle, which nobody collects in time */
     enum vb_drawing draws;
     bool draws_in_eval; /* in evaluation mode */
     /* After an epoch the allocator's cache is emptied where reserved memory is above this share of

@@ -25,8 +25,10 @@ static uint32_t accumulate_at(const struct vb_builder *self, double place)
     uint32_t steady = vb_accumulate_of(self);
     if (self->point->accumulate > 0)
         return steady;
-    double batches = (double)self->recipe->trainer.nominal_batch / self->point->batch;
-    double now = nearbyint(1 + (batches - 1) * place / WARMUP_EPOCHS);
+    const struct vb_trainer *trainer = &self->recipe->trainer;
+    double batches = (double)trainer->nominal_batch / self->point->batch;
+    double warmup = fmax(WARMUP_EPOCHS * EPOCH_BATCHES, trainer->warmup_iterations);
+    double now = nearbyint(1 + (batches - 1) * place * EPOCH_BATCHES / warmup);
     return now > 1 ? (uint32_t)now : 1;
 }
 
@@ -110,6 +112,8 @@ enum vb_status vb_run_build(const struct vb_graph *graph, const struct vb_descri
         return status;
     vb_builder_enter(&self, VB_PHASE_SETUP, VB_TEMPORARY);
     vb_set_up_train(&self);
+    if (recipe->trainer.halves_weights)
+        vb_halve_weights(&self);
     out->first_step = out->n_instructions;
     epoch.most = vb_targets_most(point, EPOCH_BATCHES * point->batch);
     if (point->batch > 1) {

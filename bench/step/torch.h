@@ -14,7 +14,8 @@ struct vb_torch {
     bool foreach;         /* optimizers work on lists of tensors: from 2.0 on, on CUDA */
     bool zeroes_to_none;  /* zero_grad() forgets gradients rather than filling them with 0: 2.0 */
     bool sums_in_place;   /* a gradient that comes second is added to the first: 2.0 */
-    bool lean_bce;        /* binary cross entropy with logits holds fewer temporaries: 2.0 */
+    bool lean_bce;        /* binary cross entropy with logits holds fewer temporaries: 2.3 */
+    bool lean_adam;       /* Adam's list of square roots becomes the denominators in place: 2.1 */
     bool casts_pieces;    /* autocast casts what is concatenated to the widest type: up to 2.3 */
     bool upsample_fp32;   /* autocast runs nearest upsampling in fp32: 2.4 */
     bool cublas_in_pool;  /* cuBLAS's workspace comes from the pool: 1.13 */

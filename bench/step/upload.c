@@ -38,15 +38,13 @@ struct vb_variable vb_compose_mosaic(struct vb_tape *tape, const struct vb_graph
     return flipped;
 }
 
-/* v8 keeps the bytes in its dictionary until the quotient takes their place. */
 void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
-                     const struct vb_targets *targets, struct vb_variable bytes,
+                     const struct vb_targets *targets, struct vb_variable bytes, enum vb_upload how,
                      struct vb_batch *batch)
 {
-    bool is_v8 = graph->head == VB_HEAD_V8;
     if (!vb_is_defined(&bytes))
         bytes = vb_new_images(tape, graph, "batch", VB_UINT8);
-    if (is_v8) {
+    if (how == VB_UPLOAD_ALL) {
         batch->classes = vb_tape_new(tape, "classes", &VB_SHAPE(targets->n, 1), VB_FLOAT32);
         batch->boxes = vb_tape_new(tape, "boxes", &VB_SHAPE(targets->n, 4), VB_FLOAT32);
         batch->image_indices =
@@ -54,12 +52,12 @@ void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
     }
     struct vb_variable real = vb_new_images(tape, graph, "images", VB_FLOAT32);
     copy_images(tape, "to", bytes, real);
-    if (!is_v8)
+    if (how == VB_UPLOAD_IMAGES)
         vb_tape_drop(tape, bytes);
     batch->images = vb_new_images(tape, graph, "images", VB_FLOAT32);
     copy_images(tape, "div", real, batch->images);
     vb_tape_drop(tape, real);
-    if (is_v8)
+    if (how == VB_UPLOAD_ALL)
         vb_tape_drop(tape, bytes);
 }
 

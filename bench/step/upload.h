@@ -8,7 +8,8 @@
 #include "step/tape.h"
 #include "step/targets.h"
 
-/* What the loop holds of a batch. v8 uploads its whole dictionary; v5's loss uploads the boxes. */
+/* What the loop holds of a batch. Where only the
+ * images are uploaded, the loss uploads the boxes. */
 struct vb_batch {
     struct vb_variable images;
     struct vb_variable classes, boxes, image_indices;
@@ -21,9 +22,14 @@ struct vb_variable vb_new_images(struct vb_tape *tape, const struct vb_graph *gr
 /* Four images each on a canvas of twice the side, a window of it, flipped: the batch as uint8. */
 struct vb_variable vb_compose_mosaic(struct vb_tape *tape, const struct vb_graph *graph);
 
+/* What goes to the device before the forward pass: the images alone, whose bytes go as soon as they
+ * are numbers; or the whole dictionary, which holds the bytes until the quotient takes their place.
+ */
+enum vb_upload { VB_UPLOAD_IMAGES, VB_UPLOAD_ALL };
+
 /* `bytes`: the images as uint8 if they are on the device already, taken over; else undefined. */
 void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
-                     const struct vb_targets *targets, struct vb_variable bytes,
+                     const struct vb_targets *targets, struct vb_variable bytes, enum vb_upload how,
                      struct vb_batch *batch);
 
 void vb_drop_batch(struct vb_tape *tape, struct vb_batch *batch);

@@ -53,6 +53,7 @@ static inline struct vb_torch recorded(bool is_24, bool has_24_policy)
                               .zeroes_to_none = true,
                               .sums_in_place = is_24,
                               .lean_bce = is_24,
+                              .lean_adam = true,
                               .casts_pieces = !has_24_policy,
                               .upsample_fp32 = has_24_policy,
                               .counts_in_place = true,
@@ -77,6 +78,8 @@ static inline void make_for(struct made *made, const struct setting *setting,
     const struct vb_recipe recipe = {
         .trainer = { .family = is_v5 ? VB_YOLOV5 : VB_ULTRALYTICS,
                      .clips = true,
+                     .holds_predictions = is_v5,
+                     .keeps_bytes = !is_v5,
                      .nominal_batch = batch },
         .torch = setting->torch,
     };

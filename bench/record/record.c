@@ -23,10 +23,12 @@ const char *const vb_category_names[VB_N_CATEGORIES] = {
     "input",   "augmentation", "loss",      "workspace", "temporary",
 };
 
-const char *const vb_phase_names[VB_N_PHASES] = {
-    "setup", "augment",   "input",     "forward", "loss",  "backward",
-    "clip",  "optimizer", "zero_grad", "ema",     "check", "validate",
+const char *const vb_phase_names[] = {
+    "setup",     "augment",   "input", "forward", "loss", "backward", "clip",
+    "optimizer", "zero_grad", "ema",   "check",   "draw", "validate",
 };
+
+_Static_assert(sizeof vb_phase_names / sizeof *vb_phase_names == VB_N_PHASES, "a name a phase");
 
 #define MEMBER(type, member, kind)                                                                 \
     {                                                                                              \

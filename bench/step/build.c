@@ -32,6 +32,16 @@ void vb_make_weights(struct vb_builder *self, enum vb_category category, uint32_
     self->tape.module = "";
 }
 
+void vb_pass_fp32_workspace(struct vb_builder *self)
+{
+    uint32_t bytes = self->recipe->torch.fp32_workspace_mib << 20;
+    enum vb_category category = self->tape.category;
+    self->tape.category = VB_WORKSPACE;
+    if (bytes > 0)
+        vb_done(&self->tape, vb_tape_new(&self->tape, "fp32", &VB_SHAPE(bytes), VB_UINT8));
+    self->tape.category = category;
+}
+
 static void open_autocast(struct vb_builder *self)
 {
     if (self->point->precision == VB_FP32)

@@ -53,6 +53,9 @@ void vb_make_weights(struct vb_builder *self, enum vb_category category, uint32_
 VB_CHECKED enum vb_status vb_run_forward(struct vb_builder *self, struct vb_variable *predictions,
                                          struct vb_error *err);
 
+/* The recipe's largest workspace of a pass in fp32, there and gone. */
+void vb_pass_fp32_workspace(struct vb_builder *self);
+
 /* What a training process makes beside the weights before its first batch: their average, the
  * loss's constants. */
 void vb_set_up_train(struct vb_builder *self);

@@ -20,6 +20,8 @@ static enum vb_status pass(struct vb_builder *self, const struct vb_graph *graph
     struct vb_variable bytes = vb_tape_new(tape, "images", image, VB_UINT8);
     struct vb_variable real = vb_tape_new(tape, "images", image, VB_FLOAT32);
     vb_done(tape, bytes);
+    if (!autocast)
+        vb_pass_fp32_workspace(self);
     tape->is_grad_off = true;
     tape->autocast = autocast;
     tape->autocast_dtype = VB_FLOAT16;

@@ -25,6 +25,7 @@ enum vb_check { VB_CHECK_NONE, VB_CHECK_OWN, VB_CHECK_COPY, VB_CHECK_NANO };
  * never, before the first batch, after it. */
 enum vb_drawing { VB_DRAWS_NEVER, VB_DRAWS_BEFORE, VB_DRAWS_AFTER };
 
+enum { VB_MAX_PLOTTED = 8 };
 enum vb_unit { VB_GB, VB_GIB }; /* 1e9 B, 2^30 B */
 
 struct vb_trainer {
@@ -41,6 +42,9 @@ struct vb_trainer {
     enum vb_check check;
     uint32_t check_batch, check_height, check_width; /* of the images that it runs on */
     bool check_stays; /* its model is in a reference cycle, which nobody collects in time */
+    /* The first batches are plotted by threads, which hold their images until they have ended;
+     * taken to be when one batch more than these is done. */
+    uint32_t plotted_batches;
     enum vb_drawing draws;
     bool draws_in_eval; /* in evaluation mode */
     /* After an epoch the allocator's cache is emptied where reserved memory is above this share of

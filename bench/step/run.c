@@ -40,7 +40,22 @@ struct epoch {
     uint32_t most;                      /* boxes of the epoch's fullest image */
     uint32_t number;                    /* of the batch */
     uint32_t since_update;              /* batches */
+    struct vb_variable plotted[VB_MAX_PLOTTED];
+    uint32_t n_plotted;
 };
+
+/* Threads that plot take hold of the first batches' images; all let go together. */
+static void plot(struct epoch *epoch)
+{
+    struct vb_builder *self = epoch->builder;
+    if (epoch->number <= self->recipe->trainer.plotted_batches) {
+        epoch->plotted[epoch->n_plotted++] = vb_tape_hold(&self->tape, self->names.batch.images);
+        return;
+    }
+    for (uint32_t i = 0; i < epoch->n_plotted; i++)
+        vb_tape_drop(&self->tape, epoch->plotted[i]);
+    epoch->n_plotted = 0;
+}
 
 /* One batch of `graph`'s size; `most`: as many boxes as that in its fullest image, where not 0. */
 static enum vb_status run_batch(struct epoch *epoch, const struct vb_graph *graph, uint32_t most,
@@ -64,6 +79,7 @@ static enum vb_status run_batch(struct epoch *epoch, const struct vb_graph *grap
         epoch->since_update = 0;
     }
     vb_log_losses(self);
+    plot(epoch);
     vb_program_emit(program, VB_MARK, VB_MARK_STEP);
     return VB_OK;
 }

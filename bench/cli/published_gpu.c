@@ -51,7 +51,7 @@ const struct cli_gpu *cli_find_gpu(struct cli_gpus *known, const char *product,
         gpu->name = vb_arena_copy(arena, spec.name);
         gpu->architecture = architecture_of(spec.compute_capability);
     } else {
-        gpu->reason = vb_arena_copy(arena, err.text);
+        gpu->reason = vb_arena_format(arena, "no profile of GPU '%.60s'", product);
     }
     vb_gpu_spec_clear(&spec);
     return gpu->name != NULL && (gpu->name[0] != '\0' || gpu->reason != NULL) ? gpu : NULL;

@@ -14,8 +14,9 @@ enum { MAX_FILE_BYTES = 1 << 20, MAX_CLASSES = 10000, ANY_IMGSZ = 256 };
 
 const char *const vb_catalogue_names[] = { "yolov5n",  "yolov5s",  "yolov5m",  "yolov5l",
                                            "yolov5x",  "yolov5n6", "yolov5s6", "yolov5m6",
-                                           "yolov5l6", "yolov5x6", "yolov8n",  "yolov8s",
-                                           "yolov8m",  "yolov8l",  "yolov8x" };
+                                           "yolov5l6", "yolov5x6", "yolov5nu", "yolov5su",
+                                           "yolov5mu", "yolov5lu", "yolov5xu", "yolov8n",
+                                           "yolov8s",  "yolov8m",  "yolov8l",  "yolov8x" };
 const size_t vb_catalogue_size = sizeof vb_catalogue_names / sizeof *vb_catalogue_names;
 
 static bool ends_with(const char *text, const char *end)

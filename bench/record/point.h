@@ -30,7 +30,7 @@ struct vb_point {
     enum vb_mosaic mosaic;
     enum vb_optimizer optimizer;
     uint32_t accumulate; /* batches whose gradients are summed before a step; 0: as the recipe */
-    uint32_t targets;    /* boxes an image, the mean */
+    uint32_t targets;    /* boxes an image as trained on, the mean */
     uint32_t most;       /* boxes of the fullest image; 0: as targets.h works it out */
     bool ema;
     enum vb_choice deterministic; /* cuDNN plans marked nondeterministic are left out */

@@ -24,7 +24,7 @@ static void upload(struct vb_builder *self)
 static enum vb_status check_point(const struct vb_builder *self, struct vb_error *err)
 {
     const char *model = self->graph->model;
-    if (self->point->mosaic != VB_MOSAIC_OFF)
+    if (self->point->mosaic == VB_MOSAIC_ON)
         return vb_fail(err, VB_E_INPUT, "mosaic is %s, but %s is a classifier: set it to off",
                        vb_mosaic_names[self->point->mosaic], model);
     if (self->point->accumulate > 1)

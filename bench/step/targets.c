@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-enum { CLASSES = 80, SEED = 12345, ANCHORS_A_BOX = 10 };
+enum { CLASSES = 80, SEED = 12345, ANCHORS_A_BOX = 10, MOSAIC_PARTS = 4, HALVINGS = 60 };
 
 static double next(uint32_t *state)
 {
@@ -40,14 +40,38 @@ static void add_boxes(struct vb_target *items, struct vb_targets *targets, uint3
     targets->n_foreground = targets->n * ANCHORS_A_BOX;
 }
 
+/* Pictures that an image is composed of. */
+static uint32_t parts_of(const struct vb_point *point)
+{
+    return point->mosaic == VB_MOSAIC_OFF ? 1 : MOSAIC_PARTS;
+}
+
+/* The share of images with more than `x` times as many boxes as a part has: of a sum of `parts`
+ * exponential numbers. */
+static double share_above(double x, uint32_t parts)
+{
+    double term = 1, sum = 0;
+    for (uint32_t i = 0; i < parts; i++) {
+        sum += term;
+        term *= x / (i + 1);
+    }
+    return exp(-x) * sum;
+}
+
 uint32_t vb_targets_most(const struct vb_point *point, uint32_t images)
 {
-    double sum = 0;
+    uint32_t parts = parts_of(point);
+    double low = 0, high = 100;
     if (point->most > 0)
         return point->most;
-    for (uint32_t i = 1; i <= images; i++)
-        sum += 1.0 / i;
-    return (uint32_t)(point->targets * sum + 0.5);
+    for (int i = 0; i < HALVINGS; i++) {
+        double middle = (low + high) / 2;
+        if (share_above(middle, parts) > 1.0 / (images + 1))
+            low = middle;
+        else
+            high = middle;
+    }
+    return (uint32_t)(point->targets * low / parts + 0.5);
 }
 
 struct vb_targets vb_targets_even(struct vb_arena *arena, const struct vb_point *point)
@@ -67,19 +91,23 @@ struct vb_targets vb_targets_drawn(struct vb_arena *arena, const struct vb_point
                                    uint32_t images, uint32_t number, uint32_t most)
 {
     uint32_t *counts = vb_arena_alloc(arena, images + 1, sizeof *counts);
+    uint32_t parts = parts_of(point);
     struct vb_targets targets = { 0 };
     size_t n = 0;
     for (uint32_t b = 0; b < images && counts != NULL; b++) {
         uint32_t state = SEED + number * images + b;
-        double drawn = -log(1.0 - next(&state)) * point->targets + 0.5;
-        counts[b] = drawn < most ? (uint32_t)drawn : most;
+        double sum = 0.5;
+        for (uint32_t i = 0; i < parts; i++)
+            sum -= log(1.0 - next(&state)) * point->targets / parts;
+        counts[b] = sum < most ? (uint32_t)sum : most;
         n += counts[b];
     }
     struct vb_target *items = vb_arena_alloc(arena, n + 1, sizeof *items);
     targets.items = items;
     for (uint32_t b = 0; b < images && counts != NULL && items != NULL; b++) {
         uint32_t state = SEED + number * images + b;
-        (void)next(&state);
+        for (uint32_t i = 0; i < parts; i++)
+            (void)next(&state);
         add_boxes(items, &targets, b, counts[b], &state);
     }
     if (counts == NULL)

@@ -28,10 +28,11 @@ struct vb_targets {
     uint32_t n_foreground;
 };
 
-/* Images are not equally full, and YOLOv8 pads all to the fullest. How many boxes an image holds is
- * taken to be geometrically distributed, as COCO's is (mean 7.3, deviation 7.4, and of its 118,000
- * training images the fullest holds 93: 7.3 x ln 118,000 is 85). So the fullest of n images is
- * expected to hold mean x (1 + 1/2 + ... + 1/n) boxes.
+/* Images are not equally full, and YOLOv8 pads all to the fullest. How many boxes a picture holds
+ * is taken to be geometrically distributed, as COCO's is (mean 7.3, deviation 7.4, and of its
+ * 118,000 training images the fullest holds 93: 7.3 x ln 118,000 is 85). A mosaic shows parts of
+ * four pictures, together as large as one: a sum of four with a quarter of the mean each, so less
+ * uneven. The fullest of n images is expected to be the one that one in n + 1 exceeds.
  *
  * Boxes have centres within 0.1 to 0.9 and sides of 0.05 to 0.5 of the image's, clipped to it, and
  * 80 classes, from a linear congruential generator seeded with 12345 + image. NULL items where the

@@ -60,7 +60,7 @@ static int unknown_command(const char *name)
 }
 
 /* A point's memory is given back at its end and asked for again by the next: without this it would
- * go to the kernel and come back page by page, for a quarter of the time of a sweep. */
+ * go to the kernel and come back page by page, for a third of the time of planning many. */
 static void keep_memory(void)
 {
 #ifdef __GLIBC__

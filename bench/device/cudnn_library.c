@@ -102,8 +102,8 @@ static bool load_companion(const struct vb_cudnn *cudnn, const char *name)
 }
 
 /* The libraries of the CUDA version that cuDNN was built for. It ends the process where it does not
- * find cuBLASLt. NVRTC it loads and unloads again within most of its answers, which takes three
- * quarters of their time, unless it is there already; without one it answers all the same. */
+ * find cuBLASLt. NVRTC it loads and unloads again within many of its answers, three fifths of all
+ * their time, unless it is there already; without one it answers all the same. */
 static enum vb_status load_companions(const struct vb_cudnn *cudnn, struct vb_error *err)
 {
     size_t (*get_cuda_version)(void) = NULL;

@@ -93,6 +93,20 @@ char *vb_arena_format(struct vb_arena *arena, const char *format, ...)
     return text;
 }
 
+char *vb_arena_join(struct vb_arena *arena, const char *const *texts, size_t n)
+{
+    size_t bytes = 1;
+    for (size_t i = 0; i < n; i++)
+        bytes += strlen(texts[i]);
+    char *joined = vb_arena_alloc(arena, bytes, 1);
+    if (joined == NULL)
+        return NULL;
+    char *end = joined;
+    for (size_t i = 0; i < n; i++)
+        end = stpcpy(end, texts[i]);
+    return joined;
+}
+
 void vb_arena_clear(struct vb_arena *arena)
 {
     while (arena->chunks != NULL) {

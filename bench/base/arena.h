@@ -28,6 +28,9 @@ char *vb_arena_copy(struct vb_arena *arena, const char *text);
 char *vb_arena_format(struct vb_arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The `n` texts one after the other. NULL as above. */
+char *vb_arena_join(struct vb_arena *arena, const char *const *texts, size_t n);
+
 /* Gives all of it back; the arena is then empty and may be used again. */
 void vb_arena_clear(struct vb_arena *arena);
 

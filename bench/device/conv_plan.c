@@ -274,12 +274,34 @@ static bool has_nondeterministic(const struct vb_cudnn_candidate *list, size_t n
     return false;
 }
 
-/* Asks the open library. That it has no plan is an answer too, and kept. Where none of what it
- * gives is nondeterministic, leaving such out gives the same: that question is then answered as
- * well. */
+/* What a list of candidates says, of which there is one at most without the range. */
+static struct vb_plan_answer answer_of_list(const struct vb_cudnn_candidate *list, size_t n,
+                                            bool with_range)
+{
+    struct vb_plan_answer answer = { .engine = VB_PLAN_NONE };
+    if (n > 0) {
+        answer.engine = list[0].engine;
+        answer.workspace_bytes = answer.low_bytes = answer.high_bytes = list[0].workspace_bytes;
+    }
+    for (size_t i = 1; i < n; i++) {
+        uint64_t bytes = list[i].workspace_bytes;
+        answer.low_bytes = bytes < answer.low_bytes ? bytes : answer.low_bytes;
+        answer.high_bytes = bytes > answer.high_bytes ? bytes : answer.high_bytes;
+    }
+    if (n > 0 && !with_range) {
+        answer.low_bytes = UINT64_MAX;
+        answer.high_bytes = 0;
+    }
+    return answer;
+}
+
+/* Asks the open library, for the range of what could be timed only where that is wanted, since it
+ * costs several times the first choice. That it has no plan is an answer too, and kept. Where none
+ * of what it gives is nondeterministic, leaving such out gives the same: that question is then
+ * answered as well. */
 static enum vb_status ask_library(struct vb_conv_planner *planner, const struct vb_conv *conv,
-                                  const struct vb_plan_key *key, struct vb_plan_answer *out,
-                                  struct vb_error *err)
+                                  const struct vb_plan_key *key, bool with_range,
+                                  struct vb_plan_answer *out, struct vb_error *err)
 {
     const struct vb_cudnn_filter filter = {
         .nondeterministic = key->deterministic != 0,
@@ -287,26 +309,17 @@ static enum vb_status ask_library(struct vb_conv_planner *planner, const struct 
         .tensor_core = key->tf32 == 0,
     };
     struct vb_cudnn_candidate found[N_TIMED];
+    const size_t room = with_range ? N_TIMED : 1;
     size_t n = 0;
-    enum vb_status status =
-        vb_cudnn_candidates(&planner->cudnn, planner->cudnn_device, conv, VB_CUDNN_HEURISTIC,
-                            &filter, found, N_TIMED, &n, err);
+    enum vb_status status = vb_cudnn_candidates(&planner->cudnn, planner->cudnn_device, conv,
+                                                VB_CUDNN_HEURISTIC, &filter, found, room, &n, err);
     if (status == VB_OK && n == 0)
         status = vb_cudnn_candidates(&planner->cudnn, planner->cudnn_device, conv,
-                                     VB_CUDNN_LAST_RESORT, &filter, found, N_TIMED, &n, err);
+                                     VB_CUDNN_LAST_RESORT, &filter, found, room, &n, err);
     if (status != VB_OK)
         return status;
 
-    *out = (struct vb_plan_answer){ .engine = VB_PLAN_NONE };
-    if (n > 0) {
-        out->engine = found[0].engine;
-        out->workspace_bytes = out->low_bytes = out->high_bytes = found[0].workspace_bytes;
-    }
-    for (size_t i = 1; i < n; i++) {
-        uint64_t bytes = found[i].workspace_bytes;
-        out->low_bytes = bytes < out->low_bytes ? bytes : out->low_bytes;
-        out->high_bytes = bytes > out->high_bytes ? bytes : out->high_bytes;
-    }
+    *out = answer_of_list(found, n, with_range);
     status = vb_plan_map_put(&planner->answers, key, out, err);
     if (status == VB_OK && key->deterministic == 0 && !has_nondeterministic(found, n)) {
         struct vb_plan_key strict = *key;
@@ -318,11 +331,11 @@ static enum vb_status ask_library(struct vb_conv_planner *planner, const struct 
 
 /* With a library known or open: its answer, from memory or asked now. */
 static enum vb_status answer_of_library(struct vb_conv_planner *planner, const struct vb_conv *conv,
-                                        const struct vb_plan_key *key, struct vb_plan_answer *out,
-                                        struct vb_error *err)
+                                        const struct vb_plan_key *key, bool with_range,
+                                        struct vb_plan_answer *out, struct vb_error *err)
 {
     const struct vb_plan_answer *known = vb_plan_map_find(&planner->answers, key);
-    if (known != NULL) {
+    if (known != NULL && (!with_range || vb_plan_has_range(known))) {
         *out = *known;
         return VB_OK;
     }
@@ -333,7 +346,7 @@ static enum vb_status answer_of_library(struct vb_conv_planner *planner, const s
     }
     if (planner->answers.n >= planner->n_saved + SAVE_EVERY)
         save(planner);
-    return ask_library(planner, conv, key, out, err);
+    return ask_library(planner, conv, key, with_range, out, err);
 }
 
 /* Without a library: the table's answer, or the model's. */
@@ -402,7 +415,7 @@ enum vb_status vb_conv_planner_plan(struct vb_conv_planner *planner, const struc
     enum vb_conv_source source = VB_CONV_LIBRARY;
     enum vb_status status = VB_OK;
     if (planner->state != LIBRARY_ABSENT)
-        status = answer_of_library(planner, conv, &key, &answer, err);
+        status = answer_of_library(planner, conv, &key, rules->benchmark, &answer, err);
     if (planner->state == LIBRARY_ABSENT && status == VB_OK)
         status = answer_without_library(planner, conv, &key, &answer, &source, err);
     if (status != VB_OK)

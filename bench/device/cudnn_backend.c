@@ -10,9 +10,9 @@
 
 #include "device/cudnn_abi.h"
 
-/* Heuristics give 6 to 64 configurations; a bag holds them with their engines and the graph. */
+/* Heuristics rank 6 to 64 configurations; a bag holds them with their engines and the graph. */
 enum { MAX_CONFIGURATIONS = 96, MAX_DESCRIPTORS = 2 * MAX_CONFIGURATIONS + 16, MAX_NOTES = 32 };
-enum { BYTE_ALIGNMENT = 16, N_DIMS = 4, N_SPATIAL = 2 };
+enum { BYTE_ALIGNMENT = 16, N_DIMS = 4, N_SPATIAL = 2, STEP = 4 };
 enum { UID_X = 1, UID_W = 2, UID_Y = 3 };
 
 struct bag {
@@ -21,10 +21,16 @@ struct bag {
     void *items[MAX_DESCRIPTORS];
 };
 
+/* Destroys all that was made since the bag held `n`. */
+static void bag_shrink(struct bag *bag, size_t n)
+{
+    while (bag->n > n)
+        (void)bag->cudnn->destroy(bag->items[--bag->n]);
+}
+
 static void bag_clear(struct bag *bag)
 {
-    while (bag->n > 0)
-        (void)bag->cudnn->destroy(bag->items[--bag->n]);
+    bag_shrink(bag, 0);
 }
 
 /* Turns cuDNN's status into ours; `what` is what was done, for the text. */
@@ -211,10 +217,10 @@ static enum vb_status make_graph(struct bag *bag, const struct vb_conv *conv, vo
     return BUILD(bag, VB_CUDNN_OPERATIONGRAPH, "making the graph", ops, out, err);
 }
 
-/* Runs the heuristics and writes the configurations. One that cuDNN has no results for is no
+/* Runs the heuristics: how many configurations they rank. One that cuDNN has no results for is no
  * failure: a list may be empty. */
-static enum vb_status ask(struct bag *bag, void *device, void *graph, enum vb_cudnn_list list,
-                          void **configurations, int64_t *n, struct vb_error *err)
+static void rank(struct bag *bag, void *device, void *graph, enum vb_cudnn_list list,
+                 void **heuristics, int64_t *n)
 {
     const int32_t mode = list == VB_CUDNN_HEURISTIC ? VB_CUDNN_MODE_A : VB_CUDNN_FALLBACK;
     const struct setting settings[] = {
@@ -222,27 +228,27 @@ static enum vb_status ask(struct bag *bag, void *device, void *graph, enum vb_cu
         { VB_CUDNN_ENGINEHEUR_MODE, VB_CUDNN_TYPE_HEUR_MODE, 1, &mode },
         { VB_CUDNN_ENGINEHEUR_DEVICEPROP, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &device },
     };
-    const struct vb_cudnn *cudnn = bag->cudnn;
-    void *heuristics = NULL;
-    *n = 0;
-    if (BUILD(bag, VB_CUDNN_ENGINEHEUR, "ranking engines", settings, &heuristics, NULL) != VB_OK)
-        return VB_OK;
-
     int64_t there = 0;
-    if (cudnn->get(heuristics, VB_CUDNN_ENGINEHEUR_RESULTS, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 0,
-                   &there, NULL) != 0)
-        return VB_OK;
-    there = there < MAX_CONFIGURATIONS ? there : MAX_CONFIGURATIONS;
-    for (int64_t i = 0; i < there; i++) {
+    *n = 0;
+    if (BUILD(bag, VB_CUDNN_ENGINEHEUR, "ranking engines", settings, heuristics, NULL) == VB_OK &&
+        bag->cudnn->get(*heuristics, VB_CUDNN_ENGINEHEUR_RESULTS, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                        0, &there, NULL) == 0)
+        *n = there < MAX_CONFIGURATIONS ? there : MAX_CONFIGURATIONS;
+}
+
+/* Writes the configurations among the first `most` of the ranking that cuDNN can set up. */
+static enum vb_status read_ranking(struct bag *bag, void *heuristics, int64_t most,
+                                   void **configurations, int64_t *n, struct vb_error *err)
+{
+    *n = 0;
+    for (int64_t i = 0; i < most; i++) {
         enum vb_status status = make(bag, VB_CUDNN_ENGINECFG, &configurations[i], err);
         if (status != VB_OK)
             return status;
     }
-    if (there == 0)
-        return VB_OK;
-    return check(cudnn,
-                 cudnn->get(heuristics, VB_CUDNN_ENGINEHEUR_RESULTS,
-                            VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, there, n, configurations),
+    return check(bag->cudnn,
+                 bag->cudnn->get(heuristics, VB_CUDNN_ENGINEHEUR_RESULTS,
+                                 VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, most, n, configurations),
                  "reading the ranking", err);
 }
 
@@ -315,6 +321,29 @@ static bool plan(const struct vb_cudnn *cudnn, void *device, void *configuration
     return done;
 }
 
+/* Writes the first `room` of the ranking's first `most` that will do. */
+static enum vb_status try_first(struct bag *bag, void *device, void *heuristics, int64_t most,
+                                const struct vb_cudnn_filter *filter,
+                                struct vb_cudnn_candidate *out, size_t room, size_t *n,
+                                struct vb_error *err)
+{
+    void *configurations[MAX_CONFIGURATIONS];
+    int64_t there = 0;
+    *n = 0;
+    enum vb_status status = read_ranking(bag, heuristics, most, configurations, &there, err);
+    for (int64_t i = 0; i < there && *n < room && status == VB_OK; i++) {
+        struct vb_cudnn_candidate candidate = { 0 };
+        bool passes = false;
+        status = look(bag, configurations[i], filter, &candidate, &passes, err);
+        if (status == VB_OK && passes &&
+            plan(bag->cudnn, device, configurations[i], &candidate.workspace_bytes))
+            out[(*n)++] = candidate;
+    }
+    return status;
+}
+
+/* Setting up what is read of the ranking is nearly all of a question's cost, and most of it is of
+ * no use: so it is read as far as it takes, in a few steps. */
 enum vb_status vb_cudnn_candidates(const struct vb_cudnn *cudnn, void *device,
                                    const struct vb_conv *conv, enum vb_cudnn_list list,
                                    const struct vb_cudnn_filter *filter,
@@ -323,22 +352,20 @@ enum vb_status vb_cudnn_candidates(const struct vb_cudnn *cudnn, void *device,
 {
     struct bag bag = { .cudnn = cudnn };
     void *graph = NULL;
-    void *configurations[MAX_CONFIGURATIONS];
-    int64_t n_configurations = 0;
-    size_t found = 0;
+    void *heuristics = NULL;
+    int64_t there = 0;
+    *n = 0;
 
     enum vb_status status = make_graph(&bag, conv, &graph, err);
     if (status == VB_OK)
-        status = ask(&bag, device, graph, list, configurations, &n_configurations, err);
-    for (int64_t i = 0; i < n_configurations && found < room && status == VB_OK; i++) {
-        struct vb_cudnn_candidate candidate = { 0 };
-        bool passes = false;
-        status = look(&bag, configurations[i], filter, &candidate, &passes, err);
-        if (status == VB_OK && passes &&
-            plan(cudnn, device, configurations[i], &candidate.workspace_bytes))
-            out[found++] = candidate;
+        rank(&bag, device, graph, list, &heuristics, &there);
+    const size_t before = bag.n;
+    for (int64_t most = 0; most < there && *n < room && status == VB_OK;) {
+        most = most == 0 ? (int64_t)room : most * STEP;
+        most = most < there ? most : there;
+        bag_shrink(&bag, before);
+        status = try_first(&bag, device, heuristics, most, filter, out, room, n, err);
     }
     bag_clear(&bag);
-    *n = found;
     return status;
 }

@@ -83,33 +83,45 @@ static void load_parts(const char *folder)
         (void)load_beside(folder, parts[i]);
 }
 
-/* cuDNN ends the process where it does not find the cuBLASLt of its CUDA version, so that is looked
- * for first: beside it, where a wheel has it, by the loader, in the CUDA Toolkit of the build. */
-static enum vb_status load_cublas(const struct vb_cudnn *cudnn, struct vb_error *err)
+/* Loads what cuDNN looks for by `name`: from beside it, where a wheel has it, by the loader, from
+ * the CUDA Toolkit of the build. */
+static bool load_companion(const struct vb_cudnn *cudnn, const char *name)
 {
-    static const char *const places[] = { "", "/../../cublas/lib", "/../../cu13/lib" };
-    size_t (*get_cuda_version)(void) = NULL;
-    void *address = dlsym(cudnn->handle, "cudnnGetCudartVersion");
-    char name[64];
+    static const char *const places[] = { "", "/../../cublas/lib", "/../../cuda_nvrtc/lib",
+                                          "/../../cu13/lib" };
     char place[PATH_MAX + 32];
-    if (address == NULL)
-        return VB_OK;
-    memcpy(&get_cuda_version, &address, sizeof address);
-    const size_t cuda = get_cuda_version() / 1000;
     const char *slash = strrchr(cudnn->path, '/');
-    (void)snprintf(name, sizeof name, "libcublasLt.so.%zu", cuda);
     for (size_t i = 0; i < sizeof places / sizeof *places && slash != NULL; i++) {
         (void)snprintf(place, sizeof place, "%.*s%s", (int)(slash - cudnn->path), cudnn->path,
                        places[i]);
         if (load_beside(place, name))
-            return VB_OK;
+            return true;
     }
-    if (dlopen(name, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE) != NULL ||
-        load_beside(VB_CUDA_LIBRARY_DIR, name))
+    return dlopen(name, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE) != NULL ||
+           load_beside(VB_CUDA_LIBRARY_DIR, name);
+}
+
+/* The libraries of the CUDA version that cuDNN was built for. It ends the process where it does not
+ * find cuBLASLt. NVRTC it loads and unloads again within many of its answers, three fifths of all
+ * their time, unless it is there already; without one it answers all the same. */
+static enum vb_status load_companions(const struct vb_cudnn *cudnn, struct vb_error *err)
+{
+    size_t (*get_cuda_version)(void) = NULL;
+    void *address = dlsym(cudnn->handle, "cudnnGetCudartVersion");
+    char cublas[64], nvrtc[64];
+    if (address == NULL)
         return VB_OK;
-    return vb_fail(err, VB_E_UNSUPPORTED,
-                   "%.300s: needs %s, which is not there; 'pip install nvidia-cublas%s' brings it",
-                   cudnn->path, name, cuda == 12 ? "-cu12" : "");
+    memcpy(&get_cuda_version, &address, sizeof address);
+    const size_t cuda = get_cuda_version() / 1000;
+    (void)snprintf(cublas, sizeof cublas, "libcublasLt.so.%zu", cuda);
+    (void)snprintf(nvrtc, sizeof nvrtc, "libnvrtc.so.%zu", cuda);
+    if (!load_companion(cudnn, cublas))
+        return vb_fail(
+            err, VB_E_UNSUPPORTED,
+            "%.300s: needs %s, which is not there; 'pip install nvidia-cublas%s' brings it",
+            cudnn->path, cublas, cuda == 12 ? "-cu12" : "");
+    (void)load_companion(cudnn, nvrtc);
+    return VB_OK;
 }
 
 /* Opens one file and takes the functions from it. `status` of a file that is not there is
@@ -152,7 +164,7 @@ static enum vb_status open_file(const char *path, struct vb_cudnn *out, struct v
     const char *file = dladdr(address, &info) != 0 ? info.dli_fname : path;
     (void)snprintf(cudnn.path, sizeof cudnn.path, "%s",
                    realpath(file, resolved) != NULL ? resolved : file);
-    enum vb_status status = load_cublas(&cudnn, err);
+    enum vb_status status = load_companions(&cudnn, err);
     if (status != VB_OK) {
         (void)dlclose(cudnn.handle);
         return status;

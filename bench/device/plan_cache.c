@@ -193,7 +193,8 @@ void vb_plan_cache_keep_library(uint64_t surroundings, const char *path, uint64_
     vb_text_clear(&text);
 }
 
-/* Reads one entry: the key's numbers in the order of its members, then the answer's. */
+/* Reads one entry: the key's numbers in the order of its members, then the answer's; the range is
+ * absent where it was not asked for. */
 static bool entry_of_line(const char *line, struct vb_plan_entry *entry)
 {
     uint32_t key[N_KEY_NUMBERS];
@@ -206,10 +207,13 @@ static bool entry_of_line(const char *line, struct vb_plan_entry *entry)
     }
     memcpy(&entry->key, key, sizeof key);
 
+    entry->answer = (struct vb_plan_answer){ .low_bytes = UINT64_MAX };
     entry->answer.engine = strtoll(line, &end, 10);
     uint64_t *const bytes[] = { &entry->answer.workspace_bytes, &entry->answer.low_bytes,
                                 &entry->answer.high_bytes };
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
+        if (i == 1 && *end == '\0')
+            return true;
         line = end;
         *bytes[i] = strtoull(line, &end, 10);
         if (end == line)
@@ -250,8 +254,9 @@ void vb_plan_cache_append(uint64_t version, uint64_t identity, const struct vb_p
         memcpy(key, &map->entries[i].key, sizeof key);
         for (size_t j = 0; j < N_KEY_NUMBERS; j++)
             vb_text_append(&text, "%" PRIu32 " ", key[j]);
-        vb_text_append(&text, "%" PRId64 " %" PRIu64 " %" PRIu64 " %" PRIu64, answer->engine,
-                       answer->workspace_bytes, answer->low_bytes, answer->high_bytes);
+        vb_text_append(&text, "%" PRId64 " %" PRIu64, answer->engine, answer->workspace_bytes);
+        if (vb_plan_has_range(answer))
+            vb_text_append(&text, " %" PRIu64 " %" PRIu64, answer->low_bytes, answer->high_bytes);
         end_line(&text, start);
     }
     append_text(path, &text);

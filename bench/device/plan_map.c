@@ -102,7 +102,9 @@ enum vb_status vb_plan_map_put(struct vb_plan_map *map, const struct vb_plan_key
         return status;
 
     size_t slot = slot_of(map, key);
-    if (map->slots[slot] != 0)
+    uint32_t known = map->slots[slot];
+    if (known != 0 &&
+        (vb_plan_has_range(&map->entries[known - 1].answer) || !vb_plan_has_range(answer)))
         return VB_OK;
     map->entries[map->n] = (struct vb_plan_entry){ *key, *answer };
     map->slots[slot] = (uint32_t)++map->n;

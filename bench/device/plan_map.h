@@ -10,7 +10,7 @@
 #include "device/conv_plan.h"
 
 /* All that an answer depends on for one GPU and one cuDNN. `benchmark` is not in it: an answer
- * holds the first choice and the range of the ten that could be timed. */
+ * holds the first choice and, where it was asked for, the range of the ten that could be timed. */
 struct vb_plan_key {
     uint32_t direction, type, channels_last;
     uint32_t n, c, h, w, k, kernel_h, kernel_w, stride, pad, dilation, groups;
@@ -24,7 +24,7 @@ enum {
 
 struct vb_plan_answer {
     int64_t engine;
-    uint64_t workspace_bytes, low_bytes, high_bytes;
+    uint64_t workspace_bytes, low_bytes, high_bytes; /* low > high: not asked for */
 };
 
 struct vb_plan_entry {
@@ -32,7 +32,8 @@ struct vb_plan_entry {
     struct vb_plan_answer answer;
 };
 
-/* Zeroed is valid and empty. Entries stay in the order in which they came. */
+/* Zeroed is valid and empty. Entries stay in the order in which they came; one that a later one
+ * completed is there still, but no longer found. */
 struct vb_plan_map {
     struct vb_plan_entry *entries; /* owned */
     size_t n, room;
@@ -48,7 +49,13 @@ struct vb_conv vb_plan_key_conv(const struct vb_plan_key *key);
 const struct vb_plan_answer *vb_plan_map_find(const struct vb_plan_map *map,
                                               const struct vb_plan_key *key);
 
-/* Adds the answer, or leaves the one that is there. VB_E_SYSTEM: no host memory. */
+static inline bool vb_plan_has_range(const struct vb_plan_answer *answer)
+{
+    return answer->low_bytes <= answer->high_bytes;
+}
+
+/* Adds the answer, or leaves the one that is there unless it lacks the range that this one has.
+ * VB_E_SYSTEM: no host memory. */
 VB_CHECKED enum vb_status vb_plan_map_put(struct vb_plan_map *map, const struct vb_plan_key *key,
                                           const struct vb_plan_answer *answer,
                                           struct vb_error *err);

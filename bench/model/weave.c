@@ -32,8 +32,8 @@ void vb_weave_leave(struct vb_weave *weave, size_t length)
 
 static const char *path_with(struct vb_weave *weave, const char *base, const char *part)
 {
-    const char *text = part[0] == '\0' ? vb_arena_copy(weave->arena, base)
-                                       : vb_arena_format(weave->arena, "%s.%s", base, part);
+    const char *const parts[] = { base, ".", part };
+    const char *text = vb_arena_join(weave->arena, parts, part[0] == '\0' ? 1 : 3);
     if (text == NULL)
         weave->failed = true;
     return text != NULL ? text : "";

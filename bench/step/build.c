@@ -236,6 +236,7 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
         self->tape.parameter_names[i] = graph->parameters[i].name;
         self->state.first[i] = self->state.second[i] = VB_NONE;
     }
+    self->tape.parameter_names[n] = "images";
     return VB_OK;
 }
 

@@ -11,6 +11,8 @@ struct walk {
     struct vb_variable *values; /* of the graph; undefined before they are made */
     uint32_t *first_parameter;  /* of each operator: its weight, or its bias follows it; VB_NONE */
     uint32_t *counter;          /* of each operator: the buffer that it counts in; VB_NONE */
+    uint32_t *first_ending;     /* of each operator, and of the pass: a value let go of then; 0 */
+    uint32_t *next_ending;      /* of each value: the next that is let go of with it; 0 */
 };
 
 /* The operator's weight (place 0) or bias (place 1); undefined where it has none. */
@@ -125,13 +127,31 @@ static struct vb_variable run_op(const struct walk *walk, uint32_t index)
     return vb_undefined;
 }
 
-/* What Python lets go of once operator `index` is done; VB_HELD_TO_END: once the pass is. */
-static void let_go(const struct walk *walk, size_t index)
+/* Lists what Python lets go of after each operator and, last, after the pass. False: no host
+ * memory. */
+static bool list_endings(struct walk *walk)
 {
-    for (uint32_t i = 1; i < walk->graph->n_values; i++) {
-        const struct vb_value *value = &walk->graph->values[i];
-        if (value->held_until != index || value->is_output)
+    const struct vb_graph *graph = walk->graph;
+    struct vb_arena *arena = walk->tape->program->arena;
+    walk->first_ending = vb_arena_alloc(arena, (size_t)graph->n_ops + 1, sizeof(uint32_t));
+    walk->next_ending = vb_arena_alloc(arena, graph->n_values, sizeof(uint32_t));
+    if (walk->first_ending == NULL || walk->next_ending == NULL)
+        return false;
+    for (uint32_t i = graph->n_values; i-- > 1;) {
+        const struct vb_value *value = &graph->values[i];
+        size_t at = value->held_until == VB_HELD_TO_END ? graph->n_ops : value->held_until;
+        if (value->is_output)
             continue;
+        walk->next_ending[i] = walk->first_ending[at];
+        walk->first_ending[at] = i;
+    }
+    return true;
+}
+
+/* Lets go of what is listed at the operator; n_ops: at the end. */
+static void let_go(const struct walk *walk, uint32_t index)
+{
+    for (uint32_t i = walk->first_ending[index]; i != 0; i = walk->next_ending[i]) {
         vb_tape_drop(walk->tape, walk->values[i]);
         walk->values[i] = vb_undefined;
     }
@@ -146,7 +166,8 @@ enum vb_status vb_forward(struct vb_tape *tape, const struct vb_graph *graph, ui
     walk.values = vb_arena_alloc(arena, graph->n_values, sizeof *walk.values);
     walk.first_parameter = vb_arena_alloc(arena, graph->n_ops, sizeof *walk.first_parameter);
     walk.counter = vb_arena_alloc(arena, graph->n_ops, sizeof *walk.counter);
-    if (walk.values == NULL || walk.first_parameter == NULL || walk.counter == NULL)
+    if (walk.values == NULL || walk.first_parameter == NULL || walk.counter == NULL ||
+        !list_endings(&walk))
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the forward pass");
 
     for (uint32_t i = 0; i < graph->n_values; i++)
@@ -174,7 +195,7 @@ enum vb_status vb_forward(struct vb_tape *tape, const struct vb_graph *graph, ui
         let_go(&walk, i);
     }
     tape->module = "";
-    let_go(&walk, VB_HELD_TO_END);
+    let_go(&walk, graph->n_ops);
     for (uint32_t i = 0; i < graph->n_levels; i++)
         predictions[i] = walk.values[graph->levels[i].output];
     return VB_OK;

@@ -29,10 +29,10 @@ static bool track_storage(struct vb_tape *tape)
 
 static const char *tensor_name(const struct vb_tape *tape, const char *what)
 {
+    const char *const parts[] = { tape->module, "/", what, ".grad" };
     const char *name = tape->module[0] == '\0'
                            ? what
-                           : vb_arena_format(tape->program->arena, "%s/%s%s", tape->module, what,
-                                             tape->is_backward ? ".grad" : "");
+                           : vb_arena_join(tape->program->arena, parts, tape->is_backward ? 4 : 3);
     if (name == NULL)
         tape->program->failed = true;
     return name;
@@ -132,7 +132,10 @@ struct vb_node *vb_tape_node(struct vb_tape *tape, vb_backward *backward,
         vb_arena_grow(arena, tape->nodes, tape->n_nodes, &tape->nodes_room, sizeof *nodes);
     struct vb_variable *kept = vb_arena_alloc(arena, n_inputs, sizeof *kept);
     struct vb_variable *buffers = vb_arena_alloc(arena, n_outputs, sizeof *buffers);
-    struct vb_variable *saved = vb_arena_alloc(arena, VB_MAX_GRADIENTS, sizeof *saved);
+    /* The node that was here in the batch before is done with its own. */
+    struct vb_variable *saved = nodes != NULL ? nodes[tape->n_nodes].saved : NULL;
+    if (saved == NULL)
+        saved = vb_arena_alloc(arena, VB_MAX_GRADIENTS, sizeof *saved);
     if (nodes == NULL || kept == NULL || buffers == NULL || saved == NULL) {
         tape->program->failed = true;
         return NULL;

@@ -83,6 +83,38 @@ Test(plan_map, keeps_the_first_answer_and_finds_all)
     vb_plan_map_clear(&map);
 }
 
+/* Without its range an answer is kept, on the disk too, until one with the range comes. */
+Test(plan_cache, an_answer_is_completed_by_its_range, .init = set_up, .fini = tear_down)
+{
+    const struct vb_plan_answer first = { 12, 4096, UINT64_MAX, 0 };
+    const struct vb_plan_answer whole = { 12, 4096, 0, 8192 };
+    const struct vb_plan_key key = key_of(1);
+    struct vb_plan_map map = { 0 }, again = { 0 };
+    const struct {
+        const char *what;
+        const struct vb_plan_answer *put, *found;
+        size_t n;
+    } steps[] = { { "the first choice", &first, &first, 1 },
+                  { "the same again", &first, &first, 1 },
+                  { "with its range", &whole, &whole, 2 },
+                  { "without, later", &first, &whole, 2 } };
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        const size_t saved = map.n;
+        cr_assert(eq(int, vb_plan_map_put(&map, &key, steps[i].put, NULL), VB_OK));
+        cr_expect(eq(sz, map.n, steps[i].n), "%s", steps[i].what);
+        vb_plan_cache_append(VERSION, IDENTITY, &map, saved);
+        vb_plan_cache_load(VERSION, IDENTITY, &again);
+        const struct vb_plan_map *maps[] = { &map, &again };
+        for (size_t k = 0; k < 2; k++) {
+            const struct vb_plan_answer *found = vb_plan_map_find(maps[k], &key);
+            cr_assert(found != NULL, "%s", steps[i].what);
+            cr_expect(memcmp(found, steps[i].found, sizeof *found) == 0, "%s", steps[i].what);
+        }
+        vb_plan_map_clear(&again);
+    }
+    vb_plan_map_clear(&map);
+}
+
 Test(plan_cache, two_writers_at_once_lose_nothing, .init = set_up, .fini = tear_down)
 {
     for (uint32_t writer = 0; writer < 2; writer++) {

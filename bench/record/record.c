@@ -24,8 +24,8 @@ const char *const vb_category_names[VB_N_CATEGORIES] = {
 };
 
 const char *const vb_phase_names[VB_N_PHASES] = {
-    "setup", "augment",   "input",     "forward", "loss",  "backward",
-    "clip",  "optimizer", "zero_grad", "ema",     "check", "validate",
+    "setup",     "augment",   "input", "forward", "loss", "backward", "clip",
+    "optimizer", "zero_grad", "ema",   "check",   "draw", "validate",
 };
 
 #define MEMBER(type, member, kind)                                                                 \
@@ -56,6 +56,7 @@ const struct vb_member vb_point_members[] = {
     NAMED(vb_point, benchmark, vb_choice_names),
     MEMBER(vb_point, tf32, VB_MEMBER_BOOL),
     MEMBER(vb_point, channels_last, VB_MEMBER_BOOL),
+    MEMBER(vb_point, multiscale, VB_MEMBER_BOOL),
     MEMBER(vb_point, alloc_conf, VB_MEMBER_TEXT),
     NAMED(vb_point, pool, vb_pool_kind_names),
     NAMED(vb_point, workload, vb_workload_names),
@@ -188,6 +189,7 @@ enum vb_status vb_record_print(const struct vb_record *record, char **line, stru
             write_named(record->peak_category_bytes, vb_category_names, VB_N_CATEGORIES));
         (void)json_object_set_new(object, "largest", write_largest(record));
     }
+    vb_record_write_parts(record, object);
     if (record->n_curve > 0)
         (void)json_object_set_new(object, "curve", write_curve(record));
     *line = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
@@ -339,6 +341,7 @@ static enum vb_status read_record(const json_t *object, struct vb_arena *arena,
     read_named(json_object_get(object, "peak_category_bytes"), vb_category_names, VB_N_CATEGORIES,
                out->peak_category_bytes);
     read_largest(json_object_get(object, "largest"), out);
+    vb_record_read_parts(object, out);
     return read_curve(json_object_get(object, "curve"), arena, out, err);
 }
 

@@ -66,6 +66,7 @@ enum vb_status vb_check_amp(struct vb_builder *self, const struct vb_description
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the AMP check");
 
     const struct vb_graph *trained = self->graph;
+    vb_program_emit(self->tape.program, VB_MARK, VB_MARK_PART + VB_PART_CHECK);
     vb_builder_enter(self, VB_PHASE_CHECK, VB_TEMPORARY);
     self->graph = &graph;
     vb_make_weights(self, VB_TEMPORARY, storages);

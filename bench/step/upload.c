@@ -63,6 +63,13 @@ void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
         vb_tape_drop(tape, bytes);
 }
 
+void vb_resize_batch(struct vb_tape *tape, const struct vb_graph *graph, struct vb_batch *batch)
+{
+    struct vb_variable resized = vb_new_images(tape, graph, "images", VB_FLOAT32);
+    copy_images(tape, "upsample_bilinear2d", batch->images, resized);
+    vb_tape_assign(tape, &batch->images, resized);
+}
+
 void vb_drop_batch(struct vb_tape *tape, struct vb_batch *batch)
 {
     vb_tape_assign(tape, &batch->images, vb_undefined);

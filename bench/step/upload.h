@@ -26,6 +26,9 @@ void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
                      const struct vb_targets *targets, struct vb_variable bytes,
                      struct vb_batch *batch);
 
+/* Multi-scale: the batch's images interpolated to the graph's size; both are there for a moment. */
+void vb_resize_batch(struct vb_tape *tape, const struct vb_graph *graph, struct vb_batch *batch);
+
 void vb_drop_batch(struct vb_tape *tape, struct vb_batch *batch);
 
 #endif

@@ -14,8 +14,11 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* What the pool peaked at since it was last asked counts for the part, and for the run. A part that
- * only finds what an earlier one reserved is not its peak. */
+/* A part that adds less than this share to what an earlier one reserved is not where the peak is.
+ */
+enum { NOTABLE_SHARE = 100 };
+
+/* What the pool peaked at since it was last asked counts for the part, and for the run. */
 static void note_peaks(struct vb_walk *walk)
 {
     const struct vb_pool_stats *stats = vb_pool_stats(walk->pool);
@@ -23,7 +26,8 @@ static void note_peaks(struct vb_walk *walk)
     struct vb_record *record = walk->record;
     struct vb_part_peaks *part = &record->parts[walk->part];
     if (walk->has_parts) {
-        if (stats->reserved_bytes.peak > peaks->reserved_bytes)
+        if (stats->reserved_bytes.peak >
+            peaks->reserved_bytes + peaks->reserved_bytes / NOTABLE_SHARE)
             record->peak_part = walk->part;
         part->allocated_bytes = larger(part->allocated_bytes, stats->allocated_bytes.peak);
         part->reserved_bytes = larger(part->reserved_bytes, stats->reserved_bytes.peak);

@@ -85,6 +85,7 @@ const struct vb_member vb_record_members[] = {
     MEMBER(vb_record, end_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, epoch_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, later_reserved_bytes, VB_MEMBER_BYTES),
+    MEMBER(vb_record, unit, VB_MEMBER_TEXT),
     MEMBER(vb_record, peak_workspace_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, workspace_low_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, workspace_high_bytes, VB_MEMBER_BYTES),

@@ -128,8 +128,9 @@ struct vb_record {
      * log prints as GPU_mem, and when a later epoch's is. */
     uint64_t epoch_reserved_bytes;
     uint64_t later_reserved_bytes;
-    /* Workload run: of each part, the first that came to the largest reserved peak, and, state oom,
-     * that in which memory ran out. */
+    char unit[8]; /* in which the run prints them: "GB" of 1e9 B, "GiB"; "": no log does */
+    /* Workload run: of each part, the first that came near the largest reserved peak, and, state
+     * oom, that in which memory ran out. */
     struct vb_part_peaks parts[VB_N_PARTS];
     enum vb_part peak_part;
     enum vb_part oom_part;

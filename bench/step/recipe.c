@@ -22,7 +22,7 @@ static const char *const check_names[] = { "none", "copy", "nano" };
 static const char *const drawing_names[] = { "never", "before", "after" };
 static const char *const half_names[] = { "always", "amp" };
 static const char *const loss_names[] = { "none", "own", "float" };
-static const char *const unit_names[] = { "GB", "GiB" };
+const char *const vb_unit_names[2] = { "GB", "GiB" };
 
 #define TRAINER_NUMBER(member, low, high) VB_NUMBER_OPTION(struct vb_trainer, member, low, high)
 #define TRAINER_SWITCH(member) VB_SWITCH_OPTION(struct vb_trainer, member)
@@ -47,7 +47,7 @@ static const struct vb_option trainer_options[] = {
     { "validation_loss", "none, own, float", "",
       VB_NAME_OPTION(struct vb_trainer, validation_loss, loss_names) },
     { "multiscale_percent", "0 to 99", "", TRAINER_NUMBER(multiscale_percent, 0, 99) },
-    { "unit", "GB, GiB", "", VB_NAME_OPTION(struct vb_trainer, unit, unit_names) },
+    { "unit", "GB, GiB", "", VB_NAME_OPTION(struct vb_trainer, unit, vb_unit_names) },
 };
 
 #define TORCH_SWITCH(member) VB_SWITCH_OPTION(struct vb_torch, member)

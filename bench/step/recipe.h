@@ -26,6 +26,7 @@ enum vb_check { VB_CHECK_NONE, VB_CHECK_COPY, VB_CHECK_NANO };
 enum vb_drawing { VB_DRAWS_NEVER, VB_DRAWS_BEFORE, VB_DRAWS_AFTER };
 
 enum vb_unit { VB_GB, VB_GIB }; /* 1e9 B, 2^30 B */
+extern const char *const vb_unit_names[2];
 
 /* Validation casts the averaged weights and the images to half: always, or in mixed precision. */
 enum vb_half { VB_HALF_ALWAYS, VB_HALF_WITH_AMP };

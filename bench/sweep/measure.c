@@ -46,6 +46,8 @@ enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device
         return status;
     record->parameters = graph.parameter_elements;
     record->rule_of_thumb_bytes = rule_of_thumb(&graph);
+    if (point->workload == VB_WHOLE_RUN)
+        (void)snprintf(record->unit, sizeof record->unit, "%s", vb_unit_names[recipe.trainer.unit]);
     (void)snprintf(record->recipe, sizeof record->recipe, "%s", recipe.name);
     return vb_execute(&program, point, device, with_curve, arena, record, err);
 }

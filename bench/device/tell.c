@@ -14,9 +14,9 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* A part that adds less than this share to what an earlier one reserved is not where the peak is.
+/* A part that adds less than this share to what the peak's had reserved is not the peak's.
  */
-enum { NOTABLE_SHARE = 100 };
+enum { NOTABLE_SHARE = 20 };
 
 /* What the pool peaked at since it was last asked counts for the part, and for the run. */
 static void note_peaks(struct vb_walk *walk)
@@ -27,8 +27,10 @@ static void note_peaks(struct vb_walk *walk)
     struct vb_part_peaks *part = &record->parts[walk->part];
     if (walk->has_parts) {
         if (stats->reserved_bytes.peak >
-            peaks->reserved_bytes + peaks->reserved_bytes / NOTABLE_SHARE)
+            walk->peak_part_bytes + walk->peak_part_bytes / NOTABLE_SHARE) {
             record->peak_part = walk->part;
+            walk->peak_part_bytes = stats->reserved_bytes.peak;
+        }
         part->allocated_bytes = larger(part->allocated_bytes, stats->allocated_bytes.peak);
         part->reserved_bytes = larger(part->reserved_bytes, stats->reserved_bytes.peak);
     }

@@ -30,7 +30,8 @@ struct vb_walk {
                              loaded lazily */
     struct vb_plan_map searched; /* autotuning's questions so far; the answers are not looked at */
     enum vb_part part;
-    bool has_parts; /* the program says which part begins */
+    uint64_t peak_part_bytes; /* reserved at the peak of the part that record->peak_part tells */
+    bool has_parts;           /* the program says which part begins */
     struct vb_peaks {
         uint64_t requested_bytes, allocated_bytes, reserved_bytes;
     } peaks;            /* of the parts before */

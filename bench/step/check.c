@@ -47,9 +47,11 @@ enum vb_status vb_check_amp(struct vb_builder *self, const struct vb_description
 {
     const struct vb_trainer *trainer = &self->recipe->trainer;
     struct vb_arena *arena = self->tape.program->arena;
-    const struct vb_extent extent = { trainer->check_batch, trainer->check_height,
-                                      trainer->check_width };
     bool is_copy = trainer->check == VB_CHECK_COPY;
+    uint32_t stride = is_copy ? vb_loader_stride(self->graph) : 1;
+    const struct vb_extent extent = { trainer->check_batch,
+                                      (trainer->check_height + stride - 1) / stride * stride,
+                                      (trainer->check_width + stride - 1) / stride * stride };
     struct vb_description nano;
     struct vb_graph graph;
     if (trainer->check == VB_CHECK_NONE || self->point->precision == VB_FP32)

@@ -19,7 +19,6 @@ enum {
     LARGEST_AT = 3,      /* which batch has the largest size, where sizes are drawn */
     EPOCH_BATCHES = 100, /* taken for an epoch's: ultralytics' warm-up is at least as long */
     WARMUP_EPOCHS = 3,
-    LEAST_STRIDE = 32, /* the loader's, whatever the model's */
 };
 
 /* How many batches' gradients are summed at this place of the first epoch, 0 to 1: warm-up goes
@@ -144,9 +143,8 @@ static enum vb_status expand_largest(struct epoch *epoch, struct vb_arena *arena
                                      struct vb_graph *out, struct vb_error *err)
 {
     const struct vb_graph *graph = epoch->full;
-    uint32_t stride = LEAST_STRIDE, percent = epoch->builder->recipe->trainer.multiscale_percent;
-    for (uint32_t i = 0; i < graph->n_levels; i++)
-        stride = graph->levels[i].stride > stride ? graph->levels[i].stride : stride;
+    uint32_t percent = epoch->builder->recipe->trainer.multiscale_percent;
+    uint32_t stride = vb_loader_stride(graph);
     uint64_t end = (uint64_t)graph->imgsz * (100 + percent) / 100 + stride;
     uint32_t side = (uint32_t)((end - 1) / stride * stride);
     const struct vb_extent extent = { graph->batch, side, side };

@@ -12,7 +12,6 @@
 
 enum {
     BATCHES = 2,
-    LEAST_STRIDE = 32,   /* the loader's, whatever the model's */
     EPOCH_SHARE = 5,     /* a validation set is taken for a fifth as large as the training set */
     EPOCH_BATCHES = 100, /* as the run takes the training set's */
     NUMBER = 1000,       /* of the drawn batch: none of training's */
@@ -35,10 +34,7 @@ enum vb_status vb_expand_validation(const struct vb_builder *self,
                                     struct vb_error *err)
 {
     const struct vb_graph *graph = self->graph;
-    uint32_t stride = LEAST_STRIDE;
-    for (uint32_t i = 0; i < graph->n_levels; i++)
-        stride = graph->levels[i].stride > stride ? graph->levels[i].stride : stride;
-    uint32_t side = graph->imgsz + stride;
+    uint32_t side = graph->imgsz + vb_loader_stride(graph);
     const struct vb_extent extent = { graph->batch * self->recipe->trainer.validation_factor, side,
                                       side };
     return vb_expand_for(description, &extent, graph->classes, self->tape.program->arena, out, err);
@@ -80,10 +76,10 @@ static void upload(struct validation *self)
     vb_drop_batch(tape, &self->batch);
     tape->category = VB_INPUT;
     struct vb_variable bytes = vb_new_images(tape, self->graph, "batch", VB_UINT8);
-    self->batch.images = vb_new_images(tape, self->graph, "images", self->dtype);
+    self->batch.images = vb_new_images(tape, self->graph, "validation images", self->dtype);
     if (self->graph->head == VB_HEAD_V8) {
         vb_tape_assign(tape, &self->batch.images,
-                       vb_new_images(tape, self->graph, "images", self->dtype));
+                       vb_new_images(tape, self->graph, "validation images", self->dtype));
         self->batch.image_indices = vb_fresh(tape, "image_indices", VB_FLOAT32, VB_SHAPE(n));
         self->batch.classes = vb_fresh(tape, "classes", VB_FLOAT32, VB_SHAPE(n, 1));
         self->batch.boxes = vb_fresh(tape, "boxes", VB_FLOAT32, VB_SHAPE(n, 4));

@@ -76,8 +76,7 @@ void cli_answer_print(const struct vb_point *point, const struct cli_answer *ans
            vb_bytes_format(estimate->need_bytes).text, vb_bytes_format(estimate->low_bytes).text,
            vb_bytes_format(estimate->high_bytes).text, vb_bytes_format(estimate->usable_bytes).text,
            has_budget ? "allowed" : "usable");
-    printf("P(fits) = %.2f   planned for %s, workspaces of cuDNN %s (%s)\n", estimate->probability,
-           record->gpu, record->cudnn[0] != '\0' ? record->cudnn : "none", record->workspaces);
+    printf("P(fits) = %.2f   planned for %.50s\n", estimate->probability, record->gpu);
     if (record->state == VB_STATE_OOM)
         printf("ran out%s%s: %s asked for, %s free; shown is what was reached\n",
                has_parts(record) ? " in " : "",
@@ -87,7 +86,8 @@ void cli_answer_print(const struct vb_point *point, const struct cli_answer *ans
     print_terms(record);
     print_parts(record);
     print_log(record);
-    printf("recipe: %.60s\n", record->recipe);
+    printf("recipe: %.70s\nworkspaces: cuDNN %s (%s)\n", record->recipe,
+           record->cudnn[0] != '\0' ? record->cudnn : "none", record->workspaces);
     if (answer->largest_batch > 0)
         printf("largest batch that fits: %" PRIu32 "\n", answer->largest_batch);
     else

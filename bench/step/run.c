@@ -95,7 +95,7 @@ static enum vb_status run_drawn(struct epoch *epoch, uint32_t i, struct vb_error
         epoch->builder->loaded = NULL;
         return status;
     }
-    bool is_fullest = i == DRAWN_BATCHES / 2;
+    bool is_fullest = i == DRAWN_BATCHES / 2 && epoch->full->head != VB_HEAD_CLASSIFY;
     if (is_fullest)
         begin_part(epoch, VB_PART_FULLEST);
     else
@@ -125,7 +125,8 @@ static enum vb_status run_later(struct epoch *epoch, struct vb_error *err)
     struct vb_builder *self = epoch->builder;
     struct vb_program *program = self->tape.program;
     vb_program_emit(program, VB_MARK, VB_MARK_EMPTY_FULL_BEFORE);
-    begin_part(epoch, VB_PART_VALIDATION);
+    if (self->graph->head != VB_HEAD_CLASSIFY)
+        begin_part(epoch, VB_PART_VALIDATION);
     enum vb_status status = vb_validate_epoch(self, epoch->description, err);
     vb_program_emit(program, VB_MARK, VB_MARK_EMPTY_FULL);
     begin_part(epoch, VB_PART_LATER);

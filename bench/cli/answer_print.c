@@ -78,7 +78,7 @@ void cli_answer_print(const struct vb_point *point, const struct cli_answer *ans
            has_budget ? "allowed" : "usable");
     printf("P(fits) = %.2f   planned for %.50s\n", estimate->probability, record->gpu);
     if (record->state == VB_STATE_OOM)
-        printf("ran out%s%s: %s asked for, %s free; shown is what was reached\n",
+        printf("ran out%s%s: %s asked for, %s free\n(shown is what was reached)\n",
                has_parts(record) ? " in " : "",
                has_parts(record) ? vb_part_names[record->oom_part] : "",
                vb_bytes_format(record->oom_asked_bytes).text,

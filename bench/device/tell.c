@@ -14,8 +14,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* A part that adds less than this share to what the peak's had reserved is not the peak's.
- */
+/* A part that adds less than this share to what the peak's had reserved is not the peak's. */
 enum { NOTABLE_SHARE = 20 };
 
 /* What the pool peaked at since it was last asked counts for the part, and for the run. */

@@ -41,6 +41,15 @@ enum vb_status cli_read_point(const struct cli_point_options *options, struct vb
     return VB_OK;
 }
 
+bool cli_is_given(const struct cli_point_options *options, const char *key)
+{
+    for (size_t i = 0; i < vb_key_count; i++) {
+        if (strcmp(vb_keys[i].name, key) == 0)
+            return options->values[i] != NULL;
+    }
+    return false;
+}
+
 void cli_device_name(const struct cli_point_options *options, char *name, size_t room)
 {
     if (options->device != NULL && strcmp(options->device, "auto") != 0)

@@ -23,6 +23,9 @@ void cli_add_point_options(struct cli_point_options *options, struct cli_option 
 VB_CHECKED enum vb_status cli_read_point(const struct cli_point_options *options,
                                          struct vb_point *out, struct vb_error *err);
 
+/* Whether --`key` was among the arguments. */
+bool cli_is_given(const struct cli_point_options *options, const char *key);
+
 /* The device's name: --device, else the virtual one of --gpu, else of rtx3090. */
 void cli_device_name(const struct cli_point_options *options, char *name, size_t room);
 

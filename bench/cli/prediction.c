@@ -232,7 +232,8 @@ static void judge_row(struct judging *judging, struct vb_judged *row,
         skip(judging, row, reason);
         return;
     }
-    row->state = answer->state == VB_STATE_OOM ? VB_JUDGED_NO_FIT : VB_JUDGED;
+    bool ran_out = answer->state == VB_STATE_OOM && !answer->has_printed;
+    row->state = ran_out ? VB_JUDGED_NO_FIT : VB_JUDGED;
     if (row->state == VB_JUDGED_NO_FIT)
         return;
     struct vb_estimate estimate = vb_estimate_judge(answer->printed_bytes, answer->usable_bytes);

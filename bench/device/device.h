@@ -25,14 +25,15 @@ struct vb_segment {
 };
 
 struct vb_device_info {
-    char name[64];               /* as the user writes it: "cuda:0", "virtual:t4" */
-    char product[64];            /* as the vendor does: "Tesla T4" */
-    uint64_t capacity_bytes;     /* all of its memory, as its driver reports it */
-    uint64_t context_bytes;      /* gone before the first segment: context, kernels, handles */
-    uint64_t granularity_bytes;  /* segments are multiples of this power of two */
-    uint64_t cudnn_version;      /* whose plans these are, as 91900; 0: none */
-    uint32_t compute_capability; /* times 100; 0: no GPU */
-    bool measures;               /* false: every number that it gives is planned */
+    char name[64];                /* as the user writes it: "cuda:0", "virtual:t4" */
+    char product[64];             /* as the vendor does: "Tesla T4" */
+    uint64_t capacity_bytes;      /* all of its memory, as its driver reports it */
+    uint64_t context_bytes;       /* gone before the first segment: context, kernels, handles */
+    uint64_t context_eager_bytes; /* the same where all kernels are loaded at once; 0: not told */
+    uint64_t granularity_bytes;   /* segments are multiples of this power of two */
+    uint64_t cudnn_version;       /* whose plans these are, as 91900; 0: none */
+    uint32_t compute_capability;  /* times 100; 0: no GPU */
+    bool measures;                /* false: every number that it gives is planned */
 };
 
 /* One operator's work, for a device that models time. */

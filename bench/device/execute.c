@@ -6,44 +6,25 @@
 #include "device/execute.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "memory/ledger.h"
+#include "device/walk.h"
 
-enum { MAX_CURVE = 600 };
-
-/* Which of the plans that could be chosen: the first, or the one with the least or most workspace.
- */
-enum choice { FIRST, LEAST, MOST };
-
-struct walk {
-    enum choice choice;
-    const struct vb_program *program;
-    const struct vb_point *point;
-    struct vb_device *device;
-    struct vb_pool *pool;
-    struct vb_arena *arena;
-    struct vb_record *record;
-    struct vb_ledger ledger;
-    struct vb_block **blocks;   /* of each tensor; NULL while it is not there */
-    struct vb_conv_plan *plans; /* of each call; asked for once */
-    bool *has_plan;
-    uint64_t addresses; /* a running hash of what the pool gave */
-    uint32_t step;      /* the first is 0 */
-    uint64_t peak_workspace_bytes;
-    uint64_t workspace_at_peak_bytes;
-    const char *workspace_at_peak;
-    bool keeps_curve;
-    struct vb_curve_point *curve;
-    size_t n_curve, curve_room;
-};
+uint64_t vb_walk_free_bytes(const struct vb_walk *walk)
+{
+    uint64_t free_bytes = vb_device_free_bytes(walk->device);
+    return free_bytes > walk->eager_bytes ? free_bytes - walk->eager_bytes : 0;
+}
 
 static enum vb_status source_reserve(void *context, uint64_t bytes, uint64_t *address,
                                      struct vb_error *err)
 {
+    const struct vb_walk *walk = context;
     struct vb_segment segment;
-    enum vb_status status = vb_device_reserve(context, bytes, &segment, err);
+    if (bytes > vb_walk_free_bytes(walk))
+        return vb_fail(err, VB_E_NO_FIT, "%s: %" PRIu64 " B asked for, %" PRIu64 " B left",
+                       vb_device_info(walk->device)->name, bytes, vb_walk_free_bytes(walk));
+    enum vb_status status = vb_device_reserve(walk->device, bytes, &segment, err);
     if (status == VB_OK)
         *address = segment.address;
     return status;
@@ -51,22 +32,22 @@ static enum vb_status source_reserve(void *context, uint64_t bytes, uint64_t *ad
 
 static void source_release(void *context, uint64_t address, uint64_t bytes)
 {
-    vb_device_release(context, (struct vb_segment){ address, bytes });
+    const struct vb_walk *walk = context;
+    vb_device_release(walk->device, (struct vb_segment){ address, bytes });
 }
 
-static uint64_t place_of(const struct walk *walk, size_t instruction)
+static uint64_t place_of(const struct vb_walk *walk, size_t instruction)
 {
     return ((uint64_t)walk->step << 40) | instruction;
 }
 
-/* Takes a block; VB_E_NO_FIT leaves in the record what was asked for and what was free. */
-static enum vb_status take(struct walk *walk, uint64_t bytes, uint32_t category, size_t instruction,
-                           struct vb_block **out, struct vb_error *err)
+enum vb_status vb_walk_take(struct vb_walk *walk, uint64_t bytes, uint32_t category,
+                            size_t instruction, struct vb_block **out, struct vb_error *err)
 {
     enum vb_status status = vb_pool_alloc(walk->pool, bytes, 0, out, err);
     if (status == VB_E_NO_FIT) {
         walk->record->oom_asked_bytes = bytes;
-        walk->record->oom_free_bytes = vb_device_free_bytes(walk->device);
+        walk->record->oom_free_bytes = vb_walk_free_bytes(walk);
     }
     if (status != VB_OK || *out == NULL)
         return status;
@@ -75,7 +56,7 @@ static enum vb_status take(struct walk *walk, uint64_t bytes, uint32_t category,
     return VB_OK;
 }
 
-static void give(struct walk *walk, struct vb_block *block, uint32_t category)
+void vb_walk_give(struct vb_walk *walk, struct vb_block *block, uint32_t category)
 {
     if (block == NULL)
         return;
@@ -90,10 +71,9 @@ static enum vb_conv_type conv_type(enum vb_dtype dtype)
     return dtype == VB_BFLOAT16 ? VB_CONV_BF16 : VB_CONV_FP32;
 }
 
-static enum vb_status plan_conv(struct walk *walk, uint32_t index, struct vb_error *err)
+static struct vb_conv conv_of(const struct vb_walk *walk, const struct vb_call *call)
 {
-    const struct vb_call *call = &walk->program->calls[index];
-    struct vb_conv conv = {
+    return (struct vb_conv){
         .direction = (enum vb_conv_direction)call->direction,
         .type = conv_type(call->dtype),
         .channels_last = walk->point->channels_last,
@@ -109,24 +89,34 @@ static enum vb_status plan_conv(struct walk *walk, uint32_t index, struct vb_err
         .dilation = call->window.dilation,
         .groups = call->groups,
     };
-    struct vb_conv_rules rules = { walk->program->deterministic, walk->point->tf32,
-                                   walk->program->benchmark };
+}
+
+/* Asks for the call's plan, once; where cuDNN times its plans, that comes with the first of each
+ * question. */
+static enum vb_status plan_conv(struct vb_walk *walk, size_t instruction, uint32_t index,
+                                struct vb_error *err)
+{
+    const struct vb_conv conv = conv_of(walk, &walk->program->calls[index]);
+    const struct vb_conv_rules rules = { walk->program->deterministic, walk->point->tf32,
+                                         walk->program->benchmark };
     if (walk->has_plan[index])
         return VB_OK;
     enum vb_status status = vb_device_plan(walk->device, &conv, &rules, &walk->plans[index], err);
     walk->has_plan[index] = status == VB_OK;
+    if (status == VB_OK && walk->program->benchmark)
+        status = vb_walk_search(walk, &conv, &walk->plans[index], instruction, err);
     return status;
 }
 
-static uint64_t workspace_of(const struct walk *walk, uint32_t index)
+static uint64_t workspace_of(const struct vb_walk *walk, uint32_t index)
 {
     const struct vb_conv_plan *plan = &walk->plans[index];
-    if (walk->choice == LEAST)
+    if (walk->choice == VB_LEAST_PLAN)
         return plan->low_bytes;
-    return walk->choice == MOST ? plan->high_bytes : plan->workspace_bytes;
+    return walk->choice == VB_MOST_PLAN ? plan->high_bytes : plan->workspace_bytes;
 }
 
-static enum vb_status run_call(struct walk *walk, size_t instruction, uint32_t index,
+static enum vb_status run_call(struct vb_walk *walk, size_t instruction, uint32_t index,
                                struct vb_error *err)
 {
     const struct vb_call *call = &walk->program->calls[index];
@@ -135,13 +125,13 @@ static enum vb_status run_call(struct walk *walk, size_t instruction, uint32_t i
     if (call->kind != VB_CALL_CONV)
         return vb_device_run(walk->device, &work, err);
 
-    enum vb_status status = plan_conv(walk, index, err);
+    enum vb_status status = plan_conv(walk, instruction, index, err);
     if (status != VB_OK)
         return status;
     uint64_t bytes = workspace_of(walk, index);
     uint64_t peak_bytes = walk->ledger.peak_bytes;
     struct vb_block *workspace = NULL;
-    status = take(walk, bytes, VB_WORKSPACE, instruction, &workspace, err);
+    status = vb_walk_take(walk, bytes, VB_WORKSPACE, instruction, &workspace, err);
     if (status != VB_OK)
         return status;
     if (bytes > walk->peak_workspace_bytes)
@@ -151,11 +141,11 @@ static enum vb_status run_call(struct walk *walk, size_t instruction, uint32_t i
         walk->workspace_at_peak_bytes = bytes;
     }
     status = vb_device_run(walk->device, &work, err);
-    give(walk, workspace, VB_WORKSPACE);
+    vb_walk_give(walk, workspace, VB_WORKSPACE);
     return status;
 }
 
-static void keep_curve(struct walk *walk, size_t instruction)
+static void keep_curve(struct vb_walk *walk, size_t instruction)
 {
     struct vb_curve_point *curve =
         vb_arena_grow(walk->arena, walk->curve, walk->n_curve, &walk->curve_room, sizeof *curve);
@@ -170,10 +160,22 @@ static void keep_curve(struct walk *walk, size_t instruction)
     memcpy(point->bytes, walk->ledger.bytes, sizeof point->bytes);
 }
 
-static enum vb_status run_mark(struct walk *walk, enum vb_mark mark, struct vb_error *err)
+/* torch.cuda.empty_cache() where more than so much of the device is reserved. */
+static void empty_above(struct vb_walk *walk, uint32_t percent)
 {
     uint64_t reserved_bytes = vb_pool_stats(walk->pool)->reserved_bytes.current;
-    switch (mark) {
+    if (percent < 100 && reserved_bytes > walk->record->capacity_bytes / 100 * percent)
+        vb_pool_empty_cache(walk->pool);
+}
+
+static enum vb_status run_mark(struct vb_walk *walk, uint32_t mark, struct vb_error *err)
+{
+    uint64_t reserved_bytes = vb_pool_stats(walk->pool)->reserved_bytes.current;
+    if (mark >= VB_MARK_PART) {
+        vb_walk_begin_part(walk, (enum vb_part)(mark - VB_MARK_PART));
+        return VB_OK;
+    }
+    switch ((enum vb_mark)mark) {
     case VB_MARK_STEP:
         return vb_device_elapsed(walk->device, &walk->record->step_seconds, err);
     case VB_MARK_EPOCH:
@@ -183,19 +185,21 @@ static enum vb_status run_mark(struct walk *walk, enum vb_mark mark, struct vb_e
         walk->record->later_reserved_bytes = reserved_bytes;
         return VB_OK;
     case VB_MARK_EMPTY_FULL:
-        if (reserved_bytes <=
-            walk->record->capacity_bytes / 100 * walk->program->empties_above_percent)
-            return VB_OK;
-        vb_pool_empty_cache(walk->pool);
+        empty_above(walk, walk->program->empties_above_percent);
+        return VB_OK;
+    case VB_MARK_EMPTY_FULL_BEFORE:
+        empty_above(walk, walk->program->empties_before_percent);
         return VB_OK;
     case VB_MARK_EMPTY:
         vb_pool_empty_cache(walk->pool);
         return VB_OK;
+    case VB_MARK_PART:
+        break;
     }
     return VB_OK;
 }
 
-static enum vb_status run_instruction(struct walk *walk, size_t i, struct vb_error *err)
+static enum vb_status run_instruction(struct vb_walk *walk, size_t i, struct vb_error *err)
 {
     struct vb_instruction instruction = walk->program->instructions[i];
     uint32_t index = instruction.index;
@@ -205,13 +209,13 @@ static enum vb_status run_instruction(struct walk *walk, size_t i, struct vb_err
     case VB_ALLOC: {
         uint64_t peak_bytes = walk->ledger.peak_bytes;
         enum vb_status status =
-            take(walk, tensor->bytes, tensor->category, i, &walk->blocks[index], err);
+            vb_walk_take(walk, tensor->bytes, tensor->category, i, &walk->blocks[index], err);
         if (walk->ledger.peak_bytes > peak_bytes)
             walk->workspace_at_peak_bytes = 0;
         return status;
     }
     case VB_FREE:
-        give(walk, walk->blocks[index], tensor->category);
+        vb_walk_give(walk, walk->blocks[index], tensor->category);
         walk->blocks[index] = NULL;
         return VB_OK;
     case VB_RUN:
@@ -220,12 +224,12 @@ static enum vb_status run_instruction(struct walk *walk, size_t i, struct vb_err
         vb_ledger_enter(&walk->ledger, index);
         return VB_OK;
     case VB_MARK:
-        return run_mark(walk, (enum vb_mark)index, err);
+        return run_mark(walk, index, err);
     }
     return VB_OK;
 }
 
-static enum vb_status run_range(struct walk *walk, size_t from, size_t to, struct vb_error *err)
+static enum vb_status run_range(struct vb_walk *walk, size_t from, size_t to, struct vb_error *err)
 {
     walk->addresses = UINT64_C(0xcbf29ce484222325);
     walk->n_curve = 0;
@@ -241,7 +245,7 @@ static enum vb_status run_range(struct walk *walk, size_t from, size_t to, struc
 
 /* What the step leaves goes by the names under which the next one frees it. No tensor is both: what
  * ends a step was made in it. */
-static void carry(struct walk *walk)
+static void carry(struct vb_walk *walk)
 {
     const struct vb_program *program = walk->program;
     for (size_t i = 0; i < program->n_carries; i++) {
@@ -252,7 +256,7 @@ static void carry(struct walk *walk)
 }
 
 /* The loop, until nothing new can come of it; then what follows it. */
-static enum vb_status run_loop(struct walk *walk, struct vb_error *err)
+static enum vb_status run_loop(struct vb_walk *walk, struct vb_error *err)
 {
     const struct vb_program *program = walk->program;
     uint32_t n_steps = walk->point->warmup + walk->point->steps;
@@ -276,7 +280,7 @@ static enum vb_status run_loop(struct walk *walk, struct vb_error *err)
     return status;
 }
 
-static enum vb_status run_program(struct walk *walk, struct vb_error *err)
+static enum vb_status run_program(struct vb_walk *walk, struct vb_error *err)
 {
     const struct vb_program *program = walk->program;
     enum vb_status status = run_range(walk, 0, program->loop_start, err);
@@ -288,137 +292,29 @@ static enum vb_status run_program(struct walk *walk, struct vb_error *err)
     return status;
 }
 
-static void add_largest(struct vb_record *record, const char *name, enum vb_category category,
-                        uint64_t bytes)
+/* A device that plans counts a context with lazily loaded kernels; PyTorch before 1.13 loads all.
+ */
+static uint64_t eager_bytes_of(const struct vb_program *program, struct vb_device *device)
 {
-    uint32_t at = record->n_largest;
-    while (at > 0 && record->largest[at - 1].bytes < bytes)
-        at--;
-    if (at == VB_N_LARGEST)
-        return;
-    if (record->n_largest < VB_N_LARGEST)
-        record->n_largest++;
-    memmove(&record->largest[at + 1], &record->largest[at],
-            (record->n_largest - at - 1) * sizeof record->largest[0]);
-    record->largest[at].category = category;
-    record->largest[at].bytes = bytes;
-    (void)snprintf(record->largest[at].name, sizeof record->largest[at].name, "%s", name);
-}
-
-/* Which tensors were there when the peak was: told from the program alone. */
-static void find_largest(struct walk *walk)
-{
-    const struct vb_program *program = walk->program;
-    size_t until = (size_t)(walk->ledger.peak_place & ((UINT64_C(1) << 40) - 1));
-    bool *alive = vb_arena_alloc(walk->arena, program->n_tensors + 1, sizeof *alive);
-    if (alive == NULL)
-        return;
-    for (size_t i = 0; i <= until && i < program->n_instructions; i++) {
-        struct vb_instruction instruction = program->instructions[i];
-        if (instruction.kind == VB_ALLOC || instruction.kind == VB_FREE)
-            alive[instruction.index] = instruction.kind == VB_ALLOC;
-    }
-    for (size_t i = 0; i < program->n_tensors; i++) {
-        if (alive[i])
-            add_largest(walk->record, program->tensors[i].name, program->tensors[i].category,
-                        program->tensors[i].bytes);
-    }
-    if (walk->workspace_at_peak_bytes > 0) {
-        char name[96];
-        (void)snprintf(name, sizeof name, "%.80s/workspace", walk->workspace_at_peak);
-        add_largest(walk->record, name, VB_WORKSPACE, walk->workspace_at_peak_bytes);
-    }
-}
-
-/* At most MAX_CURVE places of the curve, evenly, each the highest of its stretch. */
-static void thin_curve(struct walk *walk)
-{
-    struct vb_record *record = walk->record;
-    size_t n = walk->n_curve < MAX_CURVE ? walk->n_curve : MAX_CURVE;
-    struct vb_curve_point *thinned = vb_arena_alloc(walk->arena, n + 1, sizeof *thinned);
-    if (thinned == NULL || n == 0)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t highest = 0;
-        for (size_t k = i * walk->n_curve / n; k < (i + 1) * walk->n_curve / n; k++) {
-            uint64_t total = 0;
-            for (size_t c = 0; c < VB_N_CATEGORIES; c++)
-                total += walk->curve[k].bytes[c];
-            if (total >= highest)
-                thinned[i] = walk->curve[k];
-            highest = total > highest ? total : highest;
-        }
-    }
-    record->curve = thinned;
-    record->n_curve = n;
-}
-
-static void tell_sources(struct walk *walk)
-{
-    static const char *const names[] = { "library", "table", "fitted" };
-    unsigned seen = 0;
-    for (size_t i = 0; i < walk->program->n_calls; i++) {
-        if (walk->has_plan[i])
-            seen |= 1u << walk->plans[i].source;
-    }
-    const char *name = "mixed";
-    for (unsigned i = 0; i < 3; i++) {
-        if (seen == 1u << i)
-            name = names[i];
-    }
-    (void)snprintf(walk->record->workspaces, sizeof walk->record->workspaces, "%s",
-                   seen == 0 ? "" : name);
-}
-
-static void tell(struct walk *walk, enum vb_status status)
-{
-    struct vb_record *record = walk->record;
-    const struct vb_pool_stats *stats = vb_pool_stats(walk->pool);
-
-    record->state = status == VB_OK ? VB_STATE_OK : VB_STATE_OOM;
-    record->peak_requested_bytes = stats->requested_bytes.peak;
-    record->peak_allocated_bytes = stats->allocated_bytes.peak;
-    record->peak_reserved_bytes = stats->reserved_bytes.peak;
-    record->end_reserved_bytes = stats->reserved_bytes.current;
-    record->peak_device_bytes = stats->reserved_bytes.peak + record->context_bytes;
-    record->peak_workspace_bytes = walk->peak_workspace_bytes;
-    record->peak_phase = (enum vb_phase)walk->ledger.peak_phase;
-    memcpy(record->phase_peak_bytes, walk->ledger.phase_peak_bytes,
-           sizeof record->phase_peak_bytes);
-    memcpy(record->peak_category_bytes, walk->ledger.peak_category_bytes,
-           sizeof record->peak_category_bytes);
-    find_largest(walk);
-    tell_sources(walk);
-    if (walk->keeps_curve && status == VB_OK)
-        thin_curve(walk);
-}
-
-static void tell_device(struct vb_record *record, const struct vb_device_info *info)
-{
-    (void)snprintf(record->device, sizeof record->device, "%s", info->name);
-    (void)snprintf(record->gpu, sizeof record->gpu, "%s", info->product);
-    if (info->cudnn_version > 0)
-        (void)snprintf(record->cudnn, sizeof record->cudnn, "%" PRIu64 ".%" PRIu64 ".%" PRIu64,
-                       info->cudnn_version / 10000, info->cudnn_version / 100 % 100,
-                       info->cudnn_version % 100);
-    record->provenance = info->measures ? VB_MEASURED : VB_PLANNED;
-    record->capacity_bytes = info->capacity_bytes;
-    record->context_bytes = info->context_bytes;
-    record->usable_bytes = info->capacity_bytes - info->context_bytes;
+    const struct vb_device_info *info = vb_device_info(device);
+    if (program->lazy_modules || info->context_eager_bytes < info->context_bytes)
+        return 0;
+    return info->context_eager_bytes - info->context_bytes;
 }
 
 static enum vb_status execute(const struct vb_program *program, const struct vb_point *point,
-                              struct vb_device *device, enum choice choice, bool with_curve,
-                              struct vb_arena *arena, struct vb_record *record,
+                              struct vb_device *device, enum vb_choice_of_plan choice,
+                              bool with_curve, struct vb_arena *arena, struct vb_record *record,
                               struct vb_error *err)
 {
-    struct walk walk = { .choice = choice,
-                         .program = program,
-                         .point = point,
-                         .device = device,
-                         .arena = arena,
-                         .record = record,
-                         .keeps_curve = with_curve };
+    struct vb_walk walk = { .choice = choice,
+                            .program = program,
+                            .point = point,
+                            .device = device,
+                            .arena = arena,
+                            .record = record,
+                            .eager_bytes = eager_bytes_of(program, device),
+                            .keeps_curve = with_curve };
     struct vb_pool_options options;
     enum vb_status status = vb_pool_options_parse(point->alloc_conf, &options, err);
     if (status != VB_OK)
@@ -430,17 +326,18 @@ static enum vb_status execute(const struct vb_program *program, const struct vb_
     if (walk.blocks == NULL || walk.plans == NULL || walk.has_plan == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left to execute the program");
 
-    tell_device(record, vb_device_info(device));
-    struct vb_source source = { device, source_reserve, source_release, record->capacity_bytes };
+    vb_walk_tell_device(&walk);
+    struct vb_source source = { &walk, source_reserve, source_release, record->capacity_bytes };
     status = vb_pool_open(&source, &options, &walk.pool, err);
     if (status != VB_OK)
         return status;
     status = run_program(&walk, err);
     if (status == VB_OK || status == VB_E_NO_FIT) {
-        tell(&walk, status);
+        vb_walk_tell(&walk, status);
         status = VB_OK;
     }
     vb_pool_close(walk.pool);
+    vb_plan_map_clear(&walk.searched);
     return status;
 }
 
@@ -452,10 +349,11 @@ static enum vb_status tell_uncertainty(const struct vb_program *program,
                                        struct vb_error *err)
 {
     struct vb_record other = *record;
-    enum vb_status status = execute(program, point, device, LEAST, false, arena, &other, err);
+    enum vb_status status =
+        execute(program, point, device, VB_LEAST_PLAN, false, arena, &other, err);
     record->workspace_low_bytes = other.peak_reserved_bytes;
     if (status == VB_OK)
-        status = execute(program, point, device, MOST, false, arena, &other, err);
+        status = execute(program, point, device, VB_MOST_PLAN, false, arena, &other, err);
     record->workspace_high_bytes = other.peak_reserved_bytes;
     return status;
 }
@@ -464,7 +362,8 @@ enum vb_status vb_execute(const struct vb_program *program, const struct vb_poin
                           struct vb_device *device, bool with_curve, struct vb_arena *arena,
                           struct vb_record *record, struct vb_error *err)
 {
-    enum vb_status status = execute(program, point, device, FIRST, with_curve, arena, record, err);
+    enum vb_status status =
+        execute(program, point, device, VB_FIRST_PLAN, with_curve, arena, record, err);
     if (status == VB_OK && program->benchmark && !vb_device_info(device)->measures)
         status = tell_uncertainty(program, point, device, arena, record, err);
     return status;

@@ -65,6 +65,7 @@ enum vb_status vb_device_open_virtual(const char *selector, const struct vb_conv
     (void)snprintf(info->product, sizeof info->product, "%s", self->gpu.product);
     info->capacity_bytes = self->gpu.capacity_bytes;
     info->context_bytes = self->gpu.context_bytes;
+    info->context_eager_bytes = self->gpu.context_eager_bytes;
     info->granularity_bytes = GRANULARITY_BYTES;
     info->cudnn_version = vb_conv_planner_version(self->planner);
     info->compute_capability = self->gpu.compute_capability;

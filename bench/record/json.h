@@ -5,6 +5,7 @@
 /* For record.c: one table of a record's plain members, so that writing and reading cannot differ.
  */
 
+#include <jansson.h>
 #include <stddef.h>
 
 #include "record/record.h"
@@ -30,5 +31,10 @@ extern const struct vb_member vb_point_members[];
 extern const size_t vb_point_member_count;
 extern const struct vb_member vb_record_members[];
 extern const size_t vb_record_member_count;
+
+/* What a run's parts came to: "parts", "peak_part" and, where memory ran out, "oom_part"; nothing
+ * for a record of anything but a run. */
+void vb_record_write_parts(const struct vb_record *record, json_t *object);
+void vb_record_read_parts(const json_t *object, struct vb_record *out);
 
 #endif

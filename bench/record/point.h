@@ -37,6 +37,7 @@ struct vb_point {
     enum vb_choice benchmark;     /* torch.backends.cudnn.benchmark */
     bool tf32;                    /* fp32 convolutions may use tensor cores */
     bool channels_last;
+    bool multiscale; /* each batch is brought to a size drawn for it: --multi-scale */
     enum vb_pool_kind pool;
     char alloc_conf[256]; /* as PYTORCH_CUDA_ALLOC_CONF's text */
     uint32_t warmup;      /* steps before the ones that count */

@@ -58,6 +58,7 @@ const struct vb_member vb_point_members[] = {
     NAMED(vb_point, benchmark, vb_choice_names),
     MEMBER(vb_point, tf32, VB_MEMBER_BOOL),
     MEMBER(vb_point, channels_last, VB_MEMBER_BOOL),
+    MEMBER(vb_point, multiscale, VB_MEMBER_BOOL),
     MEMBER(vb_point, alloc_conf, VB_MEMBER_TEXT),
     NAMED(vb_point, pool, vb_pool_kind_names),
     NAMED(vb_point, workload, vb_workload_names),
@@ -86,6 +87,7 @@ const struct vb_member vb_record_members[] = {
     MEMBER(vb_record, end_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, epoch_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, later_reserved_bytes, VB_MEMBER_BYTES),
+    MEMBER(vb_record, unit, VB_MEMBER_TEXT),
     MEMBER(vb_record, peak_workspace_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, workspace_low_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, workspace_high_bytes, VB_MEMBER_BYTES),
@@ -190,6 +192,7 @@ enum vb_status vb_record_print(const struct vb_record *record, char **line, stru
             write_named(record->peak_category_bytes, vb_category_names, VB_N_CATEGORIES));
         (void)json_object_set_new(object, "largest", write_largest(record));
     }
+    vb_record_write_parts(record, object);
     if (record->n_curve > 0)
         (void)json_object_set_new(object, "curve", write_curve(record));
     *line = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
@@ -341,6 +344,7 @@ static enum vb_status read_record(const json_t *object, struct vb_arena *arena,
     read_named(json_object_get(object, "peak_category_bytes"), vb_category_names, VB_N_CATEGORIES,
                out->peak_category_bytes);
     read_largest(json_object_get(object, "largest"), out);
+    vb_record_read_parts(object, out);
     return read_curve(json_object_get(object, "curve"), arena, out, err);
 }
 

@@ -65,6 +65,28 @@ enum vb_phase {
 enum { VB_N_PHASES = 13 };
 extern const char *const vb_phase_names[VB_N_PHASES];
 
+/* The parts of a run, in the order in which they come: VB_PART_STEPS is every batch that is nothing
+ * else. */
+enum vb_part {
+    VB_PART_SETUP,
+    VB_PART_CHECK,      /* AMP is checked */
+    VB_PART_DRAW,       /* the model's graph is drawn */
+    VB_PART_FIRST,      /* the first batch and its step */
+    VB_PART_STEPS,      /* batches of the first epoch */
+    VB_PART_LARGEST,    /* multi-scale: the batch of the largest size */
+    VB_PART_FULLEST,    /* the batch with the fullest image */
+    VB_PART_LAST,       /* the epoch's last batch, which is smaller */
+    VB_PART_VALIDATION, /* after an epoch */
+    VB_PART_LATER,      /* batches of a later epoch */
+};
+enum { VB_N_PARTS = 10 };
+extern const char *const vb_part_names[VB_N_PARTS];
+
+struct vb_part_peaks {
+    uint64_t allocated_bytes; /* 0: the run has no such part, or ran out before */
+    uint64_t reserved_bytes;  /* what is cached from before counts */
+};
+
 struct vb_named_bytes {
     char name[96];
     enum vb_category category;
@@ -106,6 +128,12 @@ struct vb_record {
      * log prints as GPU_mem, and when a later epoch's is. */
     uint64_t epoch_reserved_bytes;
     uint64_t later_reserved_bytes;
+    char unit[8]; /* in which the run prints them: "GB" of 1e9 B, "GiB"; "": no log does */
+    /* Workload run: of each part, the first that came near the largest reserved peak, and, state
+     * oom, that in which memory ran out. */
+    struct vb_part_peaks parts[VB_N_PARTS];
+    enum vb_part peak_part;
+    enum vb_part oom_part;
     uint64_t peak_workspace_bytes;
     uint64_t workspace_low_bytes; /* benchmark = on: peak reserved with the smallest ... */
     uint64_t

@@ -212,6 +212,9 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
     };
     out->deterministic = recipe->trainer.deterministic;
     out->benchmark = recipe->trainer.benchmark;
+    out->empties_above_percent = recipe->trainer.empties_above_percent;
+    out->empties_before_percent = recipe->trainer.empties_before_percent;
+    out->lazy_modules = recipe->torch.lazy_modules;
     /* Deterministic runs are given CUBLAS_WORKSPACE_CONFIG=:4096:8, others have the default. */
     if (recipe->torch.cublas_in_pool)
         self->tape.cublas_bytes[0] = self->tape.cublas_bytes[1] =
@@ -220,10 +223,12 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
     self->tape.gradients = vb_arena_alloc(arena, n + 1, sizeof *self->tape.gradients);
     self->tape.parameter_names = vb_arena_alloc(arena, n + 1, sizeof(char *));
     self->storages = vb_arena_alloc(arena, n + graph->n_buffers, sizeof *self->storages);
+    self->average = vb_arena_alloc(arena, n + graph->n_buffers, sizeof *self->average);
     self->state.first = vb_arena_alloc(arena, n, sizeof *self->state.first);
     self->state.second = vb_arena_alloc(arena, n, sizeof *self->state.second);
     if (self->tape.gradients == NULL || self->tape.parameter_names == NULL ||
-        self->storages == NULL || self->state.first == NULL || self->state.second == NULL)
+        self->storages == NULL || self->average == NULL || self->state.first == NULL ||
+        self->state.second == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the program of %s", graph->model);
 
     struct vb_variable *names = &self->names.batch.images;

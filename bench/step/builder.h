@@ -31,6 +31,10 @@ struct vb_builder {
     const struct vb_recipe *recipe;
     struct vb_targets targets; /* of that batch */
     uint32_t *storages;        /* of the parameters and buffers */
+    uint32_t *average;         /* of their average; what is there counts where the point has it */
+    /* For the size at which the batch's images are loaded, where they are brought to another after;
+     * else NULL. */
+    const struct vb_graph *loaded;
     struct vb_names names;
     struct vb_optimizer_state state;
     struct vb_loss_constants constants;

@@ -98,11 +98,14 @@ enum vb_status vb_check_amp(struct vb_builder *self, const struct vb_description
                             struct vb_error *err)
 {
     const struct vb_trainer *trainer = &self->recipe->trainer;
-    const struct vb_extent extent = { trainer->check_batch, trainer->check_height,
-                                      trainer->check_width };
+    uint32_t stride = trainer->check == VB_CHECK_NANO ? 1 : vb_loader_stride(self->graph);
+    const struct vb_extent extent = { trainer->check_batch,
+                                      (trainer->check_height + stride - 1) / stride * stride,
+                                      (trainer->check_width + stride - 1) / stride * stride };
     struct checked checked = { .storages = NULL };
     if (trainer->check == VB_CHECK_NONE || self->point->precision == VB_FP32)
         return VB_OK;
+    vb_program_emit(self->tape.program, VB_MARK, VB_MARK_PART + VB_PART_CHECK);
     vb_builder_enter(self, VB_PHASE_CHECK, VB_TEMPORARY);
     enum vb_status status = make(self, description, &extent, &checked, err);
     self->tape.is_fused = checked.is_nano;

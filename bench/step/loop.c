@@ -24,9 +24,11 @@ static void upload(struct vb_builder *self)
         bytes = vb_compose_mosaic(tape, self->graph);
     }
     vb_builder_enter(self, VB_PHASE_INPUT, VB_INPUT);
-    vb_upload_batch(tape, self->graph, &self->targets, bytes,
+    vb_upload_batch(tape, self->loaded != NULL ? self->loaded : self->graph, &self->targets, bytes,
                     self->recipe->trainer.keeps_bytes ? VB_UPLOAD_ALL : VB_UPLOAD_IMAGES,
                     &self->names.batch);
+    if (self->loaded != NULL)
+        vb_resize_batch(tape, self->graph, &self->names.batch);
 }
 
 /* mean = (mean * i + items) / (i + 1); the items themselves where there is no mean yet. */
@@ -104,7 +106,7 @@ void vb_log_losses(struct vb_builder *self)
 void vb_set_up_train(struct vb_builder *self)
 {
     if (self->point->ema)
-        vb_make_weights(self, VB_EMA, NULL);
+        vb_make_weights(self, VB_EMA, self->average);
     self->tape.category = VB_LOSS;
     if (self->graph->head == VB_HEAD_CLASSIFY)
         return;

@@ -109,8 +109,9 @@ static void print_place(const char *kind, const char *name, bool csv, uint64_t a
 
 void vb_program_print(const struct vb_program *program, bool csv, struct vb_text *out)
 {
-    static const char *const marks[] = { "step", "epoch", "later epoch", "empty cache",
-                                         "empty a full cache" };
+    static const char *const marks[] = {
+        "step", "epoch", "later epoch", "empty cache", "empty a full cache", "empty a full cache"
+    };
     uint64_t alive_bytes = 0;
     if (csv)
         vb_text_append(out, "instruction,tensor,name,category,dtype,bytes,shape,alive_bytes\n");
@@ -139,7 +140,11 @@ void vb_program_print(const struct vb_program *program, bool csv, struct vb_text
             print_place("phase", vb_phase_names[instruction.index], csv, alive_bytes, out);
             break;
         case VB_MARK:
-            print_place("mark", marks[instruction.index], csv, alive_bytes, out);
+            if (instruction.index >= VB_MARK_PART)
+                print_place("part", vb_part_names[instruction.index - VB_MARK_PART], csv,
+                            alive_bytes, out);
+            else
+                print_place("mark", marks[instruction.index], csv, alive_bytes, out);
             break;
         }
     }

@@ -60,6 +60,8 @@ enum vb_mark {
     VB_MARK_LATER,      /* a later epoch's is */
     VB_MARK_EMPTY,      /* torch.cuda.empty_cache() ... */
     VB_MARK_EMPTY_FULL, /* ... where more than empties_above_percent of the device is reserved */
+    VB_MARK_EMPTY_FULL_BEFORE, /* the same with empties_before_percent */
+    VB_MARK_PART,              /* + enum vb_part: this part of the run begins */
 };
 
 struct vb_instruction {
@@ -97,8 +99,9 @@ struct vb_program {
     size_t n_carries, carries_room;
     struct vb_saved saved_forward; /* by the model, the input batch included */
     struct vb_saved saved_loss;    /* by the loss, beyond that */
-    uint32_t empties_above_percent;
-    bool failed; /* host memory ran out: what follows was dropped */
+    uint32_t empties_above_percent, empties_before_percent; /* as the recipe says */
+    bool lazy_modules; /* kernels are loaded when first used: the context is smaller */
+    bool failed;       /* host memory ran out: what follows was dropped */
 };
 
 /* Each appends; where host memory runs out `failed` is set and 0 returned. */

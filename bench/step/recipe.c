@@ -20,7 +20,9 @@ enum { MAX_FILES = 64, VERSION_PARTS = 3, FIRST_YEAR = 2015, LAST_YEAR = 2100 };
 const char *const vb_family_names[VB_N_FAMILIES] = { "yolov5", "ultralytics", "classifier" };
 static const char *const check_names[] = { "none", "own", "copy", "nano" };
 static const char *const drawing_names[] = { "never", "before", "after" };
-static const char *const unit_names[] = { "GB", "GiB" };
+static const char *const half_names[] = { "always", "amp" };
+static const char *const loss_names[] = { "none", "own", "float" };
+const char *const vb_unit_names[2] = { "GB", "GiB" };
 
 #define TRAINER_NUMBER(member, low, high) VB_NUMBER_OPTION(struct vb_trainer, member, low, high)
 #define TRAINER_SWITCH(member) VB_SWITCH_OPTION(struct vb_trainer, member)
@@ -44,7 +46,14 @@ static const struct vb_option trainer_options[] = {
       VB_NAME_OPTION(struct vb_trainer, draws, drawing_names) },
     { "draws_in_eval", "on, off", "", TRAINER_SWITCH(draws_in_eval) },
     { "empties_above_percent", "0 to 100", "", TRAINER_NUMBER(empties_above_percent, 0, 100) },
-    { "unit", "GB, GiB", "", VB_NAME_OPTION(struct vb_trainer, unit, unit_names) },
+    { "empties_before_percent", "0 to 100", "", TRAINER_NUMBER(empties_before_percent, 0, 100) },
+    { "validation_factor", "1 to 16", "", TRAINER_NUMBER(validation_factor, 1, 16) },
+    { "validation_half", "always, amp", "",
+      VB_NAME_OPTION(struct vb_trainer, validation_half, half_names) },
+    { "validation_loss", "none, own, float", "",
+      VB_NAME_OPTION(struct vb_trainer, validation_loss, loss_names) },
+    { "multiscale_percent", "0 to 99", "", TRAINER_NUMBER(multiscale_percent, 0, 99) },
+    { "unit", "GB, GiB", "", VB_NAME_OPTION(struct vb_trainer, unit, vb_unit_names) },
 };
 
 #define TORCH_SWITCH(member) VB_SWITCH_OPTION(struct vb_torch, member)

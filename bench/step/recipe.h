@@ -27,6 +27,13 @@ enum vb_drawing { VB_DRAWS_NEVER, VB_DRAWS_BEFORE, VB_DRAWS_AFTER };
 
 enum { VB_MAX_PLOTTED = 8 };
 enum vb_unit { VB_GB, VB_GIB }; /* 1e9 B, 2^30 B */
+extern const char *const vb_unit_names[2];
+
+/* Validation casts the averaged weights and the images to half: always, or in mixed precision. */
+enum vb_half { VB_HALF_ALWAYS, VB_HALF_WITH_AMP };
+
+/* The loss of validation: none, on predictions in the model's own type, or cast to fp32 first. */
+enum vb_validation_loss { VB_LOSS_NONE, VB_LOSS_OWN, VB_LOSS_FLOAT };
 
 struct vb_trainer {
     enum vb_family family;
@@ -47,10 +54,14 @@ struct vb_trainer {
     uint32_t plotted_batches;
     enum vb_drawing draws;
     bool draws_in_eval; /* in evaluation mode */
-    /* After an epoch the allocator's cache is emptied where reserved memory is above this share of
-     * the device's; 100: never. */
-    uint32_t empties_above_percent;
-    enum vb_unit unit; /* of the printed GPU_mem */
+    /* After an epoch's validation, and before it, the allocator's cache is emptied where reserved
+     * memory is above this share of the device's; 100: never. */
+    uint32_t empties_above_percent, empties_before_percent;
+    uint32_t validation_factor; /* images of a validation batch in batches of training */
+    enum vb_half validation_half;
+    enum vb_validation_loss validation_loss;
+    uint32_t multiscale_percent; /* sizes are drawn from this share below imgsz to as much above */
+    enum vb_unit unit;           /* of the printed GPU_mem */
 };
 
 struct vb_recipe {

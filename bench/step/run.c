@@ -11,9 +11,12 @@
 #include "model/expand.h"
 #include "step/check.h"
 #include "step/draw.h"
+#include "step/validate_epoch.h"
 
 enum {
     DRAWN_BATCHES = 10,
+    LATER_BATCHES = 4,
+    LARGEST_AT = 3,      /* which batch has the largest size, where sizes are drawn */
     EPOCH_BATCHES = 100, /* taken for an epoch's: ultralytics' warm-up is at least as long */
     WARMUP_EPOCHS = 3,
 };
@@ -37,6 +40,8 @@ struct epoch {
     struct vb_builder *builder;
     const struct vb_description *description;
     const struct vb_graph *full, *last; /* for a whole batch, and for what is left at the end */
+    const struct vb_graph *largest;     /* multi-scale: of the largest size; else NULL */
+    bool is_later;                      /* warm-up is over */
     uint32_t most;                      /* boxes of the epoch's fullest image */
     uint32_t number;                    /* of the batch */
     uint32_t since_update;              /* batches */
@@ -63,7 +68,7 @@ static enum vb_status run_batch(struct epoch *epoch, const struct vb_graph *grap
 {
     struct vb_builder *self = epoch->builder;
     struct vb_program *program = self->tape.program;
-    double place = (double)epoch->number / DRAWN_BATCHES;
+    double place = epoch->is_later ? WARMUP_EPOCHS : (double)epoch->number / DRAWN_BATCHES;
     self->graph = graph;
     self->targets =
         vb_targets_drawn(program->arena, self->point, graph->batch, epoch->number++, epoch->most);
@@ -84,21 +89,88 @@ static enum vb_status run_batch(struct epoch *epoch, const struct vb_graph *grap
     return VB_OK;
 }
 
+static void begin_part(const struct epoch *epoch, enum vb_part part)
+{
+    vb_program_emit(epoch->builder->tape.program, VB_MARK, VB_MARK_PART + part);
+}
+
+/* The model's graph where the recipe has it drawn at this place. */
+static enum vb_status draw_at(struct epoch *epoch, enum vb_drawing place, struct vb_error *err)
+{
+    if (epoch->builder->recipe->trainer.draws != place)
+        return VB_OK;
+    begin_part(epoch, VB_PART_DRAW);
+    return vb_draw_graph(epoch->builder, epoch->description, err);
+}
+
+/* The first epoch's batch number `i`. */
+static enum vb_status run_drawn(struct epoch *epoch, uint32_t i, struct vb_error *err)
+{
+    if (epoch->largest != NULL && i == LARGEST_AT) {
+        begin_part(epoch, VB_PART_LARGEST);
+        epoch->builder->loaded = epoch->full;
+        enum vb_status status = run_batch(epoch, epoch->largest, 0, err);
+        epoch->builder->loaded = NULL;
+        return status;
+    }
+    bool is_fullest = i == DRAWN_BATCHES / 2 && epoch->full->head != VB_HEAD_CLASSIFY;
+    if (is_fullest)
+        begin_part(epoch, VB_PART_FULLEST);
+    else
+        begin_part(epoch, i == 0 ? VB_PART_FIRST : VB_PART_STEPS);
+    return run_batch(epoch, epoch->full, is_fullest ? epoch->most : 0, err);
+}
+
 static enum vb_status run_epoch(struct epoch *epoch, struct vb_error *err)
 {
-    enum vb_drawing draws = epoch->builder->recipe->trainer.draws;
-    enum vb_status status = VB_OK;
-    if (draws == VB_DRAWS_BEFORE)
-        status = vb_draw_graph(epoch->builder, epoch->description, err);
+    enum vb_status status = draw_at(epoch, VB_DRAWS_BEFORE, err);
     for (uint32_t i = 0; i < DRAWN_BATCHES && status == VB_OK; i++) {
-        status = run_batch(epoch, epoch->full, i == DRAWN_BATCHES / 2 ? epoch->most : 0, err);
-        if (status == VB_OK && i == 0 && draws == VB_DRAWS_AFTER)
-            status = vb_draw_graph(epoch->builder, epoch->description, err);
+        status = run_drawn(epoch, i, err);
+        if (status == VB_OK && i == 0)
+            status = draw_at(epoch, VB_DRAWS_AFTER, err);
     }
-    if (status == VB_OK && epoch->last != NULL)
+    if (status == VB_OK && epoch->last != NULL) {
+        begin_part(epoch, VB_PART_LAST);
         status = run_batch(epoch, epoch->last, 0, err);
+    }
     epoch->builder->graph = epoch->full;
     return status;
+}
+
+/* Validation, and the batches after it: with the cache as the recipe leaves it. */
+static enum vb_status run_later(struct epoch *epoch, struct vb_error *err)
+{
+    struct vb_builder *self = epoch->builder;
+    struct vb_program *program = self->tape.program;
+    vb_program_emit(program, VB_MARK, VB_MARK_EMPTY_FULL_BEFORE);
+    if (self->graph->head != VB_HEAD_CLASSIFY)
+        begin_part(epoch, VB_PART_VALIDATION);
+    enum vb_status status = vb_validate_epoch(self, epoch->description, err);
+    vb_program_emit(program, VB_MARK, VB_MARK_EMPTY_FULL);
+    begin_part(epoch, VB_PART_LATER);
+    vb_zero_gradients(&self->tape, self->graph);
+    epoch->is_later = true;
+    for (uint32_t i = 0; i < LATER_BATCHES && status == VB_OK; i++)
+        status = run_batch(epoch, epoch->full, i == LATER_BATCHES / 2 ? epoch->most : 0, err);
+    vb_program_emit(program, VB_MARK, VB_MARK_LATER);
+    return status;
+}
+
+/* The largest size that --multi-scale draws: of imgsz and half of it, all but the last pixel, in
+ * whole strides. */
+static enum vb_status expand_largest(struct epoch *epoch, struct vb_arena *arena,
+                                     struct vb_graph *out, struct vb_error *err)
+{
+    const struct vb_graph *graph = epoch->full;
+    uint32_t percent = epoch->builder->recipe->trainer.multiscale_percent;
+    uint32_t stride = vb_loader_stride(graph);
+    uint64_t end = (uint64_t)graph->imgsz * (100 + percent) / 100 + stride;
+    uint32_t side = (uint32_t)((end - 1) / stride * stride);
+    const struct vb_extent extent = { graph->batch, side, side };
+    if (!epoch->builder->point->multiscale || graph->head == VB_HEAD_CLASSIFY)
+        return VB_OK;
+    epoch->largest = out;
+    return vb_expand_for(epoch->description, &extent, graph->classes, arena, out, err);
 }
 
 /* The batch that is left at the end of an epoch: half as large, as it is on average. */
@@ -115,17 +187,19 @@ enum vb_status vb_run_build(const struct vb_graph *graph, const struct vb_descri
                             struct vb_arena *arena, struct vb_program *out, struct vb_error *err)
 {
     struct vb_builder self;
-    struct vb_graph last;
+    struct vb_graph last, largest;
     struct epoch epoch = { .builder = &self, .description = description, .full = graph };
     *out = (struct vb_program){ .arena = arena };
     enum vb_status status = vb_builder_init(&self, graph, point, recipe, out, err);
     if (status != VB_OK)
         return status;
+    begin_part(&epoch, VB_PART_SETUP);
     vb_program_emit(out, VB_PHASE, VB_PHASE_SETUP);
     vb_make_weights(&self, VB_WEIGHTS, self.storages);
     status = vb_check_amp(&self, description, err);
     if (status != VB_OK)
         return status;
+    begin_part(&epoch, VB_PART_SETUP);
     vb_builder_enter(&self, VB_PHASE_SETUP, VB_TEMPORARY);
     vb_set_up_train(&self);
     if (recipe->trainer.halves_weights)
@@ -137,8 +211,12 @@ enum vb_status vb_run_build(const struct vb_graph *graph, const struct vb_descri
         epoch.last = &last;
     }
     if (status == VB_OK)
+        status = expand_largest(&epoch, arena, &largest, err);
+    if (status == VB_OK)
         status = run_epoch(&epoch, err);
     vb_program_emit(out, VB_MARK, VB_MARK_EPOCH);
+    if (status == VB_OK)
+        status = run_later(&epoch, err);
     out->loop_start = out->loop_end = out->n_instructions;
     if (status == VB_OK && out->failed)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the run of %s", graph->model);

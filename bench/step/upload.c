@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "step/upload.h"
 
+enum { LEAST_STRIDE = 32 };
+
+uint32_t vb_loader_stride(const struct vb_graph *graph)
+{
+    uint32_t stride = LEAST_STRIDE;
+    for (uint32_t i = 0; i < graph->n_levels; i++)
+        stride = graph->levels[i].stride > stride ? graph->levels[i].stride : stride;
+    return stride;
+}
+
 static struct vb_variable image_tensor(struct vb_tape *tape, const struct vb_graph *graph,
                                        const char *what, enum vb_dtype dtype, uint32_t images,
                                        uint32_t scale)
@@ -59,6 +69,13 @@ void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
     vb_tape_drop(tape, real);
     if (how == VB_UPLOAD_ALL)
         vb_tape_drop(tape, bytes);
+}
+
+void vb_resize_batch(struct vb_tape *tape, const struct vb_graph *graph, struct vb_batch *batch)
+{
+    struct vb_variable resized = vb_new_images(tape, graph, "images", VB_FLOAT32);
+    copy_images(tape, "upsample_bilinear2d", batch->images, resized);
+    vb_tape_assign(tape, &batch->images, resized);
 }
 
 void vb_drop_batch(struct vb_tape *tape, struct vb_batch *batch)

@@ -15,6 +15,9 @@ struct vb_batch {
     struct vb_variable classes, boxes, image_indices;
 };
 
+/* What loaders bring sizes to multiples of: the model's largest stride, 32 at least. */
+uint32_t vb_loader_stride(const struct vb_graph *graph);
+
 /* A batch of the graph's images, held. */
 struct vb_variable vb_new_images(struct vb_tape *tape, const struct vb_graph *graph,
                                  const char *what, enum vb_dtype dtype);
@@ -31,6 +34,9 @@ enum vb_upload { VB_UPLOAD_IMAGES, VB_UPLOAD_ALL };
 void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
                      const struct vb_targets *targets, struct vb_variable bytes, enum vb_upload how,
                      struct vb_batch *batch);
+
+/* Multi-scale: the batch's images interpolated to the graph's size; both are there for a moment. */
+void vb_resize_batch(struct vb_tape *tape, const struct vb_graph *graph, struct vb_batch *batch);
 
 void vb_drop_batch(struct vb_tape *tape, struct vb_batch *batch);
 

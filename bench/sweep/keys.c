@@ -38,6 +38,8 @@ const struct vb_option vb_keys[] = {
       NAME(benchmark, vb_choice_names) },
     { "tf32", "on, off", "fp32 convolutions may use tensor cores", SWITCH(tf32) },
     { "channels_last", "on, off", "images are stored NHWC", SWITCH(channels_last) },
+    { "multiscale", "on, off", "each batch has a size of its own, drawn around imgsz",
+      SWITCH(multiscale) },
     { "alloc_conf", "as PYTORCH_CUDA_ALLOC_CONF", "settings of the caching allocator",
       TEXT(alloc_conf) },
     { "pool", "caching, native", "the allocator: PyTorch's, or none",

@@ -17,35 +17,37 @@ static uint64_t rule_of_thumb(const struct vb_graph *graph)
     return graph->parameter_elements * sizeof(float) * 3 + batch;
 }
 
-static enum vb_status build(const struct vb_point *point, const struct vb_recipe *recipe,
-                            const struct vb_graph *graph, const struct vb_description *description,
-                            struct vb_arena *arena, struct vb_program *out, struct vb_error *err)
+enum vb_status vb_compile(const struct vb_point *point, struct vb_arena *arena,
+                          struct vb_compiled *out, struct vb_error *err)
 {
+    struct vb_description description;
+    struct vb_graph *graph = &out->graph;
+    enum vb_status status = vb_catalogue_describe(point->model, arena, &description, err);
+    if (status == VB_OK)
+        status =
+            vb_expand(&description, point->batch, point->imgsz, point->classes, arena, graph, err);
+    if (status == VB_OK)
+        status = vb_recipe_find(point, vb_family_of(graph), &out->recipe, err);
+    if (status != VB_OK)
+        return status;
     if (point->workload == VB_WHOLE_RUN)
-        return vb_run_build(graph, description, point, recipe, arena, out, err);
-    return vb_program_build(graph, point, recipe, NULL, arena, out, err);
+        return vb_run_build(graph, &description, point, &out->recipe, arena, &out->program, err);
+    return vb_program_build(graph, point, &out->recipe, NULL, arena, &out->program, err);
 }
 
 enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device, bool with_curve,
                           struct vb_arena *arena, struct vb_record *record, struct vb_error *err)
 {
-    struct vb_description description;
-    struct vb_graph graph;
-    struct vb_recipe recipe;
-    struct vb_program program;
+    struct vb_compiled compiled;
     *record = (struct vb_record){ .point = *point };
-    enum vb_status status = vb_catalogue_describe(point->model, arena, &description, err);
-    if (status == VB_OK)
-        status =
-            vb_expand(&description, point->batch, point->imgsz, point->classes, arena, &graph, err);
-    if (status == VB_OK)
-        status = vb_recipe_find(point, vb_family_of(&graph), &recipe, err);
-    if (status == VB_OK)
-        status = build(point, &recipe, &graph, &description, arena, &program, err);
+    enum vb_status status = vb_compile(point, arena, &compiled, err);
     if (status != VB_OK)
         return status;
-    record->parameters = graph.parameter_elements;
-    record->rule_of_thumb_bytes = rule_of_thumb(&graph);
-    (void)snprintf(record->recipe, sizeof record->recipe, "%s", recipe.name);
-    return vb_execute(&program, point, device, with_curve, arena, record, err);
+    record->parameters = compiled.graph.parameter_elements;
+    record->rule_of_thumb_bytes = rule_of_thumb(&compiled.graph);
+    if (point->workload == VB_WHOLE_RUN)
+        (void)snprintf(record->unit, sizeof record->unit, "%s",
+                       vb_unit_names[compiled.recipe.trainer.unit]);
+    (void)snprintf(record->recipe, sizeof record->recipe, "%s", compiled.recipe.name);
+    return vb_execute(&compiled.program, point, device, with_curve, arena, record, err);
 }

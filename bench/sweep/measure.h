@@ -5,7 +5,21 @@
 /* One point from its description to its record: model, graph, program, device. */
 
 #include "device/device.h"
+#include "model/graph.h"
 #include "record/record.h"
+#include "step/program.h"
+#include "step/recipe.h"
+
+/* A point up to its program; all lives in the arena. */
+struct vb_compiled {
+    struct vb_graph graph;
+    struct vb_recipe recipe;
+    struct vb_program program;
+};
+
+/* VB_E_INPUT: the point cannot be (model, imgsz, versions); VB_E_SYSTEM: no host memory. */
+VB_CHECKED enum vb_status vb_compile(const struct vb_point *point, struct vb_arena *arena,
+                                     struct vb_compiled *out, struct vb_error *err);
 
 /* All of the point's memory is of the arena; the record's curve too. That the point runs out of
  * device memory is an answer (state oom). VB_E_INPUT: the point cannot be (model, imgsz,

@@ -76,6 +76,7 @@ static void plan(const struct vb_plan_request *request, struct vb_device *device
     out->status = vb_measure(&request->point, device, false, &arena, &record, &err);
     if (out->status == VB_OK) {
         out->state = record.state;
+        out->has_printed = record.epoch_reserved_bytes > 0;
         out->printed_bytes = record.epoch_reserved_bytes > 0 ? record.epoch_reserved_bytes
                                                              : record.end_reserved_bytes;
         out->peak_reserved_bytes = record.peak_reserved_bytes;

@@ -5,6 +5,7 @@
 /* Many points, each for a device of its own, planned several at a time. Equal points on equal
  * devices are planned once. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct vb_plan_answer {
     enum vb_status status;  /* not VB_OK: see `reason` */
     enum vb_state state;    /* ok or oom */
     uint64_t printed_bytes; /* what the run would print as GPU_mem */
+    bool has_printed;       /* it did, though it may have run out after */
     uint64_t peak_reserved_bytes;
     uint64_t usable_bytes, capacity_bytes;
     uint64_t parameters;

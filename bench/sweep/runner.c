@@ -66,9 +66,11 @@ static void work_out(const struct vb_run_options *options, const struct vb_point
         record->state = status == VB_E_UNSUPPORTED ? VB_STATE_UNSUPPORTED : VB_STATE_ERROR;
         (void)snprintf(record->reason, sizeof record->reason, "%s", inner.text);
     } else if (record->state == VB_STATE_OOM) {
-        (void)snprintf(record->reason, sizeof record->reason, "%llu B asked for, %llu B free",
-                       (unsigned long long)record->oom_asked_bytes,
-                       (unsigned long long)record->oom_free_bytes);
+        (void)snprintf(
+            record->reason, sizeof record->reason, "%llu B asked for, %llu B free%s%s",
+            (unsigned long long)record->oom_asked_bytes, (unsigned long long)record->oom_free_bytes,
+            record->point.workload == VB_WHOLE_RUN ? ", in part: " : "",
+            record->point.workload == VB_WHOLE_RUN ? vb_part_names[record->oom_part] : "");
     }
     if (record->state != VB_STATE_OK)
         tell_repro(options, record);

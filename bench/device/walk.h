@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_DEVICE_WALK_H
+#define VB_DEVICE_WALK_H
+
+/* A program being walked: what execute.c and its parts share. Private to device/. */
+
+#include "device/device.h"
+#include "device/plan_map.h"
+#include "memory/ledger.h"
+#include "memory/pool.h"
+#include "step/program.h"
+
+/* Which of the plans that could be chosen: the first, or the one with the least or most workspace.
+ */
+enum vb_choice_of_plan { VB_FIRST_PLAN, VB_LEAST_PLAN, VB_MOST_PLAN };
+
+struct vb_walk {
+    enum vb_choice_of_plan choice;
+    const struct vb_program *program;
+    const struct vb_point *point;
+    struct vb_device *device;
+    struct vb_pool *pool;
+    struct vb_arena *arena;
+    struct vb_record *record;
+    struct vb_ledger ledger;
+    struct vb_block **blocks;   /* of each tensor; NULL while it is not there */
+    struct vb_conv_plan *plans; /* of each call; asked for once */
+    bool *has_plan;
+    uint64_t eager_bytes; /* of the context, beyond what the device counts, where kernels are not
+                             loaded lazily */
+    struct vb_plan_map searched; /* autotuning's questions so far; the answers are not looked at */
+    enum vb_part part;
+    uint64_t peak_part_bytes; /* reserved at the peak of the part that record->peak_part tells */
+    bool has_parts;           /* the program says which part begins */
+    struct vb_peaks {
+        uint64_t requested_bytes, allocated_bytes, reserved_bytes;
+    } peaks;            /* of the parts before */
+    uint64_t addresses; /* a running hash of what the pool gave */
+    uint32_t step;      /* the first is 0 */
+    uint64_t peak_workspace_bytes;
+    uint64_t workspace_at_peak_bytes;
+    const char *workspace_at_peak;
+    bool keeps_curve;
+    struct vb_curve_point *curve;
+    size_t n_curve, curve_room;
+};
+
+/* Takes a block; VB_E_NO_FIT leaves in the record what was asked for and what was free. */
+VB_CHECKED enum vb_status vb_walk_take(struct vb_walk *walk, uint64_t bytes, uint32_t category,
+                                       size_t instruction, struct vb_block **out,
+                                       struct vb_error *err);
+void vb_walk_give(struct vb_walk *walk, struct vb_block *block, uint32_t category);
+
+/* What the driver still has for segments. */
+uint64_t vb_walk_free_bytes(const struct vb_walk *walk);
+
+/* torch.backends.cudnn.benchmark: the search before the first run of a convolution. Source:
+ * torch-memory.md, part A, 3. VB_E_SYSTEM: no host memory. */
+VB_CHECKED enum vb_status vb_walk_search(struct vb_walk *walk, const struct vb_conv *conv,
+                                         const struct vb_conv_plan *plan, size_t instruction,
+                                         struct vb_error *err);
+
+/* Another part of the run begins: the peaks of the one before are noted. */
+void vb_walk_begin_part(struct vb_walk *walk, enum vb_part part);
+
+/* What the walk saw, to its record; `status` is how it ended. */
+void vb_walk_tell(struct vb_walk *walk, enum vb_status status);
+void vb_walk_tell_device(struct vb_walk *walk);
+
+#endif

@@ -131,7 +131,7 @@ static bool find_classes(struct judging *judging, struct vb_judged *row, uint32_
 static uint32_t targets_of(struct judging *judging, struct vb_judged *row, uint32_t usual)
 {
     const struct vb_published *run = row->run;
-    if (run->workload == VB_PROFILE)
+    if (run->workload == VB_AUTOBATCH)
         return usual;
     if (!run->has_instances || run->instances == 0) {
         assume(judging, row,

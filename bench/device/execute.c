@@ -173,6 +173,7 @@ static void keep_curve(struct walk *walk, size_t instruction)
 static enum vb_status run_mark(struct walk *walk, enum vb_mark mark, struct vb_error *err)
 {
     uint64_t reserved_bytes = vb_pool_stats(walk->pool)->reserved_bytes.current;
+    struct vb_profile *profile = &walk->record->profile;
     switch (mark) {
     case VB_MARK_STEP:
         return vb_device_elapsed(walk->device, &walk->record->step_seconds, err);
@@ -187,6 +188,16 @@ static enum vb_status run_mark(struct walk *walk, enum vb_mark mark, struct vb_e
             walk->record->capacity_bytes / 100 * walk->program->empties_above_percent)
             return VB_OK;
         vb_pool_empty_cache(walk->pool);
+        return VB_OK;
+    case VB_MARK_PROFILE:
+        profile->before_reserved_bytes = reserved_bytes;
+        profile->before_allocated_bytes = vb_pool_stats(walk->pool)->allocated_bytes.current;
+        return VB_OK;
+    case VB_MARK_SIZE:
+        profile->reserved_bytes[profile->n++] = reserved_bytes;
+        return VB_OK;
+    case VB_MARK_SIZE_MORE:
+        profile->reserved_bytes[profile->n - 1] += reserved_bytes;
         return VB_OK;
     case VB_MARK_EMPTY:
         vb_pool_empty_cache(walk->pool);
@@ -431,6 +442,7 @@ static enum vb_status execute(const struct vb_program *program, const struct vb_
         return vb_fail(err, VB_E_SYSTEM, "no host memory left to execute the program");
 
     tell_device(record, vb_device_info(device));
+    record->profile = (struct vb_profile){ 0 };
     struct vb_source source = { device, source_reserve, source_release, record->capacity_bytes };
     status = vb_pool_open(&source, &options, &walk.pool, err);
     if (status != VB_OK)

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "record/autobatch.h"
 #include "record/point.h"
 
 enum vb_state {
@@ -106,6 +107,7 @@ struct vb_record {
      * log prints as GPU_mem, and when a later epoch's is. */
     uint64_t epoch_reserved_bytes;
     uint64_t later_reserved_bytes;
+    struct vb_profile profile; /* workload autobatch */
     uint64_t peak_workspace_bytes;
     uint64_t workspace_low_bytes; /* benchmark = on: peak reserved with the smallest ... */
     uint64_t

@@ -60,6 +60,9 @@ enum vb_mark {
     VB_MARK_LATER,      /* a later epoch's is */
     VB_MARK_EMPTY,      /* torch.cuda.empty_cache() ... */
     VB_MARK_EMPTY_FULL, /* ... where more than empties_above_percent of the device is reserved */
+    VB_MARK_PROFILE,    /* AutoBatch reads what is free */
+    VB_MARK_SIZE,      /* and what is reserved for the next batch size; adds that to its last ... */
+    VB_MARK_SIZE_MORE, /* ... reading */
 };
 
 struct vb_instruction {

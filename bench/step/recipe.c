@@ -21,6 +21,8 @@ const char *const vb_family_names[VB_N_FAMILIES] = { "yolov5", "ultralytics", "c
 static const char *const check_names[] = { "none", "copy", "nano" };
 static const char *const drawing_names[] = { "never", "before", "after" };
 static const char *const unit_names[] = { "GB", "GiB" };
+static const char *const emptying_names[] = { "after", "around", "within" };
+static const char *const reading_names[] = { "pass", "boxes", "both" };
 
 #define TRAINER_NUMBER(member, low, high) VB_NUMBER_OPTION(struct vb_trainer, member, low, high)
 #define TRAINER_SWITCH(member) VB_SWITCH_OPTION(struct vb_trainer, member)
@@ -39,6 +41,19 @@ static const struct vb_option trainer_options[] = {
     { "draws_in_eval", "on, off", "", TRAINER_SWITCH(draws_in_eval) },
     { "empties_above_percent", "0 to 100", "", TRAINER_NUMBER(empties_above_percent, 0, 100) },
     { "unit", "GB, GiB", "", VB_NAME_OPTION(struct vb_trainer, unit, unit_names) },
+    { "autobatch_repeats", "1 to 10", "", TRAINER_NUMBER(autobatch.repeats, 1, 10) },
+    { "autobatch_largest", "16 to 64", "", TRAINER_NUMBER(autobatch.largest, 16, 64) },
+    { "autobatch_empties", "after, around, within", "",
+      VB_NAME_OPTION(struct vb_trainer, autobatch.empties, emptying_names) },
+    { "autobatch_reads", "pass, boxes, both", "",
+      VB_NAME_OPTION(struct vb_trainer, autobatch.reads, reading_names) },
+    { "autobatch_copies_for_thop", "on, off", "", TRAINER_SWITCH(autobatch.copies_for_thop) },
+    { "autobatch_percent", "1 to 100", "", TRAINER_NUMBER(autobatch.rules.percent, 1, 100) },
+    { "autobatch_fit", "line, logarithms, whole-gib", "",
+      VB_NAME_OPTION(struct vb_trainer, autobatch.rules.fit, vb_autobatch_fit_names) },
+    { "autobatch_usual", "0 to 1024", "", TRAINER_NUMBER(autobatch.rules.usual, 0, 1024) },
+    { "autobatch_most", "0 to 65536", "", TRAINER_NUMBER(autobatch.rules.most, 0, 65536) },
+    { "autobatch_capped", "on, off", "", TRAINER_SWITCH(autobatch.rules.is_capped) },
 };
 
 #define TORCH_SWITCH(member) VB_SWITCH_OPTION(struct vb_torch, member)

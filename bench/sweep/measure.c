@@ -6,6 +6,7 @@
 #include "device/execute.h"
 #include "model/catalogue.h"
 #include "model/expand.h"
+#include "step/autobatch.h"
 #include "step/build.h"
 #include "step/run.h"
 
@@ -18,11 +19,15 @@ static uint64_t rule_of_thumb(const struct vb_graph *graph)
 }
 
 static enum vb_status build(const struct vb_point *point, const struct vb_recipe *recipe,
-                            const struct vb_graph *graph, const struct vb_description *description,
-                            struct vb_arena *arena, struct vb_program *out, struct vb_error *err)
+                            const struct vb_device *device, const struct vb_graph *graph,
+                            const struct vb_description *description, struct vb_arena *arena,
+                            struct vb_program *out, struct vb_error *err)
 {
     if (point->workload == VB_WHOLE_RUN)
         return vb_run_build(graph, description, point, recipe, arena, out, err);
+    if (point->workload == VB_AUTOBATCH)
+        return vb_autobatch_build(graph, description, point, recipe,
+                                  vb_device_info(device)->capacity_bytes, arena, out, err);
     return vb_program_build(graph, point, recipe, NULL, arena, out, err);
 }
 
@@ -41,7 +46,7 @@ enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device
     if (status == VB_OK)
         status = vb_recipe_find(point, vb_family_of(&graph), &recipe, err);
     if (status == VB_OK)
-        status = build(point, &recipe, &graph, &description, arena, &program, err);
+        status = build(point, &recipe, device, &graph, &description, arena, &program, err);
     if (status != VB_OK)
         return status;
     record->parameters = graph.parameter_elements;

@@ -18,10 +18,16 @@ static enum vb_status pass(struct vb_builder *self, const struct vb_graph *graph
     struct vb_tape *tape = &self->tape;
     const struct vb_shape *image = &graph->values[0].shape;
     struct vb_variable predictions[VB_MAX_LEVELS], decoded = vb_undefined, bytes = vb_undefined;
+    uint32_t workspace = tape->torch->fp32_workspace_mib << 20;
     if (from_bytes)
         bytes = vb_tape_new(tape, "images", image, VB_UINT8);
     struct vb_variable real = vb_tape_new(tape, "images", image, VB_FLOAT32);
     vb_done(tape, bytes);
+    if (!autocast && workspace > 0) {
+        tape->category = VB_WORKSPACE;
+        vb_done(tape, vb_tape_new(tape, "fp32", &VB_SHAPE(workspace), VB_UINT8));
+        tape->category = VB_TEMPORARY;
+    }
     tape->is_grad_off = true;
     tape->autocast = autocast;
     tape->autocast_dtype = VB_FLOAT16;

@@ -66,6 +66,8 @@ static const struct vb_option torch_options[] = {
     { "upsample_fp32", "on, off", "", TORCH_SWITCH(upsample_fp32) },
     { "cublas_in_pool", "on, off", "", TORCH_SWITCH(cublas_in_pool) },
     { "counts_in_place", "on, off", "", TORCH_SWITCH(counts_in_place) },
+    { "fp32_workspace_mib", "0 to 1024", "",
+      VB_NUMBER_OPTION(struct vb_torch, fp32_workspace_mib, 0, 1024) },
     { "lazy_modules", "on, off", "", TORCH_SWITCH(lazy_modules) },
 };
 

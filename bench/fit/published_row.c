@@ -302,6 +302,8 @@ bool vb_published_read(struct vb_published_reading *reading)
     read_precision(reading);
     read_optimizer(reading);
     read_memory(reading);
+    if (row->workload == VB_AUTOBATCH && strcmp(reading->cells[VB_FIELD_GFLOPS], "0") == 0)
+        row->thop = VB_OFF;
     if (row->workload == VB_AUTOBATCH && strcmp(reading->cells[VB_FIELD_BACKWARD], "nan") == 0)
         vb_published_refuse(reading, "its backward pass failed: no profile of a step");
     return row->repository != NULL && row->model != NULL;

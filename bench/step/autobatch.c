@@ -191,12 +191,45 @@ static enum vb_status profile_size(const struct profile *profile, uint32_t batch
     return status;
 }
 
+/* The checkpoint as its file has it, in fp16. */
+static struct vb_variable *read_checkpoint(const struct profile *profile)
+{
+    struct vb_builder *self = profile->builder;
+    struct vb_tape *tape = &self->tape;
+    struct vb_variable *list =
+        vb_arena_alloc(tape->program->arena, profile->n_storages, sizeof *list);
+    for (uint32_t i = 0; i < profile->n_storages && list != NULL; i++) {
+        const struct vb_parameter *parameter = &self->graph->parameters[i];
+        list[i] = vb_tape_new(tape, "checkpoint", &parameter->shape,
+                              parameter->is_int64 ? VB_INT64 : VB_FLOAT16);
+    }
+    if (list == NULL)
+        tape->program->failed = true;
+    return list;
+}
+
+/* Then it is made fp32, tensor by tensor, to be copied from. */
+static void widen_checkpoint(const struct profile *profile, struct vb_variable *list)
+{
+    struct vb_tape *tape = &profile->builder->tape;
+    for (uint32_t i = 0; i < profile->n_storages && list != NULL; i++) {
+        if (list[i].dtype == VB_FLOAT16)
+            vb_tape_assign(tape, &list[i],
+                           vb_tape_new(tape, "checkpoint", &list[i].shape, VB_FLOAT32));
+    }
+}
+
 /* The model, the check, and the copy that is profiled in its place. */
 static enum vb_status set_up(const struct profile *profile, struct vb_error *err)
 {
     struct vb_builder *self = profile->builder;
-    vb_builder_enter(self, VB_PHASE_SETUP, VB_WEIGHTS);
+    struct vb_variable *checkpoint = NULL;
+    vb_builder_enter(self, VB_PHASE_SETUP, VB_TEMPORARY);
+    if (self->recipe->trainer.loads_on_device)
+        checkpoint = read_checkpoint(profile);
     vb_make_weights(self, VB_WEIGHTS, NULL);
+    self->tape.category = VB_TEMPORARY;
+    widen_checkpoint(profile, checkpoint);
     enum vb_status status = vb_check_amp(self, profile->description, err);
     if (status != VB_OK)
         return status;

@@ -3,6 +3,7 @@
 
 #include "model/catalogue.h"
 #include "model/expand.h"
+#include "step/fuse.h"
 #include "step/infer.h"
 #include "step/math.h"
 
@@ -46,13 +47,14 @@ static enum vb_status pass(struct vb_builder *self, const struct vb_graph *graph
 static void drop_weights(struct vb_tape *tape, const struct vb_graph *graph,
                          const uint32_t *storages)
 {
-    for (uint32_t i = 0; i < graph->n_parameters + graph->n_buffers; i++)
-        vb_tape_drop(tape, vb_tape_parameter(tape, i, storages[i]));
+    for (uint32_t i = 0; i < graph->n_parameters + graph->n_buffers; i++) {
+        if (!tape->program->failed && tape->holders[storages[i]] > 0)
+            vb_tape_drop(tape, vb_tape_parameter(tape, i, storages[i]));
+    }
 }
 
-/* The smallest model is fused on the device, whose products of matrices make cuBLAS's handle, and
- * warmed up with one square image. Source: ultralytics 8.0.53, nn/autobackend.py (AutoBackend),
- * utils/torch_utils.py (fuse_conv_and_bn), engine/predictor.py (stream_inference). */
+/* The smallest model is fused on the device and warmed up with one square image. Source:
+ * ultralytics 8.0.53, nn/autobackend.py (AutoBackend), engine/predictor.py (stream_inference). */
 static enum vb_status warm_up(struct vb_builder *self, const struct vb_description *nano,
                               uint32_t *storages, struct vb_error *err)
 {
@@ -62,8 +64,10 @@ static enum vb_status warm_up(struct vb_builder *self, const struct vb_descripti
     const struct vb_extent square = { 1, side, side };
     struct vb_graph graph;
     enum vb_status status = vb_expand_for(nano, &square, 0, self->tape.program->arena, &graph, err);
-    vb_make_cublas_workspace(&self->tape);
-    return status == VB_OK ? pass(self, &graph, storages, false, false, err) : status;
+    if (status != VB_OK)
+        return status;
+    vb_fuse_weights(&self->tape, &graph, storages);
+    return pass(self, &graph, storages, false, false, err);
 }
 
 enum vb_status vb_check_amp(struct vb_builder *self, const struct vb_description *description,

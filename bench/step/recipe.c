@@ -41,6 +41,7 @@ static const struct vb_option trainer_options[] = {
     { "draws_in_eval", "on, off", "", TRAINER_SWITCH(draws_in_eval) },
     { "empties_above_percent", "0 to 100", "", TRAINER_NUMBER(empties_above_percent, 0, 100) },
     { "unit", "GB, GiB", "", VB_NAME_OPTION(struct vb_trainer, unit, unit_names) },
+    { "loads_on_device", "on, off", "", TRAINER_SWITCH(loads_on_device) },
     { "autobatch_repeats", "1 to 10", "", TRAINER_NUMBER(autobatch.repeats, 1, 10) },
     { "autobatch_largest", "16 to 64", "", TRAINER_NUMBER(autobatch.largest, 16, 64) },
     { "autobatch_empties", "after, around, within", "",

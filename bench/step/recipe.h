@@ -59,7 +59,8 @@ struct vb_trainer {
     /* After an epoch the allocator's cache is emptied where reserved memory is above this share of
      * the device's; 100: never. */
     uint32_t empties_above_percent;
-    enum vb_unit unit; /* of the printed GPU_mem */
+    enum vb_unit unit;    /* of the printed GPU_mem */
+    bool loads_on_device; /* the checkpoint is read to the device, and is there until training */
     struct vb_profiler autobatch;
 };
 

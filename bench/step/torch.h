@@ -20,10 +20,10 @@ struct vb_torch {
     bool cublas_in_pool;  /* cuBLAS's workspace comes from the pool: 1.13 */
     bool counts_in_place; /* batch normalisation's num_batches_tracked is no new tensor: 1.12 */
     bool lazy_modules;    /* kernels are loaded when they are first used: 1.13 */
-    /* The largest workspace of an fp32 convolution of one large image, which the cuDNN that is asked
-     * here does not give but that PyTorch's did; 0: none. */
+    /* The largest workspace of an fp32 convolution of one large image, which the cuDNN that is
+     * asked here does not give but that PyTorch's did; 0: none. */
     uint32_t fp32_workspace_mib;
-    bool cpu_autocast;    /* autocast's list of 1.13 on a CPU: softmax and powers are not in fp32 */
+    bool cpu_autocast; /* autocast's list of 1.13 on a CPU: softmax and powers are not in fp32 */
     /* What CPU kernels and the profiler allocated in the recordings: index tables, copies where
      * types mix, a handle. No version of PyTorch on CUDA. */
     bool cpu_kernels;

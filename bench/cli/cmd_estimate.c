@@ -5,50 +5,21 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "cli/autobatch.h"
 #include "cli/commands.h"
+#include "cli/plan_point.h"
 #include "cli/point_options.h"
-#include "fit/estimate.h"
-#include "sweep/measure.h"
 
-enum { EXIT_DOES_NOT_FIT = 1, MAX_BATCH = 4096 };
-
-/* What one plan needs, whatever the card holds: planned again without a limit where it ran out. */
-struct answer {
-    struct vb_record record;
-    struct vb_estimate estimate;
-    uint32_t largest_batch; /* that fits; 0: none */
-};
-
-static uint64_t need_of(const struct vb_record *record)
-{
-    return record->state == VB_STATE_OOM ? record->peak_reserved_bytes + record->oom_asked_bytes
-                                         : record->peak_reserved_bytes;
-}
-
-static enum vb_status plan(const struct vb_point *point, struct vb_device *device,
-                           uint64_t budget_bytes, struct vb_arena *arena, struct answer *out,
-                           struct vb_error *err)
-{
-    enum vb_status status = vb_measure(point, device, false, arena, &out->record, err);
-    if (status != VB_OK)
-        return status;
-    uint64_t usable = budget_bytes > 0 ? budget_bytes : out->record.usable_bytes;
-    out->estimate = vb_estimate_judge(need_of(&out->record), usable);
-    if (out->record.state == VB_STATE_OOM) {
-        out->estimate.verdict = VB_DOES_NOT_FIT;
-        out->estimate.probability = 0;
-    }
-    return VB_OK;
-}
+enum { MAX_BATCH = 4096 };
 
 static bool fits(const struct vb_point *point, uint32_t batch, struct vb_device *device,
                  uint64_t budget_bytes)
 {
     struct vb_arena arena = { 0 };
     struct vb_point other = *point;
-    struct answer answer;
+    struct cli_answer answer;
     other.batch = batch;
-    bool does = plan(&other, device, budget_bytes, &arena, &answer, NULL) == VB_OK &&
+    bool does = cli_plan_point(&other, device, budget_bytes, &arena, &answer, NULL) == VB_OK &&
                 answer.estimate.verdict == VB_FITS;
     vb_arena_clear(&arena);
     return does;
@@ -56,7 +27,7 @@ static bool fits(const struct vb_point *point, uint32_t batch, struct vb_device 
 
 /* Memory grows with the batch, so the largest that fits is found by halving. */
 static uint32_t largest_batch(const struct vb_point *point, struct vb_device *device,
-                              uint64_t budget_bytes, const struct answer *answer)
+                              uint64_t budget_bytes, const struct cli_answer *answer)
 {
     double a_batch = (double)answer->estimate.need_bytes / point->batch;
     double guess = (double)answer->estimate.usable_bytes / a_batch;
@@ -101,7 +72,8 @@ static void print_terms(const struct vb_record *record)
                vb_category_names[record->largest[i].category], record->largest[i].name);
 }
 
-static void print_answer(const struct vb_point *point, const struct answer *answer, bool has_budget)
+static void print_answer(const struct vb_point *point, const struct cli_answer *answer,
+                         bool has_budget)
 {
     const struct vb_record *record = &answer->record;
     const struct vb_estimate *estimate = &answer->estimate;
@@ -134,7 +106,7 @@ static void print_answer(const struct vb_point *point, const struct answer *answ
            vb_bytes_format(record->rule_of_thumb_bytes).text);
 }
 
-static enum vb_status print_json(struct answer *answer, struct vb_error *err)
+static enum vb_status print_json(struct cli_answer *answer, struct vb_error *err)
 {
     char *line = NULL;
     enum vb_status status = vb_record_print(&answer->record, &line, err);
@@ -157,7 +129,7 @@ static enum vb_status estimate(const struct cli_point_options *options, const ch
     struct vb_point point;
     struct vb_device *device = NULL;
     struct vb_arena arena = { 0 };
-    struct answer answer = { 0 };
+    struct cli_answer answer = { 0 };
     uint64_t budget_bytes = 0;
     char name[320];
     enum vb_status status = cli_read_point(options, &point, err);
@@ -166,16 +138,21 @@ static enum vb_status estimate(const struct cli_point_options *options, const ch
     cli_device_name(options, name, sizeof name);
     if (status == VB_OK)
         status = vb_device_open(name, &device, err);
+    if (status == VB_OK && point.workload == VB_AUTOBATCH) {
+        status = cli_estimate_autobatch(&point, device, budget_bytes, json, exit_status, err);
+        goto out;
+    }
     if (status == VB_OK)
-        status = plan(&point, device, budget_bytes, &arena, &answer, err);
+        status = cli_plan_point(&point, device, budget_bytes, &arena, &answer, err);
     if (status == VB_OK) {
         answer.largest_batch = largest_batch(&point, device, budget_bytes, &answer);
         if (json)
             status = print_json(&answer, err);
         else
             print_answer(&point, &answer, budget != NULL);
-        *exit_status = answer.estimate.verdict == VB_DOES_NOT_FIT ? EXIT_DOES_NOT_FIT : 0;
+        *exit_status = answer.estimate.verdict == VB_DOES_NOT_FIT ? CLI_DOES_NOT_FIT : 0;
     }
+out:
     vb_device_close(device);
     vb_arena_clear(&arena);
     return status;
@@ -198,7 +175,9 @@ int cmd_estimate(int argc, char **argv)
         .summary = "Will this training fit, what takes the memory, and what is the largest batch.",
         .examples =
             "  vrambench estimate --model yolov5s --batch 32 --imgsz 640 --precision fp16 \\\n"
-            "      --gpu rtx3090",
+            "      --gpu rtx3090\n"
+            "  vrambench estimate --model yolov8n --imgsz 640 --precision fp16 --gpu rtx3090 \\\n"
+            "      --workload autobatch --trainer ultralytics-8.3.0",
         .options = table,
         .n_options = n,
     };

@@ -442,7 +442,7 @@ static enum vb_status execute(const struct vb_program *program, const struct vb_
         return vb_fail(err, VB_E_SYSTEM, "no host memory left to execute the program");
 
     tell_device(record, vb_device_info(device));
-    record->profile = (struct vb_profile){ 0 };
+    record->profile = (struct vb_profile){ .n_sizes = program->n_profiled };
     struct vb_source source = { device, source_reserve, source_release, record->capacity_bytes };
     status = vb_pool_open(&source, &options, &walk.pool, err);
     if (status != VB_OK)

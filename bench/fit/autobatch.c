@@ -5,7 +5,6 @@
 
 #include "fit/regress.h"
 
-enum { USUAL_SIZES = 5, LARGE_GIB = 16 };
 #define GIB 1073741824.0
 
 const char *const vb_autobatch_reason_names[3] = { "fit", "below-failure", "usual" };
@@ -103,19 +102,15 @@ enum vb_status vb_autobatch_choose(const struct vb_autobatch_table *table,
 }
 
 struct vb_autobatch_table vb_autobatch_table_of(const struct vb_profile *profile,
-                                                uint64_t capacity_bytes, uint32_t largest)
+                                                uint64_t capacity_bytes)
 {
     struct vb_autobatch_table table = {
         .total_gib = (double)capacity_bytes / GIB,
         .reserved_gib = (double)profile->before_reserved_bytes / GIB,
         .allocated_gib = (double)profile->before_allocated_bytes / GIB,
-        .n_sizes = USUAL_SIZES,
+        .n_sizes = profile->n_sizes,
         .n = profile->n,
     };
-    if (table.total_gib >= LARGE_GIB) {
-        while (table.n_sizes < VB_N_PROFILED && 1u << table.n_sizes <= largest)
-            table.n_sizes++;
-    }
     for (size_t i = 0; i < table.n && i < VB_N_PROFILED; i++)
         table.reserved_gb[i] = (double)profile->reserved_bytes[i] / 1e9;
     return table;

@@ -43,9 +43,9 @@ VB_CHECKED enum vb_status vb_autobatch_choose(const struct vb_autobatch_table *t
                                               const struct vb_autobatch_rules *rules,
                                               struct vb_autobatch *out, struct vb_error *err);
 
-/* The table of a planned profile; sizes from 32 on are tried on 16 GiB or more. */
+/* The table of a planned profile on a device of so much memory. */
 struct vb_autobatch_table vb_autobatch_table_of(const struct vb_profile *profile,
-                                                uint64_t capacity_bytes, uint32_t largest);
+                                                uint64_t capacity_bytes);
 
 /* The fit's memory at a batch, in 1e9 B. */
 double vb_autobatch_at(const struct vb_autobatch *fit, const struct vb_autobatch_rules *rules,

@@ -30,7 +30,8 @@ struct vb_autobatch_rules {
 struct vb_profile {
     uint64_t before_reserved_bytes; /* when the model and its copy are there */
     uint64_t before_allocated_bytes;
-    uint32_t n;                             /* sizes read */
+    uint32_t n_sizes;                       /* tried */
+    uint32_t n;                             /* read, before memory ran out */
     uint64_t reserved_bytes[VB_N_PROFILED]; /* as the version sums it up, of size 1 << i */
 };
 

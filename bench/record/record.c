@@ -161,9 +161,10 @@ static json_t *write_profile(const struct vb_profile *profile)
     for (uint32_t i = 0; i < profile->n; i++)
         (void)json_array_append_new(
             sizes, json_pack("[I, I]", (json_int_t)1 << i, (json_int_t)profile->reserved_bytes[i]));
-    return json_pack("{s:I, s:I, s:o}", "before_reserved_bytes",
+    return json_pack("{s:I, s:I, s:I, s:o}", "before_reserved_bytes",
                      (json_int_t)profile->before_reserved_bytes, "before_allocated_bytes",
-                     (json_int_t)profile->before_allocated_bytes, "sizes", sizes);
+                     (json_int_t)profile->before_allocated_bytes, "tried",
+                     (json_int_t)profile->n_sizes, "sizes", sizes);
 }
 
 /* [[instruction, phase, bytes of each category...], ...] */
@@ -321,6 +322,7 @@ static void read_profile(const json_t *object, struct vb_profile *out)
     const json_t *sizes = json_object_get(object, "sizes");
     out->before_reserved_bytes = bytes_of(json_object_get(object, "before_reserved_bytes"));
     out->before_allocated_bytes = bytes_of(json_object_get(object, "before_allocated_bytes"));
+    out->n_sizes = (uint32_t)bytes_of(json_object_get(object, "tried"));
     for (size_t i = 0; i < json_array_size(sizes) && i < VB_N_PROFILED; i++)
         out->reserved_bytes[out->n++] = bytes_of(json_array_get(json_array_get(sizes, i), 1));
 }

@@ -107,7 +107,8 @@ struct vb_record {
      * log prints as GPU_mem, and when a later epoch's is. */
     uint64_t epoch_reserved_bytes;
     uint64_t later_reserved_bytes;
-    struct vb_profile profile; /* workload autobatch */
+    struct vb_profile profile; /* workload autobatch, and how the version goes on from it */
+    struct vb_autobatch_rules autobatch;
     uint64_t peak_workspace_bytes;
     uint64_t workspace_low_bytes; /* benchmark = on: peak reserved with the smallest ... */
     uint64_t

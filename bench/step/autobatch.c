@@ -262,8 +262,10 @@ enum vb_status vb_autobatch_build(const struct vb_graph *graph,
     status = set_up(&profile, err);
     out->first_step = out->n_instructions;
     uint32_t largest = capacity_bytes < LARGE_DEVICE_BYTES ? USUAL_LARGEST : rules->largest;
-    for (uint32_t batch = 1; batch <= largest && status == VB_OK; batch *= 2)
+    for (uint32_t batch = 1; batch <= largest && status == VB_OK; batch *= 2) {
         status = profile_size(&profile, batch, err);
+        out->n_profiled++;
+    }
     out->loop_start = out->loop_end = out->n_instructions;
     if (status == VB_OK && out->failed)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the profile of %s", graph->model);

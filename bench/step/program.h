@@ -101,7 +101,8 @@ struct vb_program {
     struct vb_saved saved_forward; /* by the model, the input batch included */
     struct vb_saved saved_loss;    /* by the loss, beyond that */
     uint32_t empties_above_percent;
-    bool failed; /* host memory ran out: what follows was dropped */
+    uint32_t n_profiled; /* batch sizes that AutoBatch tries */
+    bool failed;         /* host memory ran out: what follows was dropped */
 };
 
 /* Each appends; where host memory runs out `failed` is set and 0 returned. */

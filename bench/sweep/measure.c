@@ -49,6 +49,7 @@ enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device
         status = build(point, &recipe, device, &graph, &description, arena, &program, err);
     if (status != VB_OK)
         return status;
+    record->autobatch = recipe.trainer.autobatch.rules;
     record->parameters = graph.parameter_elements;
     record->rule_of_thumb_bytes = rule_of_thumb(&graph);
     (void)snprintf(record->recipe, sizeof record->recipe, "%s", recipe.name);

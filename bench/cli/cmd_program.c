@@ -4,24 +4,16 @@
 
 #include "cli/commands.h"
 #include "cli/point_options.h"
-#include "model/catalogue.h"
-#include "step/build.h"
+#include "sweep/measure.h"
 
 static enum vb_status print_program(const struct vb_point *point, bool csv, struct vb_error *err)
 {
     struct vb_arena arena = { 0 };
-    struct vb_graph graph;
-    struct vb_recipe recipe;
-    struct vb_program program;
+    struct vb_compiled compiled;
     struct vb_text text = { 0 };
-    enum vb_status status = vb_catalogue_expand(point->model, point->batch, point->imgsz,
-                                                point->classes, &arena, &graph, err);
-    if (status == VB_OK)
-        status = vb_recipe_find(point, vb_family_of(&graph), &recipe, err);
-    if (status == VB_OK)
-        status = vb_program_build(&graph, point, &recipe, NULL, &arena, &program, err);
+    enum vb_status status = vb_compile(point, UINT64_MAX, &arena, &compiled, err);
     if (status == VB_OK) {
-        vb_program_print(&program, csv, &text);
+        vb_program_print(&compiled.program, csv, &text);
         (void)fputs(vb_text_data(&text), stdout);
     }
     vb_text_clear(&text);
@@ -41,8 +33,9 @@ int cmd_program(int argc, char **argv)
     table[n++] = (struct cli_option){ "format", "NAME", "text or csv", &format, NULL };
     struct cli_command command = {
         .usage = "vrambench program --model NAME [options]",
-        .summary =
-            "Prints the instructions of one point: the set-up, the first step and the steady step.",
+        .summary = "Prints the instructions of one point: the set-up, the first step and the "
+                   "steady step, or\n"
+                   "all of a run's or of AutoBatch's on a large device.",
         .options = table,
         .n_options = n,
     };

@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "record/json.h"
+#include "record/profile.h"
 
 enum { SCHEMA = 2 };
 
@@ -154,19 +155,6 @@ static json_t *write_largest(const struct vb_record *record)
     return list;
 }
 
-/* {"before_reserved_bytes": 1, ..., "sizes": [[1, bytes], [2, bytes], ...]} */
-static json_t *write_profile(const struct vb_profile *profile)
-{
-    json_t *sizes = json_array();
-    for (uint32_t i = 0; i < profile->n; i++)
-        (void)json_array_append_new(
-            sizes, json_pack("[I, I]", (json_int_t)1 << i, (json_int_t)profile->reserved_bytes[i]));
-    return json_pack("{s:I, s:I, s:I, s:o}", "before_reserved_bytes",
-                     (json_int_t)profile->before_reserved_bytes, "before_allocated_bytes",
-                     (json_int_t)profile->before_allocated_bytes, "tried",
-                     (json_int_t)profile->n_sizes, "sizes", sizes);
-}
-
 /* [[instruction, phase, bytes of each category...], ...] */
 static json_t *write_curve(const struct vb_record *record)
 {
@@ -203,7 +191,7 @@ enum vb_status vb_record_print(const struct vb_record *record, char **line, stru
         (void)json_object_set_new(object, "largest", write_largest(record));
     }
     if (record->profile.n > 0)
-        (void)json_object_set_new(object, "profile", write_profile(&record->profile));
+        (void)json_object_set_new(object, "profile", vb_profile_write(&record->profile));
     if (record->n_curve > 0)
         (void)json_object_set_new(object, "curve", write_curve(record));
     *line = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
@@ -311,22 +299,6 @@ static void read_largest(const json_t *list, struct vb_record *out)
     }
 }
 
-static uint64_t bytes_of(const json_t *value)
-{
-    json_int_t number = json_integer_value(value);
-    return number > 0 ? (uint64_t)number : 0;
-}
-
-static void read_profile(const json_t *object, struct vb_profile *out)
-{
-    const json_t *sizes = json_object_get(object, "sizes");
-    out->before_reserved_bytes = bytes_of(json_object_get(object, "before_reserved_bytes"));
-    out->before_allocated_bytes = bytes_of(json_object_get(object, "before_allocated_bytes"));
-    out->n_sizes = (uint32_t)bytes_of(json_object_get(object, "tried"));
-    for (size_t i = 0; i < json_array_size(sizes) && i < VB_N_PROFILED; i++)
-        out->reserved_bytes[out->n++] = bytes_of(json_array_get(json_array_get(sizes, i), 1));
-}
-
 static enum vb_status read_curve(const json_t *list, struct vb_arena *arena, struct vb_record *out,
                                  struct vb_error *err)
 {
@@ -371,7 +343,7 @@ static enum vb_status read_record(const json_t *object, struct vb_arena *arena,
     read_named(json_object_get(object, "peak_category_bytes"), vb_category_names, VB_N_CATEGORIES,
                out->peak_category_bytes);
     read_largest(json_object_get(object, "largest"), out);
-    read_profile(json_object_get(object, "profile"), &out->profile);
+    vb_profile_read(json_object_get(object, "profile"), &out->profile);
     return read_curve(json_object_get(object, "curve"), arena, out, err);
 }
 

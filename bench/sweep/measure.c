@@ -18,40 +18,43 @@ static uint64_t rule_of_thumb(const struct vb_graph *graph)
     return graph->parameter_elements * sizeof(float) * 3 + batch;
 }
 
-static enum vb_status build(const struct vb_point *point, const struct vb_recipe *recipe,
-                            const struct vb_device *device, const struct vb_graph *graph,
-                            const struct vb_description *description, struct vb_arena *arena,
-                            struct vb_program *out, struct vb_error *err)
+enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
+                          struct vb_arena *arena, struct vb_compiled *out, struct vb_error *err)
 {
-    if (point->workload == VB_WHOLE_RUN)
-        return vb_run_build(graph, description, point, recipe, arena, out, err);
-    if (point->workload == VB_AUTOBATCH)
-        return vb_autobatch_build(graph, description, point, recipe,
-                                  vb_device_info(device)->capacity_bytes, arena, out, err);
-    return vb_program_build(graph, point, recipe, NULL, arena, out, err);
+    struct vb_description description;
+    struct vb_graph *graph = &out->graph;
+    enum vb_status status = vb_catalogue_describe(point->model, arena, &description, err);
+    if (status == VB_OK)
+        status =
+            vb_expand(&description, point->batch, point->imgsz, point->classes, arena, graph, err);
+    if (status == VB_OK)
+        status = vb_recipe_find(point, vb_family_of(graph), &out->recipe, err);
+    if (status != VB_OK)
+        return status;
+    switch (point->workload) {
+    case VB_WHOLE_RUN:
+        return vb_run_build(graph, &description, point, &out->recipe, arena, &out->program, err);
+    case VB_AUTOBATCH:
+        return vb_autobatch_build(graph, &description, point, &out->recipe, capacity_bytes, arena,
+                                  &out->program, err);
+    case VB_TRAIN:
+        break;
+    }
+    return vb_program_build(graph, point, &out->recipe, NULL, arena, &out->program, err);
 }
 
 enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device, bool with_curve,
                           struct vb_arena *arena, struct vb_record *record, struct vb_error *err)
 {
-    struct vb_description description;
-    struct vb_graph graph;
-    struct vb_recipe recipe;
-    struct vb_program program;
+    struct vb_compiled compiled;
     *record = (struct vb_record){ .point = *point };
-    enum vb_status status = vb_catalogue_describe(point->model, arena, &description, err);
-    if (status == VB_OK)
-        status =
-            vb_expand(&description, point->batch, point->imgsz, point->classes, arena, &graph, err);
-    if (status == VB_OK)
-        status = vb_recipe_find(point, vb_family_of(&graph), &recipe, err);
-    if (status == VB_OK)
-        status = build(point, &recipe, device, &graph, &description, arena, &program, err);
+    enum vb_status status =
+        vb_compile(point, vb_device_info(device)->capacity_bytes, arena, &compiled, err);
     if (status != VB_OK)
         return status;
-    record->autobatch = recipe.trainer.autobatch.rules;
-    record->parameters = graph.parameter_elements;
-    record->rule_of_thumb_bytes = rule_of_thumb(&graph);
-    (void)snprintf(record->recipe, sizeof record->recipe, "%s", recipe.name);
-    return vb_execute(&program, point, device, with_curve, arena, record, err);
+    record->autobatch = compiled.recipe.trainer.autobatch.rules;
+    record->parameters = compiled.graph.parameter_elements;
+    record->rule_of_thumb_bytes = rule_of_thumb(&compiled.graph);
+    (void)snprintf(record->recipe, sizeof record->recipe, "%s", compiled.recipe.name);
+    return vb_execute(&compiled.program, point, device, with_curve, arena, record, err);
 }

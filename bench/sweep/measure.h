@@ -6,6 +6,20 @@
 
 #include "device/device.h"
 #include "record/record.h"
+#include "step/program.h"
+#include "step/recipe.h"
+
+struct vb_compiled {
+    struct vb_graph graph;
+    struct vb_recipe recipe;
+    struct vb_program program;
+};
+
+/* The point's program, whatever its workload, for a device of so much memory. All of it is of the
+ * arena. VB_E_INPUT: the point cannot be (model, imgsz, trainer). */
+VB_CHECKED enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
+                                     struct vb_arena *arena, struct vb_compiled *out,
+                                     struct vb_error *err);
 
 /* All of the point's memory is of the arena; the record's curve too. That the point runs out of
  * device memory is an answer (state oom). VB_E_INPUT: the point cannot be (model, imgsz,

@@ -11,7 +11,7 @@
 #include "record/json.h"
 #include "record/profile.h"
 
-enum { SCHEMA = 2 };
+enum { SCHEMA = 3 };
 
 const char *const vb_state_names[VB_N_STATES] = {
     "ok", "lower-bound", "oom", "backstop", "unsupported", "throttled", "timeout", "error",

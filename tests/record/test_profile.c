@@ -2,7 +2,9 @@
 /* What AutoBatch read, to a record's line and back. */
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "record/record.h"
 

@@ -8,10 +8,12 @@
 #include "fit/estimate.h"
 #include "record/record.h"
 
+enum { CLI_DOES_NOT_FIT = 1 }; /* exit status */
+
 struct cli_answer {
     struct vb_record record;
     struct vb_estimate estimate;
-    uint32_t largest_batch; /* that fits; 0: none */
+    uint32_t largest_batch; /* that fits; 0: none, or not looked for */
 };
 
 /* `budget_bytes`: what may be used in place of what the device gives; 0: that. Statuses as

@@ -5,10 +5,9 @@
 
 #include "base/bytes.h"
 #include "cli/answer.h"
+#include "cli/autobatch.h"
 #include "cli/commands.h"
 #include "cli/point_options.h"
-
-enum { EXIT_DOES_NOT_FIT = 1 };
 
 static enum vb_status estimate(const struct cli_point_options *options, const char *budget,
                                bool json, int *exit_status, struct vb_error *err)
@@ -27,6 +26,10 @@ static enum vb_status estimate(const struct cli_point_options *options, const ch
     cli_device_name(options, name, sizeof name);
     if (status == VB_OK)
         status = vb_device_open(name, &device, err);
+    if (status == VB_OK && point.workload == VB_AUTOBATCH) {
+        status = cli_estimate_autobatch(&point, device, budget_bytes, json, exit_status, err);
+        goto out;
+    }
     if (status == VB_OK)
         status = cli_answer_plan(&point, device, budget_bytes, &arena, &answer, err);
     if (status == VB_OK) {
@@ -35,8 +38,9 @@ static enum vb_status estimate(const struct cli_point_options *options, const ch
             status = cli_answer_print_json(&answer, err);
         else
             cli_answer_print(&point, &answer, budget != NULL);
-        *exit_status = answer.estimate.verdict == VB_DOES_NOT_FIT ? EXIT_DOES_NOT_FIT : 0;
+        *exit_status = answer.estimate.verdict == VB_DOES_NOT_FIT ? CLI_DOES_NOT_FIT : 0;
     }
+out:
     vb_device_close(device);
     vb_arena_clear(&arena);
     return status;
@@ -59,7 +63,9 @@ int cmd_estimate(int argc, char **argv)
         .summary = "Will this training fit, what takes the memory, and what is the largest batch.",
         .examples =
             "  vrambench estimate --model yolov5s --batch 32 --imgsz 640 --precision fp16 \\\n"
-            "      --gpu rtx3090",
+            "      --gpu rtx3090\n"
+            "  vrambench estimate --model yolov8n --imgsz 640 --precision fp16 --gpu rtx3090 \\\n"
+            "      --workload autobatch --trainer ultralytics-8.3.0",
         .options = table,
         .n_options = n,
     };

@@ -11,7 +11,7 @@ static enum vb_status print_program(const struct vb_point *point, bool csv, stru
     struct vb_arena arena = { 0 };
     struct vb_compiled compiled;
     struct vb_text text = { 0 };
-    enum vb_status status = vb_compile(point, &arena, &compiled, err);
+    enum vb_status status = vb_compile(point, UINT64_MAX, &arena, &compiled, err);
     if (status == VB_OK) {
         vb_program_print(&compiled.program, csv, &text);
         (void)fputs(vb_text_data(&text), stdout);
@@ -34,8 +34,8 @@ int cmd_program(int argc, char **argv)
     struct cli_command command = {
         .usage = "vrambench program --model NAME [options]",
         .summary = "Prints the instructions of one point: the set-up, the first step and the "
-                   "steady step;\n"
-                   "with --workload run those of a run's parts.",
+                   "steady step, or\n"
+                   "the parts of a run, or AutoBatch's profile on a large device.",
         .options = table,
         .n_options = n,
     };

@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/prediction.h"
+#include "fit/published_profile.h"
 
 enum { MAX_FILE_BYTES = 64 << 20, MAX_COUNT = 1000000000 };
 
@@ -78,6 +80,32 @@ static enum vb_status draw(const struct vb_validation *validation, const char *p
     return status;
 }
 
+/* What autobatch_tables.csv tells of the rows of autobatch.csv, if it lies beside it. `*text` is
+ * the caller's to free once the rows are done with. */
+static enum vb_status read_tables(const char *path, struct vb_arena *arena,
+                                  struct vb_published_file *file, char **text, struct vb_error *err)
+{
+    static const char name[] = "autobatch_tables.csv";
+    const char *slash = strrchr(path, '/');
+    size_t bytes = 0;
+    if (file->form != VB_PUBLISHED_AUTOBATCH)
+        return VB_OK;
+    const char *beside =
+        vb_arena_format(arena, "%.*s%s", slash != NULL ? (int)(slash - path + 1) : 0, path, name);
+    enum vb_status status = VB_OK;
+    if (beside != NULL && access(beside, R_OK) == 0) {
+        status = vb_file_read(beside, MAX_FILE_BYTES, text, &bytes, err);
+        if (status == VB_OK)
+            status = vb_published_read_tables(beside, *text, bytes, arena, file, err);
+    }
+    for (size_t i = 0; i < file->n && status == VB_OK; i++) {
+        if (beside == NULL ||
+            (file->rows[i].reason == NULL && !vb_published_assume_profile(&file->rows[i], arena)))
+            status = vb_fail(err, VB_E_SYSTEM, "no host memory left for %s", path);
+    }
+    return status;
+}
+
 static enum vb_status validate(const char *path, const struct options *options,
                                struct vb_error *err)
 {
@@ -86,7 +114,7 @@ static enum vb_status validate(const char *path, const struct options *options,
     struct vb_arena arena = { 0 };
     struct vb_published_file file;
     struct vb_validation validation;
-    char *text = NULL;
+    char *text = NULL, *tables = NULL;
     size_t bytes = 0;
     const char *formats = options->format != NULL ? options->format : "md";
     enum vb_status status = read_number("jobs", options->jobs, 1, cores(), &judge.jobs, err);
@@ -98,12 +126,15 @@ static enum vb_status validate(const char *path, const struct options *options,
     if (status == VB_OK)
         status = vb_published_parse(path, text, bytes, &arena, &file, err);
     if (status == VB_OK)
+        status = read_tables(path, &arena, &file, &tables, err);
+    if (status == VB_OK)
         status = cli_judge(path, &file, &judge, &arena, &validation, err);
     if (status == VB_OK)
         status = print_formats(&validation, options->json != NULL ? "json" : formats, err);
     if (status == VB_OK && options->chart != NULL)
         status = draw(&validation, options->chart, err);
     vb_arena_clear(&arena);
+    free(tables);
     free(text);
     return status;
 }

@@ -131,7 +131,7 @@ static bool find_classes(struct judging *judging, struct vb_judged *row, uint32_
 static uint32_t targets_of(struct judging *judging, struct vb_judged *row, uint32_t usual)
 {
     const struct vb_published *run = row->run;
-    if (run->workload == VB_PROFILE)
+    if (run->workload == VB_AUTOBATCH)
         return usual;
     if (!run->has_instances || run->instances == 0) {
         assume(judging, row,
@@ -175,6 +175,10 @@ static bool make_point(struct judging *judging, struct vb_judged *row, struct vb
     }
     point->precision = run->precision;
     point->optimizer = run->optimizer;
+    point->thop = run->thop;
+    /* One profile answers for all rows of a table. */
+    if (run->workload == VB_AUTOBATCH)
+        point->batch = 1;
     point->workload = run->workload == VB_TRAIN ? VB_WHOLE_RUN : run->workload;
     return true;
 }
@@ -213,6 +217,21 @@ static bool take_row(struct judging *judging, const struct vb_published *run)
     return true;
 }
 
+/* What a profile read of the row's batch size; 0: nothing, as the sizes before took all memory. */
+static bool read_size(const struct vb_published *run, const struct vb_profile *profile,
+                      uint64_t *bytes)
+{
+    *bytes = 0;
+    for (uint32_t i = 0; i < VB_N_PROFILED; i++) {
+        if (run->batch != 1u << i)
+            continue;
+        if (i < profile->n)
+            *bytes = profile->reserved_bytes[i];
+        return true;
+    }
+    return false;
+}
+
 static void judge_row(struct judging *judging, struct vb_judged *row,
                       const struct vb_plan_answer *answer)
 {
@@ -232,13 +251,21 @@ static void judge_row(struct judging *judging, struct vb_judged *row,
         skip(judging, row, reason);
         return;
     }
+    uint64_t planned = answer->printed_bytes;
     bool ran_out = answer->state == VB_STATE_OOM && !answer->has_printed;
     row->state = ran_out ? VB_JUDGED_NO_FIT : VB_JUDGED;
+    if (run->workload == VB_AUTOBATCH) {
+        if (!read_size(run, &answer->profile, &planned)) {
+            skip(judging, row, "AutoBatch tries 1, 2, 4, ... 64 images");
+            return;
+        }
+        row->state = planned > 0 ? VB_JUDGED : VB_JUDGED_NO_FIT;
+    }
     if (row->state == VB_JUDGED_NO_FIT)
         return;
-    struct vb_estimate estimate = vb_estimate_judge(answer->printed_bytes, answer->usable_bytes);
+    struct vb_estimate estimate = vb_estimate_judge(planned, answer->usable_bytes);
     row->prediction = (struct vb_prediction){
-        .planned_bytes = (double)answer->printed_bytes,
+        .planned_bytes = (double)planned,
         .observed_bytes = run->bytes,
         .has_interval90 = true,
         .interval90 = { (double)estimate.low_bytes, (double)estimate.high_bytes },

@@ -171,6 +171,7 @@ static void empty_above(struct vb_walk *walk, uint32_t percent)
 static enum vb_status run_mark(struct vb_walk *walk, uint32_t mark, struct vb_error *err)
 {
     uint64_t reserved_bytes = vb_pool_stats(walk->pool)->reserved_bytes.current;
+    struct vb_profile *profile = &walk->record->profile;
     if (mark >= VB_MARK_PART) {
         vb_walk_begin_part(walk, (enum vb_part)(mark - VB_MARK_PART));
         return VB_OK;
@@ -189,6 +190,16 @@ static enum vb_status run_mark(struct vb_walk *walk, uint32_t mark, struct vb_er
         return VB_OK;
     case VB_MARK_EMPTY_FULL_BEFORE:
         empty_above(walk, walk->program->empties_before_percent);
+        return VB_OK;
+    case VB_MARK_PROFILE:
+        profile->before_reserved_bytes = reserved_bytes;
+        profile->before_allocated_bytes = vb_pool_stats(walk->pool)->allocated_bytes.current;
+        return VB_OK;
+    case VB_MARK_SIZE:
+        profile->reserved_bytes[profile->n++] = reserved_bytes;
+        return VB_OK;
+    case VB_MARK_SIZE_MORE:
+        profile->reserved_bytes[profile->n - 1] += reserved_bytes;
         return VB_OK;
     case VB_MARK_EMPTY:
         vb_pool_empty_cache(walk->pool);
@@ -327,6 +338,7 @@ static enum vb_status execute(const struct vb_program *program, const struct vb_
         return vb_fail(err, VB_E_SYSTEM, "no host memory left to execute the program");
 
     vb_walk_tell_device(&walk);
+    record->profile = (struct vb_profile){ .n_sizes = program->n_profiled };
     struct vb_source source = { &walk, source_reserve, source_release, record->capacity_bytes };
     status = vb_pool_open(&source, &options, &walk.pool, err);
     if (status != VB_OK)

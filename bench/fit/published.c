@@ -25,7 +25,8 @@ static const struct form {
     [VB_PUBLISHED_AUTOBATCH] = { "bwd_ms",
                                  { "model", "batch", "imgsz", "gpu", "gpu_mem_gb", "source",
                                    "gpu_total_gb", "torch_version", "repo_family", NULL, "params",
-                                   "amp", [VB_FIELD_BACKWARD] = "bwd_ms" } },
+                                   "amp", [VB_FIELD_BACKWARD] = "bwd_ms",
+                                   [VB_FIELD_GFLOPS] = "gflops" } },
     [VB_PUBLISHED_TABLES] = { "reserved_before",
                               { "model", NULL, "imgsz", "gpu", NULL, "source" } },
     [VB_PUBLISHED_OOM] = { "tried_alloc", { "model", "batch", "imgsz", "gpu", NULL, "source" } },
@@ -150,6 +151,9 @@ void vb_published_trainer(const struct vb_published *row, char *text, size_t roo
     else if (strcmp(row->family, "yolov5") == 0 &&
              sscanf(row->version, "v%4u.%4u-%6u", &major, &minor, &patch) == 3)
         (void)snprintf(text, room, "yolov5-%u.%u-%u", major, minor, patch);
+    else if (strcmp(row->family, "yolov5") == 0 &&
+             sscanf(row->version, "%4u-%2u-%2u", &major, &minor, &patch) == 3 && major >= 2015)
+        (void)snprintf(text, room, "yolov5-%u-%u-%u", major, minor, patch);
     else if (strcmp(row->family, "yolov5") == 0 &&
              sscanf(row->version, "v%4u.%4u", &major, &minor) == 2)
         (void)snprintf(text, room, "yolov5-%u.%u", major, minor);

@@ -46,6 +46,7 @@ struct vb_published {
     enum vb_precision precision;
     enum vb_optimizer optimizer;
     enum vb_workload workload;
+    enum vb_choice thop; /* of a profile: off where it printed no operations */
     bool has_instances;
     uint32_t instances; /* boxes in the last batch */
     double bytes;       /* what the run printed */

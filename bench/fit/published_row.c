@@ -203,7 +203,7 @@ static void read_optimizer(struct vb_published_reading *reading)
 {
     const char *text = reading->cells[VB_FIELD_OPTIMIZER];
     struct vb_published *row = reading->row;
-    if (row->workload == VB_PROFILE)
+    if (row->workload == VB_AUTOBATCH)
         return;
     if (text[0] == '\0' || strcasecmp(text, "auto") == 0) {
         bool is_yolov5 = strcmp(row->family, "yolov5") == 0;
@@ -292,7 +292,7 @@ bool vb_published_read(struct vb_published_reading *reading)
     if (row->reason != NULL)
         return true;
     if (reading->form == VB_PUBLISHED_AUTOBATCH)
-        row->workload = VB_PROFILE;
+        row->workload = VB_AUTOBATCH;
     vb_published_read_note(reading);
     read_model(reading);
     if (row->model == NULL)
@@ -302,7 +302,9 @@ bool vb_published_read(struct vb_published_reading *reading)
     read_precision(reading);
     read_optimizer(reading);
     read_memory(reading);
-    if (row->workload == VB_PROFILE && strcmp(reading->cells[VB_FIELD_BACKWARD], "nan") == 0)
+    if (row->workload == VB_AUTOBATCH && strcmp(reading->cells[VB_FIELD_GFLOPS], "0") == 0)
+        row->thop = VB_OFF;
+    if (row->workload == VB_AUTOBATCH && strcmp(reading->cells[VB_FIELD_BACKWARD], "nan") == 0)
         vb_published_refuse(reading, "its backward pass failed: no profile of a step");
     return row->repository != NULL && row->model != NULL;
 }

@@ -27,8 +27,9 @@ enum vb_field {
     VB_FIELD_NOTE,
     VB_FIELD_SEVERAL_GPUS,
     VB_FIELD_BACKWARD, /* ms */
+    VB_FIELD_GFLOPS,
 };
-enum { VB_N_FIELDS = 20, VB_N_NEEDED_FIELDS = 5 };
+enum { VB_N_FIELDS = 21, VB_N_NEEDED_FIELDS = 5 };
 
 /* A row being read; `cells` are without the blanks around them, "" where there is none. */
 struct vb_published_reading {

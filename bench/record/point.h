@@ -12,8 +12,9 @@
 enum vb_precision { VB_FP32, VB_FP16, VB_BF16 }; /* fp16 and bf16: autocast over fp32 weights */
 enum vb_mosaic { VB_MOSAIC_OFF, VB_MOSAIC_CPU, VB_MOSAIC_ON }; /* composed: not, host, device */
 enum vb_optimizer { VB_SGD, VB_ADAM, VB_ADAMW };
-/* One step again and again; what AutoBatch times; the phases of a whole run. */
-enum vb_workload { VB_TRAIN, VB_PROFILE, VB_WHOLE_RUN };
+/* One step again and again; AutoBatch's profile of several batch sizes; the phases of a whole run.
+ */
+enum vb_workload { VB_TRAIN, VB_AUTOBATCH, VB_WHOLE_RUN };
 enum vb_choice { VB_AS_RECIPE, VB_ON, VB_OFF };
 enum vb_pool_kind { VB_POOL_CACHING, VB_POOL_NATIVE };
 
@@ -32,6 +33,7 @@ struct vb_point {
     uint32_t accumulate; /* batches whose gradients are summed before a step; 0: as the recipe */
     uint32_t targets;    /* boxes an image as trained on, the mean */
     uint32_t most;       /* boxes of the fullest image; 0: as targets.h works it out */
+    enum vb_choice thop; /* AutoBatch counts operations first, which takes that package */
     bool ema;
     enum vb_choice deterministic; /* cuDNN plans marked nondeterministic are left out */
     enum vb_choice benchmark;     /* torch.backends.cudnn.benchmark */

@@ -9,8 +9,9 @@
 
 #include "config.h"
 #include "record/json.h"
+#include "record/profile.h"
 
-enum { SCHEMA = 2 };
+enum { SCHEMA = 3 };
 
 const char *const vb_state_names[VB_N_STATES] = {
     "ok", "lower-bound", "oom", "backstop", "unsupported", "throttled", "timeout", "error",
@@ -53,6 +54,7 @@ const struct vb_member vb_point_members[] = {
     MEMBER(vb_point, targets, VB_MEMBER_U32),
     MEMBER(vb_point, most, VB_MEMBER_U32),
     MEMBER(vb_point, classes, VB_MEMBER_U32),
+    NAMED(vb_point, thop, vb_choice_names),
     MEMBER(vb_point, ema, VB_MEMBER_BOOL),
     NAMED(vb_point, deterministic, vb_choice_names),
     NAMED(vb_point, benchmark, vb_choice_names),
@@ -193,6 +195,8 @@ enum vb_status vb_record_print(const struct vb_record *record, char **line, stru
         (void)json_object_set_new(object, "largest", write_largest(record));
     }
     vb_record_write_parts(record, object);
+    if (record->profile.n > 0)
+        (void)json_object_set_new(object, "profile", vb_profile_write(&record->profile));
     if (record->n_curve > 0)
         (void)json_object_set_new(object, "curve", write_curve(record));
     *line = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
@@ -345,6 +349,7 @@ static enum vb_status read_record(const json_t *object, struct vb_arena *arena,
                out->peak_category_bytes);
     read_largest(json_object_get(object, "largest"), out);
     vb_record_read_parts(object, out);
+    vb_profile_read(json_object_get(object, "profile"), &out->profile);
     return read_curve(json_object_get(object, "curve"), arena, out, err);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "record/autobatch.h"
 #include "record/point.h"
 
 enum vb_state {
@@ -134,6 +135,8 @@ struct vb_record {
     struct vb_part_peaks parts[VB_N_PARTS];
     enum vb_part peak_part;
     enum vb_part oom_part;
+    struct vb_profile profile; /* workload autobatch, and how the version goes on from it */
+    struct vb_autobatch_rules autobatch;
     uint64_t peak_workspace_bytes;
     uint64_t workspace_low_bytes; /* benchmark = on: peak reserved with the smallest ... */
     uint64_t

@@ -32,17 +32,7 @@ void vb_make_weights(struct vb_builder *self, enum vb_category category, uint32_
     self->tape.module = "";
 }
 
-void vb_pass_fp32_workspace(struct vb_builder *self)
-{
-    uint32_t bytes = self->recipe->torch.fp32_workspace_mib << 20;
-    enum vb_category category = self->tape.category;
-    self->tape.category = VB_WORKSPACE;
-    if (bytes > 0)
-        vb_done(&self->tape, vb_tape_new(&self->tape, "fp32", &VB_SHAPE(bytes), VB_UINT8));
-    self->tape.category = category;
-}
-
-static void open_autocast(struct vb_builder *self)
+void vb_open_autocast(struct vb_builder *self)
 {
     if (self->point->precision == VB_FP32)
         return;
@@ -58,7 +48,7 @@ enum vb_status vb_run_forward(struct vb_builder *self, struct vb_variable *predi
     program->saved_forward = (struct vb_saved){ 0 };
     self->tape.saved_sum = &program->saved_forward;
     self->tape.batch++;
-    open_autocast(self);
+    vb_open_autocast(self);
     enum vb_status status = vb_forward(&self->tape, self->graph, self->storages,
                                        self->names.batch.images, predictions, err);
     self->tape.saved_sum = NULL;
@@ -89,43 +79,6 @@ static enum vb_status train_step(struct vb_builder *self, struct vb_error *err)
     return VB_OK;
 }
 
-/* What AutoBatch times: the batch asks for a gradient too, and gradients stay from step to step. */
-static enum vb_status profile_step(struct vb_builder *self, struct vb_error *err)
-{
-    struct vb_tape *tape = &self->tape;
-    struct vb_variable predictions[VB_MAX_LEVELS];
-    enum vb_status status = vb_run_forward(self, predictions, err);
-    if (status != VB_OK)
-        return status;
-
-    vb_builder_enter(self, VB_PHASE_LOSS, VB_LOSS);
-    struct vb_variable sum = vb_undefined;
-    for (uint32_t i = 0; i < self->graph->n_levels; i++) {
-        vb_tape_assign(tape, &self->names.predictions[i], predictions[i]);
-        struct vb_variable part = vb_sum(tape, predictions[i]);
-        if (vb_is_defined(&sum)) {
-            struct vb_variable both = vb_binary(tape, VB_PLUS, sum, part);
-            vb_done(tape, part);
-            part = both;
-        }
-        vb_tape_assign(tape, &sum, part);
-    }
-    vb_tape_autocast_end(tape);
-    vb_builder_enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
-    vb_tape_backward(tape, sum);
-    vb_tape_drop(tape, sum);
-    return VB_OK;
-}
-
-static void set_up_profile(struct vb_builder *self)
-{
-    self->tape.category = VB_INPUT;
-    struct vb_variable *images = &self->names.batch.images;
-    *images = vb_new_images(&self->tape, self->graph, "images", VB_FLOAT32);
-    images->requires_grad = true;
-    images->parameter = self->graph->n_parameters;
-}
-
 /* Tensors alive at the end of a step, by who holds them: in the same order each time. */
 static uint32_t *held(struct vb_builder *self, size_t *n)
 {
@@ -150,40 +103,32 @@ static uint32_t *held(struct vb_builder *self, size_t *n)
 
 /* The first step, and the next where the first leaves two names on one tensor that it will part:
  * ultralytics' mean of the losses begins as the first batch's items. */
-static enum vb_status first_steps(struct vb_builder *self,
-                                  enum vb_status (*step)(struct vb_builder *, struct vb_error *),
-                                  struct vb_error *err)
+static enum vb_status first_steps(struct vb_builder *self, struct vb_error *err)
 {
     const struct vb_names *names = &self->names;
-    enum vb_status status = step(self, err);
+    enum vb_status status = train_step(self, err);
     self->tape.program->second_step = self->tape.program->n_instructions;
     if (status == VB_OK && vb_is_defined(&names->mean_loss) &&
         names->mean_loss.storage == names->loss_items.storage)
-        status = step(self, err);
+        status = train_step(self, err);
     return status;
 }
 
 static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
 {
     struct vb_program *program = self->tape.program;
-    bool trains = self->point->workload == VB_TRAIN;
-    enum vb_status (*step)(struct vb_builder *, struct vb_error *) =
-        trains ? train_step : profile_step;
     size_t n = 0;
 
     vb_program_emit(program, VB_PHASE, VB_PHASE_SETUP);
     vb_make_weights(self, VB_WEIGHTS, self->storages);
-    if (trains)
-        vb_set_up_train(self);
-    else
-        set_up_profile(self);
+    vb_set_up_train(self);
     program->first_step = program->n_instructions;
-    enum vb_status status = first_steps(self, step, err);
+    enum vb_status status = first_steps(self, err);
     if (status != VB_OK)
         return status;
     const uint32_t *before = held(self, &n);
     program->loop_start = program->n_instructions;
-    status = step(self, err);
+    status = train_step(self, err);
     if (status != VB_OK)
         return status;
     const uint32_t *after = held(self, &n);

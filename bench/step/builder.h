@@ -53,12 +53,12 @@ void vb_builder_enter(struct vb_builder *self, enum vb_phase phase, enum vb_cate
  * tensors go to `storages` unless it is NULL. */
 void vb_make_weights(struct vb_builder *self, enum vb_category category, uint32_t *storages);
 
+/* Where the point is not fp32. */
+void vb_open_autocast(struct vb_builder *self);
+
 /* The graph's forward pass over the batch's images, in autocast where the point is not fp32. */
 VB_CHECKED enum vb_status vb_run_forward(struct vb_builder *self, struct vb_variable *predictions,
                                          struct vb_error *err);
-
-/* The recipe's largest workspace of a pass in fp32, there and gone. */
-void vb_pass_fp32_workspace(struct vb_builder *self);
 
 /* What a training process makes beside the weights before its first batch: their average, the
  * loss's constants. */

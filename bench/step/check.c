@@ -3,6 +3,7 @@
 
 #include "model/catalogue.h"
 #include "model/expand.h"
+#include "step/fuse.h"
 #include "step/infer.h"
 #include "step/math.h"
 
@@ -10,18 +11,18 @@
  * takes (yolov8n, yolo11n, yolo26n): they differ by a few MiB at this size. */
 static const char nano_model[] = "yolov8n";
 
-/* One pass over the images; all that it made is gone after. */
+/* One pass over images that are on the device as fp32, or as bytes first; all that it made is gone
+ * after. */
 static enum vb_status pass(struct vb_builder *self, const struct vb_graph *graph,
-                           uint32_t *storages, bool autocast, struct vb_error *err)
+                           uint32_t *storages, bool from_bytes, bool autocast, struct vb_error *err)
 {
     struct vb_tape *tape = &self->tape;
     const struct vb_shape *image = &graph->values[0].shape;
-    struct vb_variable predictions[VB_MAX_LEVELS], decoded = vb_undefined;
-    struct vb_variable bytes = vb_tape_new(tape, "images", image, VB_UINT8);
+    struct vb_variable predictions[VB_MAX_LEVELS], decoded = vb_undefined, bytes = vb_undefined;
+    if (from_bytes)
+        bytes = vb_tape_new(tape, "images", image, VB_UINT8);
     struct vb_variable real = vb_tape_new(tape, "images", image, VB_FLOAT32);
     vb_done(tape, bytes);
-    if (!autocast)
-        vb_pass_fp32_workspace(self);
     tape->is_grad_off = true;
     tape->autocast = autocast;
     tape->autocast_dtype = VB_FLOAT16;
@@ -40,8 +41,10 @@ static enum vb_status pass(struct vb_builder *self, const struct vb_graph *graph
 static void drop_weights(struct vb_tape *tape, const struct vb_graph *graph,
                          const uint32_t *storages)
 {
-    for (uint32_t i = 0; i < graph->n_parameters + graph->n_buffers; i++)
-        vb_tape_drop(tape, vb_tape_parameter(tape, i, storages[i]));
+    for (uint32_t i = 0; i < graph->n_parameters + graph->n_buffers; i++) {
+        if (!tape->program->failed && tape->holders[storages[i]] > 0)
+            vb_tape_drop(tape, vb_tape_parameter(tape, i, storages[i]));
+    }
 }
 
 /* The model that is run: expanded for the check's images, with weights of its own unless it is the
@@ -50,6 +53,7 @@ struct checked {
     struct vb_graph graph;
     uint32_t *storages;
     bool is_nano; /* another model, fused, warmed up */
+    struct vb_description nano;
 };
 
 static enum vb_status make(struct vb_builder *self, const struct vb_description *description,
@@ -58,13 +62,12 @@ static enum vb_status make(struct vb_builder *self, const struct vb_description 
 {
     enum vb_check check = self->recipe->trainer.check;
     struct vb_arena *arena = self->tape.program->arena;
-    struct vb_description nano;
     enum vb_status status = VB_OK;
     out->is_nano = check == VB_CHECK_NANO;
     if (out->is_nano)
-        status = vb_catalogue_describe(nano_model, arena, &nano, err);
+        status = vb_catalogue_describe(nano_model, arena, &out->nano, err);
     if (status == VB_OK)
-        status = vb_expand_for(out->is_nano ? &nano : description, extent,
+        status = vb_expand_for(out->is_nano ? &out->nano : description, extent,
                                out->is_nano ? 0 : self->point->classes, arena, &out->graph, err);
     if (status != VB_OK)
         return status;
@@ -82,16 +85,22 @@ static enum vb_status make(struct vb_builder *self, const struct vb_description 
     return VB_OK;
 }
 
-/* The predictor runs one image of zeros before the first real ones. */
-static enum vb_status warm_up(struct vb_builder *self, const struct vb_description *description,
-                              uint32_t *storages, struct vb_error *err)
+/* The smallest model is fused on the device and warmed up with one square image. Source:
+ * ultralytics 8.0.53, nn/autobackend.py (AutoBackend), engine/predictor.py (stream_inference). */
+static enum vb_status warm_up(struct vb_builder *self, const struct checked *checked,
+                              struct vb_error *err)
 {
     const struct vb_trainer *trainer = &self->recipe->trainer;
-    const struct vb_extent square = { 1, trainer->check_height, trainer->check_height };
+    uint32_t side =
+        trainer->check_height > trainer->check_width ? trainer->check_height : trainer->check_width;
+    const struct vb_extent square = { 1, side, side };
     struct vb_graph graph;
     enum vb_status status =
-        vb_expand_for(description, &square, 0, self->tape.program->arena, &graph, err);
-    return status == VB_OK ? pass(self, &graph, storages, false, err) : status;
+        vb_expand_for(&checked->nano, &square, 0, self->tape.program->arena, &graph, err);
+    if (status != VB_OK)
+        return status;
+    vb_fuse_weights(&self->tape, &graph, checked->storages);
+    return pass(self, &graph, checked->storages, false, false, err);
 }
 
 enum vb_status vb_check_amp(struct vb_builder *self, const struct vb_description *description,
@@ -109,16 +118,12 @@ enum vb_status vb_check_amp(struct vb_builder *self, const struct vb_description
     vb_builder_enter(self, VB_PHASE_CHECK, VB_TEMPORARY);
     enum vb_status status = make(self, description, &extent, &checked, err);
     self->tape.is_fused = checked.is_nano;
-    if (status == VB_OK && checked.is_nano) {
-        struct vb_description nano;
-        status = vb_catalogue_describe(nano_model, self->tape.program->arena, &nano, err);
-        if (status == VB_OK)
-            status = warm_up(self, &nano, checked.storages, err);
-    }
+    if (status == VB_OK && checked.is_nano)
+        status = warm_up(self, &checked, err);
     if (status == VB_OK)
-        status = pass(self, &checked.graph, checked.storages, false, err);
+        status = pass(self, &checked.graph, checked.storages, true, false, err);
     if (status == VB_OK)
-        status = pass(self, &checked.graph, checked.storages, true, err);
+        status = pass(self, &checked.graph, checked.storages, true, true, err);
     self->tape.is_fused = false;
     if (status == VB_OK && trainer->check != VB_CHECK_OWN && !trainer->check_stays)
         drop_weights(&self->tape, &checked.graph, checked.storages);

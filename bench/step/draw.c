@@ -15,7 +15,6 @@ static enum vb_status trace(struct vb_builder *self, const struct vb_graph *grap
 {
     struct vb_tape *tape = &self->tape;
     *n = graph->n_levels;
-    vb_pass_fp32_workspace(self);
     if (!self->recipe->trainer.draws_in_eval)
         return vb_forward(tape, graph, self->storages, image, outputs, err);
     return vb_infer(tape, graph, self->storages, image, outputs, &outputs[(*n)++], err);

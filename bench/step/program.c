@@ -110,7 +110,15 @@ static void print_place(const char *kind, const char *name, bool csv, uint64_t a
 void vb_program_print(const struct vb_program *program, bool csv, struct vb_text *out)
 {
     static const char *const marks[] = {
-        "step", "epoch", "later epoch", "empty cache", "empty a full cache", "empty a full cache"
+        "step",
+        "epoch",
+        "later epoch",
+        "empty cache",
+        "empty a full cache",
+        "empty a full cache",
+        "AutoBatch begins",
+        "size",
+        "size once more",
     };
     uint64_t alive_bytes = 0;
     if (csv)

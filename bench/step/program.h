@@ -61,7 +61,10 @@ enum vb_mark {
     VB_MARK_EMPTY,      /* torch.cuda.empty_cache() ... */
     VB_MARK_EMPTY_FULL, /* ... where more than empties_above_percent of the device is reserved */
     VB_MARK_EMPTY_FULL_BEFORE, /* the same with empties_before_percent */
-    VB_MARK_PART,              /* + enum vb_part: this part of the run begins */
+    VB_MARK_PROFILE,           /* AutoBatch reads what is free */
+    VB_MARK_SIZE,      /* and what is reserved for the next batch size; adds that to its last ... */
+    VB_MARK_SIZE_MORE, /* ... reading */
+    VB_MARK_PART,      /* + enum vb_part: this part of the run begins */
 };
 
 struct vb_instruction {
@@ -100,6 +103,7 @@ struct vb_program {
     struct vb_saved saved_forward; /* by the model, the input batch included */
     struct vb_saved saved_loss;    /* by the loss, beyond that */
     uint32_t empties_above_percent, empties_before_percent; /* as the recipe says */
+    uint32_t n_profiled;                                    /* batch sizes that AutoBatch tries */
     bool lazy_modules; /* kernels are loaded when first used: the context is smaller */
     bool failed;       /* host memory ran out: what follows was dropped */
 };

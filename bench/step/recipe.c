@@ -23,6 +23,8 @@ static const char *const drawing_names[] = { "never", "before", "after" };
 static const char *const half_names[] = { "always", "amp" };
 static const char *const loss_names[] = { "none", "own", "float" };
 const char *const vb_unit_names[2] = { "GB", "GiB" };
+static const char *const emptying_names[] = { "after", "around", "within" };
+static const char *const reading_names[] = { "pass", "boxes", "both" };
 
 #define TRAINER_NUMBER(member, low, high) VB_NUMBER_OPTION(struct vb_trainer, member, low, high)
 #define TRAINER_SWITCH(member) VB_SWITCH_OPTION(struct vb_trainer, member)
@@ -54,6 +56,20 @@ static const struct vb_option trainer_options[] = {
       VB_NAME_OPTION(struct vb_trainer, validation_loss, loss_names) },
     { "multiscale_percent", "0 to 99", "", TRAINER_NUMBER(multiscale_percent, 0, 99) },
     { "unit", "GB, GiB", "", VB_NAME_OPTION(struct vb_trainer, unit, vb_unit_names) },
+    { "loads_on_device", "on, off", "", TRAINER_SWITCH(loads_on_device) },
+    { "autobatch_repeats", "1 to 10", "", TRAINER_NUMBER(autobatch.repeats, 1, 10) },
+    { "autobatch_largest", "16 to 64", "", TRAINER_NUMBER(autobatch.largest, 16, 64) },
+    { "autobatch_empties", "after, around, within", "",
+      VB_NAME_OPTION(struct vb_trainer, autobatch.empties, emptying_names) },
+    { "autobatch_reads", "pass, boxes, both", "",
+      VB_NAME_OPTION(struct vb_trainer, autobatch.reads, reading_names) },
+    { "autobatch_copies_for_thop", "on, off", "", TRAINER_SWITCH(autobatch.copies_for_thop) },
+    { "autobatch_percent", "1 to 100", "", TRAINER_NUMBER(autobatch.rules.percent, 1, 100) },
+    { "autobatch_fit", "line, logarithms, whole-gib", "",
+      VB_NAME_OPTION(struct vb_trainer, autobatch.rules.fit, vb_autobatch_fit_names) },
+    { "autobatch_usual", "0 to 1024", "", TRAINER_NUMBER(autobatch.rules.usual, 0, 1024) },
+    { "autobatch_most", "0 to 65536", "", TRAINER_NUMBER(autobatch.rules.most, 0, 65536) },
+    { "autobatch_capped", "on, off", "", TRAINER_SWITCH(autobatch.rules.is_capped) },
 };
 
 #define TORCH_SWITCH(member) VB_SWITCH_OPTION(struct vb_torch, member)
@@ -65,8 +81,6 @@ static const struct vb_option torch_options[] = {
     { "lean_adam", "on, off", "", TORCH_SWITCH(lean_adam) },
     { "casts_pieces", "on, off", "", TORCH_SWITCH(casts_pieces) },
     { "upsample_fp32", "on, off", "", TORCH_SWITCH(upsample_fp32) },
-    { "fp32_workspace_mib", "0 to 4096", "",
-      VB_NUMBER_OPTION(struct vb_torch, fp32_workspace_mib, 0, 4096) },
     { "cublas_in_pool", "on, off", "", TORCH_SWITCH(cublas_in_pool) },
     { "counts_in_place", "on, off", "", TORCH_SWITCH(counts_in_place) },
     { "lazy_modules", "on, off", "", TORCH_SWITCH(lazy_modules) },

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "model/graph.h"
+#include "record/autobatch.h"
 #include "record/point.h"
 #include "step/torch.h"
 
@@ -26,6 +27,23 @@ enum vb_check { VB_CHECK_NONE, VB_CHECK_OWN, VB_CHECK_COPY, VB_CHECK_NANO };
 enum vb_drawing { VB_DRAWS_NEVER, VB_DRAWS_BEFORE, VB_DRAWS_AFTER };
 
 enum { VB_MAX_PLOTTED = 8 };
+/* When AutoBatch empties the allocator's cache: after each size; before the first too; and before
+ * each pass and what stands for the boxes. */
+enum vb_emptying { VB_EMPTIES_AFTER, VB_EMPTIES_AROUND, VB_EMPTIES_WITHIN };
+
+/* What AutoBatch reads of a size: the pass; the pass and then the boxes; both, added up. */
+enum vb_reading { VB_READS_PASS, VB_READS_BOXES, VB_READS_BOTH };
+
+/* AutoBatch's profile: what it does on the device for each size. */
+struct vb_profiler {
+    uint32_t repeats; /* forward and backward passes */
+    uint32_t largest; /* size, where the device has 16 GiB or more; else 16 */
+    enum vb_emptying empties;
+    enum vb_reading reads;
+    bool copies_for_thop; /* operations are counted on a copy of the model */
+    struct vb_autobatch_rules rules;
+};
+
 enum vb_unit { VB_GB, VB_GIB }; /* 1e9 B, 2^30 B */
 extern const char *const vb_unit_names[2];
 
@@ -62,6 +80,8 @@ struct vb_trainer {
     enum vb_validation_loss validation_loss;
     uint32_t multiscale_percent; /* sizes are drawn from this share below imgsz to as much above */
     enum vb_unit unit;           /* of the printed GPU_mem */
+    bool loads_on_device; /* the checkpoint is read to the device, and is there until training */
+    struct vb_profiler autobatch;
 };
 
 struct vb_recipe {

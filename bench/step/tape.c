@@ -344,11 +344,12 @@ struct vb_variable vb_tape_cast(struct vb_tape *tape, struct vb_variable variabl
 {
     if (!vb_is_defined(&variable) || variable.dtype == dtype)
         return vb_tape_hold(tape, variable);
-    if (variable.parameter == VB_NONE)
+    /* A fused model's parameters ask for no gradient, so they are cast each time. */
+    if (variable.parameter == VB_NONE || tape->is_fused)
         return copy_as(tape, variable, dtype);
 
     for (size_t i = 0; i < tape->n_casts; i++) {
-        if (tape->casts[i].parameter == variable.parameter)
+        if (tape->casts[i].leaf.storage == variable.storage)
             return vb_tape_hold(tape, tape->casts[i].cast);
     }
     struct vb_cast *casts = vb_arena_grow(tape->program->arena, tape->casts, tape->n_casts,
@@ -359,8 +360,18 @@ struct vb_variable vb_tape_cast(struct vb_tape *tape, struct vb_variable variabl
     }
     tape->casts = casts;
     struct vb_variable cast = copy_as(tape, variable, dtype);
-    casts[tape->n_casts++] = (struct vb_cast){ variable.parameter, cast };
+    casts[tape->n_casts++] = (struct vb_cast){ variable, cast };
     return vb_tape_hold(tape, cast);
+}
+
+void vb_tape_renew_casts(struct vb_tape *tape)
+{
+    for (size_t i = 0; i < tape->n_casts; i++) {
+        struct vb_cast *cast = &tape->casts[i];
+        if (cast->cast.requires_grad)
+            vb_tape_output(tape, vb_tape_node(tape, cast_backward, &cast->leaf, 1, 1), 0,
+                           &cast->cast);
+    }
 }
 
 void vb_tape_autocast_end(struct vb_tape *tape)

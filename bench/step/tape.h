@@ -56,9 +56,9 @@ struct vb_node {
     const void *detail;          /* the operator's own, in the arena */
 };
 
-/* autocast's memory of the parameters that it has cast. */
+/* autocast's memory of a leaf that it has cast: it knows it by its tensor. */
 struct vb_cast {
-    uint32_t parameter;
+    struct vb_variable leaf;
     struct vb_variable cast;
 };
 
@@ -150,10 +150,14 @@ void vb_tape_backward(struct vb_tape *tape, struct vb_variable loss);
 void vb_tape_forget(struct vb_tape *tape);
 
 /* What autocast makes of an argument: a copy of another type, held, or the same, held once more.
- * Parameters are cast once while the context is open. */
+ * Leaves that ask for a gradient are cast once while the context is open. */
 struct vb_variable vb_tape_cast(struct vb_tape *tape, struct vb_variable variable,
                                 enum vb_dtype dtype);
-/* The end of the autocast context: its memory of parameters goes. */
+/* After a backward pass in an open context: casts that it remembers are nodes of the next pass too,
+ * older than all of its others. Source: torch-memory.md, part A, 4; autograd's sequence numbers. */
+void vb_tape_renew_casts(struct vb_tape *tape);
+
+/* The end of the autocast context: its memory of leaves goes. */
 void vb_tape_autocast_end(struct vb_tape *tape);
 
 #endif

@@ -12,16 +12,13 @@
 
 struct vb_torch {
     char name[16];
-    bool foreach;        /* optimizers work on lists of tensors: from 2.0 on, on CUDA */
-    bool zeroes_to_none; /* zero_grad() forgets gradients rather than filling them with 0: 2.0 */
-    bool sums_in_place;  /* a gradient that comes second is added to the first: 2.0 */
-    bool lean_bce;       /* binary cross entropy with logits holds fewer temporaries: 2.3 */
-    bool lean_adam;      /* Adam's list of square roots becomes the denominators in place: 2.1 */
-    bool casts_pieces;   /* autocast casts what is concatenated to the widest type: up to 2.3 */
-    bool upsample_fp32;  /* autocast runs nearest upsampling in fp32: 2.4 */
-    /* What the largest workspace of a pass in fp32 over an image or a few was, where cuDNN took
-     * more than the versions that can be asked without a GPU do. */
-    uint32_t fp32_workspace_mib;
+    bool foreach;         /* optimizers work on lists of tensors: from 2.0 on, on CUDA */
+    bool zeroes_to_none;  /* zero_grad() forgets gradients rather than filling them with 0: 2.0 */
+    bool sums_in_place;   /* a gradient that comes second is added to the first: 2.0 */
+    bool lean_bce;        /* binary cross entropy with logits holds fewer temporaries: 2.3 */
+    bool lean_adam;       /* Adam's list of square roots becomes the denominators in place: 2.1 */
+    bool casts_pieces;    /* autocast casts what is concatenated to the widest type: up to 2.3 */
+    bool upsample_fp32;   /* autocast runs nearest upsampling in fp32: 2.4 */
     bool cublas_in_pool;  /* cuBLAS's workspace comes from the pool: 1.13 */
     bool counts_in_place; /* batch normalisation's num_batches_tracked is no new tensor: 1.12 */
     bool lazy_modules;    /* kernels are loaded when they are first used: 1.13 */

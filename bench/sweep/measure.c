@@ -6,6 +6,7 @@
 #include "device/execute.h"
 #include "model/catalogue.h"
 #include "model/expand.h"
+#include "step/autobatch.h"
 #include "step/build.h"
 #include "step/run.h"
 
@@ -17,8 +18,8 @@ static uint64_t rule_of_thumb(const struct vb_graph *graph)
     return graph->parameter_elements * sizeof(float) * 3 + batch;
 }
 
-enum vb_status vb_compile(const struct vb_point *point, struct vb_arena *arena,
-                          struct vb_compiled *out, struct vb_error *err)
+enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
+                          struct vb_arena *arena, struct vb_compiled *out, struct vb_error *err)
 {
     struct vb_description description;
     struct vb_graph *graph = &out->graph;
@@ -30,8 +31,15 @@ enum vb_status vb_compile(const struct vb_point *point, struct vb_arena *arena,
         status = vb_recipe_find(point, vb_family_of(graph), &out->recipe, err);
     if (status != VB_OK)
         return status;
-    if (point->workload == VB_WHOLE_RUN)
+    switch (point->workload) {
+    case VB_WHOLE_RUN:
         return vb_run_build(graph, &description, point, &out->recipe, arena, &out->program, err);
+    case VB_AUTOBATCH:
+        return vb_autobatch_build(graph, &description, point, &out->recipe, capacity_bytes, arena,
+                                  &out->program, err);
+    case VB_TRAIN:
+        break;
+    }
     return vb_program_build(graph, point, &out->recipe, NULL, arena, &out->program, err);
 }
 
@@ -40,9 +48,11 @@ enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device
 {
     struct vb_compiled compiled;
     *record = (struct vb_record){ .point = *point };
-    enum vb_status status = vb_compile(point, arena, &compiled, err);
+    enum vb_status status =
+        vb_compile(point, vb_device_info(device)->capacity_bytes, arena, &compiled, err);
     if (status != VB_OK)
         return status;
+    record->autobatch = compiled.recipe.trainer.autobatch.rules;
     record->parameters = compiled.graph.parameter_elements;
     record->rule_of_thumb_bytes = rule_of_thumb(&compiled.graph);
     if (point->workload == VB_WHOLE_RUN)

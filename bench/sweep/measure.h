@@ -10,16 +10,17 @@
 #include "step/program.h"
 #include "step/recipe.h"
 
-/* A point up to its program; all lives in the arena. */
 struct vb_compiled {
     struct vb_graph graph;
     struct vb_recipe recipe;
     struct vb_program program;
 };
 
-/* VB_E_INPUT: the point cannot be (model, imgsz, versions); VB_E_SYSTEM: no host memory. */
-VB_CHECKED enum vb_status vb_compile(const struct vb_point *point, struct vb_arena *arena,
-                                     struct vb_compiled *out, struct vb_error *err);
+/* The point's program, whatever its workload, for a device of so much memory. All of it is of the
+ * arena. VB_E_INPUT: the point cannot be (model, imgsz, trainer). */
+VB_CHECKED enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
+                                     struct vb_arena *arena, struct vb_compiled *out,
+                                     struct vb_error *err);
 
 /* All of the point's memory is of the arena; the record's curve too. That the point runs out of
  * device memory is an answer (state oom). VB_E_INPUT: the point cannot be (model, imgsz,

@@ -83,6 +83,7 @@ static void plan(const struct vb_plan_request *request, struct vb_device *device
         out->usable_bytes = record.usable_bytes;
         out->capacity_bytes = record.capacity_bytes;
         out->parameters = record.parameters;
+        out->profile = record.profile;
     }
     (void)snprintf(out->reason, sizeof out->reason, "%s", err.text);
     vb_arena_clear(&arena);

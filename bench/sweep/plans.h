@@ -26,6 +26,7 @@ struct vb_plan_answer {
     uint64_t peak_reserved_bytes;
     uint64_t usable_bytes, capacity_bytes;
     uint64_t parameters;
+    struct vb_profile profile; /* workload autobatch */
     char reason[512];
 };
 

@@ -154,7 +154,7 @@ Test(published, repositories_and_trainers_have_names)
     const char *const expected[][2] = { { "a/b", "yolov5-6.2-203" },
                                         { "a/b", "yolov5-7.0" },
                                         { "a diary", "ultralytics-8.3.176" },
-                                        { "", "" } };
+                                        { "", "yolov5-2022-11-4" } };
     cr_assert_eq(vb_published_parse("a.csv", text, strlen(text), &arena, &file, &err), VB_OK, "%s",
                  err.text);
     for (size_t i = 0; i < 4; i++) {

@@ -94,8 +94,6 @@ Test(program, leaves_from_step_to_step_what_the_next_takes_over)
             point.ema = setting % 4 != 0;
             point.batch = 1 + (uint32_t)setting % 3;
             expect_balanced(&point);
-            point.workload = VB_PROFILE;
-            expect_balanced(&point);
         }
     }
 }
@@ -109,8 +107,6 @@ Test(program, of_a_classifier_leaves_the_same)
         point.optimizer = (enum vb_optimizer)(setting / 3 % 3);
         point.ema = setting % 2 == 0;
         (void)snprintf(point.torch, sizeof point.torch, setting / 9 == 0 ? "1.9" : "2.4");
-        expect_balanced(&point);
-        point.workload = VB_PROFILE;
         expect_balanced(&point);
     }
 }
@@ -198,9 +194,6 @@ Test(program, keeps_what_each_setting_says)
     cr_expect_eq(left_with(point, VB_OPTIMIZER_STATE), 8ull * PARAMETERS, "AdamW: two");
     point.ema = false;
     cr_expect_eq(left_with(point, VB_EMA), 0);
-    point.workload = VB_PROFILE;
-    cr_expect_eq(left_with(point, VB_OPTIMIZER_STATE), 0, "AutoBatch steps no optimizer");
-    cr_expect_eq(left_with(point, VB_GRADIENTS), 4ull * PARAMETERS, "and zeroes no gradient");
 }
 
 static uint64_t peak_of(struct vb_point point, enum vb_phase until)

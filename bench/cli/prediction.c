@@ -7,7 +7,6 @@
 #include <strings.h>
 
 #include "cli/published_gpu.h"
-#include "fit/estimate.h"
 #include "model/catalogue.h"
 #include "sweep/keys.h"
 #include "sweep/plans.h"
@@ -214,7 +213,7 @@ static bool take_row(struct judging *judging, const struct vb_published *run)
 }
 
 static void judge_row(struct judging *judging, struct vb_judged *row,
-                      const struct vb_plan_answer *answer)
+                      const struct vb_plan_request *request, const struct vb_plan_answer *answer)
 {
     const struct vb_published *run = row->run;
     char reason[256];
@@ -233,14 +232,17 @@ static void judge_row(struct judging *judging, struct vb_judged *row,
         return;
     }
     row->state = answer->state == VB_STATE_OOM ? VB_JUDGED_NO_FIT : VB_JUDGED;
-    if (row->state == VB_JUDGED_NO_FIT)
-        return;
-    struct vb_estimate estimate = vb_estimate_judge(answer->printed_bytes, answer->usable_bytes);
+    if (run->ran_out)
+        row->state = VB_JUDGED_RAN_OUT;
+    row->point = request->point;
+    row->need_bytes = answer->peak_reserved_bytes;
+    row->usable_bytes = answer->usable_bytes;
+    row->workspaces = answer->workspaces;
+    row->cudnn = answer->cudnn;
+    row->recipe = answer->recipe;
     row->prediction = (struct vb_prediction){
         .planned_bytes = (double)answer->printed_bytes,
         .observed_bytes = run->bytes,
-        .has_interval90 = true,
-        .interval90 = { (double)estimate.low_bytes, (double)estimate.high_bytes },
         .groups = { row->gpu, run->model, run->family, run->trust },
         .repository = run->repository,
     };
@@ -256,10 +258,11 @@ static enum vb_status plan_rows(struct judging *judging, struct vb_error *err)
     enum vb_status status =
         vb_plan_all(judging->requests, judging->n_planned, judging->options->jobs, answers, err);
     for (size_t i = 0; i < judging->n_planned && status == VB_OK; i++)
-        judge_row(judging, judging->planned[i], &answers[i]);
+        judge_row(judging, judging->planned[i], &judging->requests[i], &answers[i]);
     for (size_t i = 0; i < out->n; i++) {
         out->n_judged += out->rows[i].state == VB_JUDGED;
         out->n_no_fit += out->rows[i].state == VB_JUDGED_NO_FIT;
+        out->n_ran_out += out->rows[i].state == VB_JUDGED_RAN_OUT;
         out->n_skipped += out->rows[i].state == VB_SKIPPED;
     }
     return status;

@@ -71,17 +71,21 @@ static void plan(const struct vb_plan_request *request, struct vb_device *device
                  struct vb_plan_answer *out)
 {
     struct vb_arena arena = { 0 };
-    struct vb_record record;
+    struct vb_record record, need;
     struct vb_error err = { 0 };
-    out->status = vb_measure(&request->point, device, false, &arena, &record, &err);
+    out->status =
+        vb_measure_need(&request->point, request->device, device, &arena, &record, &need, &err);
     if (out->status == VB_OK) {
         out->state = record.state;
-        out->printed_bytes = record.epoch_reserved_bytes > 0 ? record.epoch_reserved_bytes
-                                                             : record.end_reserved_bytes;
-        out->peak_reserved_bytes = record.peak_reserved_bytes;
+        out->printed_bytes =
+            need.epoch_reserved_bytes > 0 ? need.epoch_reserved_bytes : need.end_reserved_bytes;
+        out->peak_reserved_bytes = need.peak_reserved_bytes;
         out->usable_bytes = record.usable_bytes;
         out->capacity_bytes = record.capacity_bytes;
         out->parameters = record.parameters;
+        (void)snprintf(out->workspaces, sizeof out->workspaces, "%s", record.workspaces);
+        (void)snprintf(out->cudnn, sizeof out->cudnn, "%s", record.cudnn);
+        (void)snprintf(out->recipe, sizeof out->recipe, "%s", record.recipe);
     }
     (void)snprintf(out->reason, sizeof out->reason, "%s", err.text);
     vb_arena_clear(&arena);

@@ -193,7 +193,7 @@ static void print_trust(const struct answer *answer, const struct asked *asked)
     if (band->unlike != 0)
         printf("; intervals are %.2f times as wide\n", band->widening);
     if (vb_band_is_tail(band, answer->estimate.need_bytes, answer->estimate.usable_bytes))
-        printf("       P(fits) is beyond every run seen: the rest is an assumed tail\n");
+        printf("       no run seen was off so far: how rare it is rests on an assumed tail\n");
 }
 
 static void print_use(const struct vb_point *point, const struct answer *answer)

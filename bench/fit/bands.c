@@ -271,8 +271,8 @@ void vb_band_family(const char *model, char *text, size_t room)
         head++;
     stem = head + strcspn(name + head, "-.");
     (void)snprintf(text, room, "%.*s%s%.*s", (int)head, name,
-                   stem > head && name[stem - 1] == 'u' ? "u" : "", (int)(length - stem),
-                   name + stem);
+                   stem > head && name[stem - 1] == 'u' ? "u" : "",
+                   (int)(length > stem ? length - stem : 0), name + stem);
 }
 
 const char *vb_band_torch(const char *recipe)

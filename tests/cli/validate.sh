@@ -37,7 +37,7 @@ while IFS='|' read -r row reason; do
     expect 0 "$reason (line 2)" "$folder/a.csv"
     grep -q "^1 rows judged, 1 skipped" "$folder/out" || fail "$row: not one judged, one skipped"
 done <<'ROWS'
-yolov8n,1,320,Tesla T9,0.2,ultralytics,8.3.176,AdamW,80,8|no profile of GPU 'Tesla T9'
+yolov8n,1,320,Tesla T9,0.2,ultralytics,8.3.176,AdamW,80,8|and the path of a GPU's own file does as well
 yolov8n,auto,320,Tesla T4,0.2,ultralytics,8.3.176,AdamW,80,8|batch is 'auto', no number of images
 yolov8n,70000,320,Tesla T4,0.2,ultralytics,8.3.176,AdamW,80,8|batch is 70000, expected 1 to 65536
 yolov8n,1,320,Tesla T4,-3,ultralytics,8.3.176,AdamW,80,8|the memory is '-3', expected a number above 0

@@ -5,9 +5,9 @@
  * error may lie anywhere: it counts as beyond all others. A bound that leaves out `a` on its side
  * is then the first residual beyond which lies at most a (K + 1), that one included; the chance
  * that a new repository's run exceeds it is at most a, whatever the distribution (Lee, Barber and
- * Willett, "Distribution-free inference with hierarchical data"; for one row a repository it is the
- * rank (n + 1) (1 - a) of split conformal prediction). Both sides are looked for separately:
- * what else is in a process can only add.
+ * Willett, "Distribution-free inference with hierarchical data", arXiv 2306.06342; for one row a
+ * repository it is the rank (n + 1) (1 - a) of split conformal prediction). Both sides are looked
+ * for separately: what else is in a process can only add.
  *
  * Where K is too small for the share asked for, the bound lies beyond every row, and rank alone
  * would put it at infinity. There the weight 1 / (K + 1) is taken to fall exponentially, as fast as

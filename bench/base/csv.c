@@ -9,8 +9,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/text.h"
-
 struct reader {
     const char *file;
     char *at, *end;
@@ -226,4 +224,16 @@ size_t vb_csv_column(const struct vb_csv *csv, const char *name)
     while (i < csv->n_columns && strcmp(csv->columns[i], name) != 0)
         i++;
     return i;
+}
+
+void vb_csv_append(const char *text, struct vb_text *out)
+{
+    if (strpbrk(text, ",\"\r\n") == NULL) {
+        vb_text_append(out, "%s", text);
+        return;
+    }
+    vb_text_append(out, "\"");
+    for (; *text != '\0'; text++)
+        vb_text_append(out, *text == '"' ? "\"\"" : "%c", *text);
+    vb_text_append(out, "\"");
 }

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/text.h"
 
 enum {
     VB_CSV_MAX_BYTES = 64 << 10, /* of a row; a longer one is at fault */
@@ -37,6 +38,9 @@ struct vb_csv {
 VB_CHECKED enum vb_status vb_csv_parse(const char *file, char *text, size_t bytes,
                                        struct vb_arena *arena, struct vb_csv *out,
                                        struct vb_error *err);
+
+/* Appends the text as a cell, in quotes where it needs them. */
+void vb_csv_append(const char *text, struct vb_text *out);
 
 /* The column's place; n_columns where there is none of that name. */
 size_t vb_csv_column(const struct vb_csv *csv, const char *name);

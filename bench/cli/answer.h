@@ -4,32 +4,54 @@
 
 /* The answer about one point: its plan, the verdict, the largest batch; and how it is printed. */
 
+#include "cli/bands.h"
 #include "device/device.h"
 #include "fit/estimate.h"
 #include "record/record.h"
 
-enum { CLI_DOES_NOT_FIT = 1 }; /* exit status */
+enum { CLI_DOES_NOT_FIT = 1, CLI_CANNOT_TELL = 4 }; /* exit statuses */
+
+/* What is asked, the same for every batch. */
+struct cli_asked {
+    const char *device_name;
+    struct vb_device *device;
+    uint64_t budget_bytes; /* what may be used in place of what the device gives; 0: that */
+    double risk;
+    bool is_shared; /* other models may still be on the GPU */
+    char family[64];
+    struct vb_residuals residuals;
+    struct vb_arena *arena; /* the residuals' */
+};
 
 struct cli_answer {
     struct vb_record record;
     struct vb_estimate estimate;
+    struct vb_band band;
+    const char *reason;     /* why there is no band; NULL: there is; the question's arena's */
     uint32_t largest_batch; /* that fits; 0: none, or not looked for */
 };
 
-/* `budget_bytes`: what may be used in place of what the device gives; 0: that. Statuses as
- * vb_measure() has them. */
-VB_CHECKED enum vb_status cli_answer_plan(const struct vb_point *point, struct vb_device *device,
-                                          uint64_t budget_bytes, struct vb_arena *arena,
+/* Reads the residuals into `out->arena` and names the model's family. VB_E_INPUT: no such model,
+ * or the residuals have a fault. */
+VB_CHECKED enum vb_status cli_ask(const struct vb_point *point, struct cli_asked *out,
+                                  struct vb_error *err);
+
+/* Statuses as vb_measure_need() has them. */
+VB_CHECKED enum vb_status cli_answer_plan(const struct cli_asked *asked,
+                                          const struct vb_point *point, struct vb_arena *arena,
                                           struct cli_answer *out, struct vb_error *err);
 
 /* The largest batch whose verdict is FITS; `answer` is the point's own. 0: none. */
-uint32_t cli_largest_batch(const struct vb_point *point, struct vb_device *device,
-                           uint64_t budget_bytes, const struct cli_answer *answer);
+uint32_t cli_largest_batch(const struct cli_asked *asked, const struct vb_point *point,
+                           const struct cli_answer *answer);
 
-void cli_answer_print(const struct vb_point *point, const struct cli_answer *answer,
-                      bool has_budget);
+int cli_answer_status(const struct cli_answer *answer);
+
+void cli_answer_print(const struct cli_asked *asked, const struct vb_point *point,
+                      const struct cli_answer *answer);
 /* One JSON object: the record's, and the verdict. VB_E_SYSTEM: no host memory. */
-VB_CHECKED enum vb_status cli_answer_print_json(const struct cli_answer *answer,
+VB_CHECKED enum vb_status cli_answer_print_json(const struct cli_asked *asked,
+                                                const struct cli_answer *answer,
                                                 struct vb_error *err);
 
 #endif

@@ -67,22 +67,86 @@ static void print_log(const struct vb_record *record)
            vb_bytes_format(record->peak_device_bytes).text);
 }
 
-void cli_answer_print(const struct vb_point *point, const struct cli_answer *answer,
-                      bool has_budget)
+/* "= 0.93"; never 0 or 1. */
+static const char *probability_text(double probability, char *text, size_t room)
+{
+    if (probability < 0.001)
+        return "< 0.001";
+    if (probability > 0.999)
+        return "> 0.999";
+    (void)snprintf(text, room, probability > 0.99 || probability < 0.01 ? "= %.3f" : "= %.2f",
+                   probability);
+    return text;
+}
+
+static struct vb_bytes_text size_text(double bytes)
+{
+    return vb_bytes_format((uint64_t)bytes);
+}
+
+static void print_verdict(const struct cli_asked *asked, const struct cli_answer *answer)
 {
     const struct vb_record *record = &answer->record;
     const struct vb_estimate *estimate = &answer->estimate;
-    printf("%s  %s (90 %%: %s to %s) of %s %s\n", vb_verdict_names[estimate->verdict],
-           vb_bytes_format(estimate->need_bytes).text, vb_bytes_format(estimate->low_bytes).text,
-           vb_bytes_format(estimate->high_bytes).text, vb_bytes_format(estimate->usable_bytes).text,
-           has_budget ? "allowed" : "usable");
-    printf("P(fits) = %.2f   planned for %.50s\n", estimate->probability, record->gpu);
+    const struct vb_interval *in50 = &estimate->interval50, *in90 = &estimate->interval90;
+    char probability[16];
+    printf("%s  %s of %s %s", vb_verdict_names[estimate->verdict],
+           size_text(estimate->need_bytes).text, size_text(estimate->usable_bytes).text,
+           asked->budget_bytes > 0 ? "allowed" : "usable");
+    if (answer->reason == NULL)
+        printf(", P(fits) %s; risk %g %%\n50 %%: %s to %s   90 %%: %s to %s",
+               probability_text(estimate->probability, probability, sizeof probability),
+               asked->risk * 100, size_text(in50->low).text, size_text(in50->high).text,
+               size_text(in90->low).text, size_text(in90->high).text);
+    printf("\nplanned for %.60s\n", record->gpu);
     if (record->state == VB_STATE_OOM)
-        printf("ran out%s%s: %s asked for, %s free\n(shown is what was reached)\n",
+        printf("ran out%s%s: %s asked for, %s free\n(the terms are those reached, the need is as "
+               "planned with no limit)\n",
                has_parts(record) ? " in " : "",
                has_parts(record) ? vb_part_names[record->oom_part] : "",
                vb_bytes_format(record->oom_asked_bytes).text,
                vb_bytes_format(record->oom_free_bytes).text);
+}
+
+static void print_trust(const struct cli_asked *asked, const struct cli_answer *answer)
+{
+    const struct vb_band *band = &answer->band;
+    const char *kind = asked->is_shared ? "in notebook kernels" : "in processes of their own";
+    if (answer->reason != NULL) {
+        printf("trust: plan only; %s\n", answer->reason);
+        return;
+    }
+    printf("trust: the plan, and how far plans were off for %zu published runs\n"
+           "       (%zu repositories) %s\n",
+           band->n_rows, band->n_repositories, kind);
+    for (uint32_t i = 0, n = 0; i < VB_N_UNLIKE; i++) {
+        if ((band->unlike >> i & 1) != 0)
+            printf("%s%s", n++ == 0 ? "       unlike those: " : ", ", vb_unlike_names[i]);
+    }
+    if (band->unlike != 0)
+        printf(";\n       intervals are %.2f times as wide\n", band->widening);
+    if (vb_band_is_tail(band, answer->estimate.need_bytes, answer->estimate.usable_bytes))
+        printf("       no run seen was off so far: how rare it is rests on an assumed tail\n");
+}
+
+static void print_use(const struct vb_point *point, const struct cli_answer *answer)
+{
+    const char *amp = point->precision == VB_FP32 ? "False" : "True";
+    if (answer->largest_batch == 0)
+        return;
+    printf("use:   yolo train model=%s batch=%" PRIu32 " imgsz=%" PRIu32 " amp=%s\n", point->model,
+           answer->largest_batch, point->imgsz, amp);
+    if (strncmp(point->model, "yolov5", 6) == 0)
+        printf("       python train.py --weights %s.pt --batch-size %" PRIu32 " --img %" PRIu32
+               "\n",
+               point->model, answer->largest_batch, point->imgsz);
+}
+
+void cli_answer_print(const struct cli_asked *asked, const struct vb_point *point,
+                      const struct cli_answer *answer)
+{
+    const struct vb_record *record = &answer->record;
+    print_verdict(asked, answer);
     print_terms(record);
     print_parts(record);
     print_log(record);
@@ -90,34 +154,49 @@ void cli_answer_print(const struct vb_point *point, const struct cli_answer *ans
            record->cudnn[0] != '\0' ? record->cudnn : "none", record->workspaces);
     if (answer->largest_batch > 0)
         printf("largest batch that fits: %" PRIu32 "\n", answer->largest_batch);
-    else
-        printf("no batch fits: take a smaller image or model, or fp16\n");
-    printf("trust: plan only, not calibrated on this GPU\n");
-    if (answer->largest_batch > 0) {
-        const char *amp = point->precision == VB_FP32 ? "False" : "True";
-        printf("use:   yolo train model=%s batch=%" PRIu32 " imgsz=%" PRIu32 " amp=%s\n",
-               point->model, answer->largest_batch, point->imgsz, amp);
-        if (strncmp(point->model, "yolov5", 6) == 0)
-            printf("       python train.py --weights %s.pt --batch-size %" PRIu32 " --img %" PRIu32
-                   "\n",
-                   point->model, answer->largest_batch, point->imgsz);
-    }
+    else if (answer->reason == NULL)
+        printf("no batch fits: take a smaller image or model, fp16, or a larger --risk\n");
+    print_trust(asked, answer);
+    print_use(point, answer);
     printf("the rule of thumb (parameters x 4 B x 3 + the batch) says %s\n",
            vb_bytes_format(record->rule_of_thumb_bytes).text);
 }
 
-enum vb_status cli_answer_print_json(const struct cli_answer *answer, struct vb_error *err)
+static void print_json_band(const struct cli_asked *asked, const struct cli_answer *answer)
+{
+    const struct vb_estimate *estimate = &answer->estimate;
+    const struct vb_band *band = &answer->band;
+    bool is_first = true;
+    printf(",\"probability\":%.6f,\"low50_bytes\":%.0f,\"high50_bytes\":%.0f,\"low_bytes\":%.0f,"
+           "\"high_bytes\":%.0f,\"largest_batch\":%" PRIu32,
+           estimate->probability, estimate->interval50.low, estimate->interval50.high,
+           estimate->interval90.low, estimate->interval90.high, answer->largest_batch);
+    printf(",\"band\":{\"runs\":%zu,\"repositories\":%zu,\"process\":\"%s\",\"widening\":%.4f,"
+           "\"tail\":%s,\"unlike\":[",
+           band->n_rows, band->n_repositories, asked->is_shared ? "shared" : "own", band->widening,
+           vb_band_is_tail(band, estimate->need_bytes, estimate->usable_bytes) ? "true" : "false");
+    for (uint32_t i = 0; i < VB_N_UNLIKE; i++) {
+        if ((band->unlike >> i & 1) == 0)
+            continue;
+        printf("%s\"%s\"", is_first ? "" : ",", vb_unlike_names[i]);
+        is_first = false;
+    }
+    printf("]}");
+}
+
+enum vb_status cli_answer_print_json(const struct cli_asked *asked, const struct cli_answer *answer,
+                                     struct vb_error *err)
 {
     char *line = NULL;
     enum vb_status status = vb_record_print(&answer->record, &line, err);
     if (status == VB_OK) {
         line[strlen(line) - 1] = '\0'; /* the closing brace: more follows */
-        printf("%s,\"verdict\":\"%s\",\"probability\":%.4f,\"need_bytes\":%" PRIu64
-               ",\"low_bytes\":%" PRIu64 ",\"high_bytes\":%" PRIu64 ",\"largest_batch\":%" PRIu32
-               "}\n",
-               line, vb_verdict_names[answer->estimate.verdict], answer->estimate.probability,
-               answer->estimate.need_bytes, answer->estimate.low_bytes, answer->estimate.high_bytes,
-               answer->largest_batch);
+        printf("%s,\"verdict\":\"%s\",\"risk\":%.6g,\"need_bytes\":%.0f", line,
+               vb_verdict_names[answer->estimate.verdict], asked->risk,
+               answer->estimate.need_bytes);
+        if (answer->reason == NULL)
+            print_json_band(asked, answer);
+        printf("}\n");
     }
     free(line);
     return status;

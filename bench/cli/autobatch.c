@@ -60,10 +60,10 @@ static void print_run(const struct advice *advice)
         printf("run:    none: no batch of a run\n");
         return;
     }
-    const char *least = advice->run.record.state == VB_STATE_OOM ? "more than " : "";
-    printf("run:    %s  at that batch it needs %s%s of %s usable\n",
-           vb_verdict_names[estimate->verdict], least, vb_bytes_format(estimate->need_bytes).text,
-           vb_bytes_format(estimate->usable_bytes).text);
+    printf("run:    %s  at that batch it needs %s of %s usable\n",
+           vb_verdict_names[estimate->verdict],
+           vb_bytes_format((uint64_t)estimate->need_bytes).text,
+           vb_bytes_format((uint64_t)estimate->usable_bytes).text);
 }
 
 /* The profile's record, and the advice behind it. */
@@ -85,7 +85,7 @@ static enum vb_status print_json(const struct advice *advice, struct vb_error *e
            choice->predicted);
     if (advice->has_run)
         printf(",\"run\":{\"state\":\"%s\",\"verdict\":\"%s\",\"probability\":%.4f,"
-               "\"need_bytes\":%" PRIu64 ",\"usable_bytes\":%" PRIu64 "}",
+               "\"need_bytes\":%.0f,\"usable_bytes\":%.0f}",
                vb_state_names[advice->run.record.state], vb_verdict_names[run->verdict],
                run->probability, run->need_bytes, run->usable_bytes);
     printf("}\n");
@@ -93,12 +93,11 @@ static enum vb_status print_json(const struct advice *advice, struct vb_error *e
     return VB_OK;
 }
 
-static enum vb_status advise(const struct vb_point *point, struct vb_device *device,
-                             uint64_t budget_bytes, struct vb_arena *arena, struct advice *out,
-                             struct vb_error *err)
+static enum vb_status advise(const struct cli_asked *asked, const struct vb_point *point,
+                             struct vb_arena *arena, struct advice *out, struct vb_error *err)
 {
     struct vb_point run = *point;
-    enum vb_status status = vb_measure(point, device, false, arena, &out->record, err);
+    enum vb_status status = vb_measure(point, asked->device, false, arena, &out->record, err);
     if (status != VB_OK)
         return status;
     out->table = vb_autobatch_table_of(&out->record.profile, out->record.capacity_bytes);
@@ -108,16 +107,15 @@ static enum vb_status advise(const struct vb_point *point, struct vb_device *dev
         return status;
     run.workload = VB_WHOLE_RUN;
     run.batch = (uint32_t)out->choice.batch;
-    return cli_answer_plan(&run, device, budget_bytes, arena, &out->run, err);
+    return cli_answer_plan(asked, &run, arena, &out->run, err);
 }
 
-enum vb_status cli_estimate_autobatch(const struct vb_point *point, struct vb_device *device,
-                                      uint64_t budget_bytes, bool json, int *exit_status,
-                                      struct vb_error *err)
+enum vb_status cli_estimate_autobatch(const struct cli_asked *asked, const struct vb_point *point,
+                                      bool json, int *exit_status, struct vb_error *err)
 {
     struct vb_arena arena = { 0 };
     struct advice advice = { 0 };
-    enum vb_status status = advise(point, device, budget_bytes, &arena, &advice, err);
+    enum vb_status status = advise(asked, point, &arena, &advice, err);
     if (status == VB_OK && json) {
         status = print_json(&advice, err);
     } else if (status == VB_OK) {
@@ -125,8 +123,8 @@ enum vb_status cli_estimate_autobatch(const struct vb_point *point, struct vb_de
         print_choice(&advice);
         print_run(&advice);
     }
-    if (advice.has_run && advice.run.estimate.verdict == VB_DOES_NOT_FIT)
-        *exit_status = CLI_DOES_NOT_FIT;
+    if (status == VB_OK && advice.has_run)
+        *exit_status = cli_answer_status(&advice.run);
     vb_arena_clear(&arena);
     return status;
 }

@@ -9,10 +9,10 @@
 
 #include "cli/answer.h"
 
-/* Prints it, as one JSON object where asked; *exit_status is CLI_DOES_NOT_FIT where the run at the
- * chosen batch does not. As vb_measure(); VB_E_INPUT: nothing can be fitted. */
-VB_CHECKED enum vb_status cli_estimate_autobatch(const struct vb_point *point,
-                                                 struct vb_device *device, uint64_t budget_bytes,
-                                                 bool json, int *exit_status, struct vb_error *err);
+/* Prints it, as one JSON object where asked; *exit_status is cli_answer_status() of the run at the
+ * chosen batch. As vb_measure(); VB_E_INPUT: nothing can be fitted. */
+VB_CHECKED enum vb_status cli_estimate_autobatch(const struct cli_asked *asked,
+                                                 const struct vb_point *point, bool json,
+                                                 int *exit_status, struct vb_error *err);
 
 #endif

@@ -1,66 +1,87 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* About a run, unless another workload is asked for: what people want to fit is all of it. */
 
-#include <stdio.h>
-
 #include "base/bytes.h"
 #include "cli/answer.h"
 #include "cli/autobatch.h"
 #include "cli/commands.h"
 #include "cli/point_options.h"
 
-static enum vb_status estimate(const struct cli_point_options *options, const char *budget,
-                               bool json, int *exit_status, struct vb_error *err)
+struct options {
+    struct cli_point_options point;
+    const char *budget, *risk, *shared, *json;
+};
+
+static enum vb_status answer_point(const struct cli_asked *asked, const struct vb_point *point,
+                                   bool json, int *exit_status, struct vb_error *err)
 {
-    struct vb_point point;
-    struct vb_device *device = NULL;
     struct vb_arena arena = { 0 };
     struct cli_answer answer = { 0 };
-    uint64_t budget_bytes = 0;
-    char name[320];
-    enum vb_status status = cli_read_point(options, &point, err);
-    if (status == VB_OK && !cli_is_given(options, "workload"))
-        point.workload = VB_WHOLE_RUN;
-    if (status == VB_OK && budget != NULL)
-        status = vb_bytes_parse(budget, &budget_bytes, err);
-    cli_device_name(options, name, sizeof name);
-    if (status == VB_OK)
-        status = vb_device_open(name, &device, err);
-    if (status == VB_OK && point.workload == VB_AUTOBATCH) {
-        status = cli_estimate_autobatch(&point, device, budget_bytes, json, exit_status, err);
-        goto out;
-    }
-    if (status == VB_OK)
-        status = cli_answer_plan(&point, device, budget_bytes, &arena, &answer, err);
+    enum vb_status status = cli_answer_plan(asked, point, &arena, &answer, err);
     if (status == VB_OK) {
-        answer.largest_batch = cli_largest_batch(&point, device, budget_bytes, &answer);
+        if (answer.reason == NULL)
+            answer.largest_batch = cli_largest_batch(asked, point, &answer);
         if (json)
-            status = cli_answer_print_json(&answer, err);
+            status = cli_answer_print_json(asked, &answer, err);
         else
-            cli_answer_print(&point, &answer, budget != NULL);
-        *exit_status = answer.estimate.verdict == VB_DOES_NOT_FIT ? CLI_DOES_NOT_FIT : 0;
+            cli_answer_print(asked, point, &answer);
+        *exit_status = cli_answer_status(&answer);
     }
-out:
-    vb_device_close(device);
+    vb_arena_clear(&arena);
+    return status;
+}
+
+static enum vb_status estimate(const struct options *options, int *exit_status,
+                               struct vb_error *err)
+{
+    struct vb_point point;
+    struct vb_arena arena = { 0 };
+    struct cli_asked asked = { .is_shared = options->shared != NULL, .arena = &arena };
+    char name[320];
+    enum vb_status status = cli_read_point(&options->point, &point, err);
+    if (status == VB_OK && !cli_is_given(&options->point, "workload"))
+        point.workload = VB_WHOLE_RUN;
+    if (status == VB_OK && options->budget != NULL)
+        status = vb_bytes_parse(options->budget, &asked.budget_bytes, err);
+    if (status == VB_OK)
+        status = cli_read_risk(options->risk, &asked.risk, err);
+    if (status == VB_OK)
+        status = cli_ask(&point, &asked, err);
+    cli_device_name(&options->point, name, sizeof name);
+    asked.device_name = name;
+    if (status == VB_OK)
+        status = vb_device_open(name, &asked.device, err);
+    if (status == VB_OK && point.workload == VB_AUTOBATCH)
+        status = cli_estimate_autobatch(&asked, &point, options->json != NULL, exit_status, err);
+    else if (status == VB_OK)
+        status = answer_point(&asked, &point, options->json != NULL, exit_status, err);
+    vb_device_close(asked.device);
     vb_arena_clear(&arena);
     return status;
 }
 
 int cmd_estimate(int argc, char **argv)
 {
-    struct cli_point_options options = { 0 };
-    struct cli_option table[CLI_MAX_POINT_OPTIONS + 4];
-    const char *budget = NULL, *json = NULL;
+    struct options options = { 0 };
+    struct cli_option table[CLI_MAX_POINT_OPTIONS + 8];
     size_t n = 0;
     int exit_status = 0;
-    cli_add_point_options(&options, table, &n);
-    table[n++] =
-        (struct cli_option){ "budget", "SIZE", "may be used, in place of the GPU's: 22.5GiB",
-                             &budget, NULL };
-    table[n++] = (struct cli_option){ "json", NULL, "the answer as one JSON object", &json, NULL };
+    cli_add_point_options(&options.point, table, &n);
+    const struct cli_option own[] = {
+        { "budget", "SIZE", "may be used, in place of the GPU's: 22.5GiB", &options.budget, NULL },
+        { "risk", "1%", "of running out, that a batch which fits may have; 5%", &options.risk,
+          NULL },
+        { "shared", NULL, "in a notebook's kernel, where other models may still be on the GPU",
+          &options.shared, NULL },
+        { "json", NULL, "the answer as one JSON object", &options.json, NULL },
+    };
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        table[n++] = own[i];
     const struct cli_command command = {
         .usage = "vrambench estimate --model NAME --batch N --imgsz N --gpu NAME [options]",
-        .summary = "Will this training fit, what takes the memory, and what is the largest batch.",
+        .summary = "Will this training fit, what takes the memory, and what is the largest batch.\n"
+                   "Intervals and P(fits) are from the errors of plans for published runs\n"
+                   "(sweeps/published/residuals.csv); exit status 4: there are none to tell from.",
         .examples =
             "  vrambench estimate --model yolov5s --batch 32 --imgsz 640 --precision fp16 \\\n"
             "      --gpu rtx3090\n"
@@ -73,6 +94,6 @@ int cmd_estimate(int argc, char **argv)
     struct vb_error err = { 0 };
     if (!cli_begin(&command, argc, argv, &positional, &exit_status))
         return exit_status;
-    enum vb_status status = estimate(&options, budget, json != NULL, &exit_status, &err);
+    enum vb_status status = estimate(&options, &exit_status, &err);
     return status == VB_OK ? exit_status : cli_fail(status, &err);
 }

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "cli/arguments.h"
+#include "cli/bands.h"
 #include "cli/commands.h"
 #include "cli/prediction.h"
 #include "fit/published_profile.h"
@@ -15,7 +16,7 @@
 enum { MAX_FILE_BYTES = 64 << 20, MAX_COUNT = 1000000000 };
 
 struct options {
-    const char *json, *format, *chart, *jobs, *most_instances;
+    const char *json, *format, *chart, *jobs, *most_instances, *residuals, *risk, *shared;
     struct cli_values where;
 };
 
@@ -106,6 +107,21 @@ static enum vb_status read_tables(const char *path, struct vb_arena *arena,
     return status;
 }
 
+/* The bands are the shipped residuals', or those just made. */
+static enum vb_status bound(struct vb_validation *validation, const struct options *options,
+                            double risk, struct vb_arena *arena, struct vb_error *err)
+{
+    struct vb_residuals residuals;
+    enum vb_status status = options->residuals != NULL
+                                ? cli_take_residuals(validation, arena, &residuals, err)
+                                : cli_read_residuals(arena, &residuals, err);
+    if (status == VB_OK && options->residuals != NULL)
+        status = cli_write_residuals(options->residuals, validation, &residuals, arena, err);
+    if (status == VB_OK)
+        status = cli_apply_bands(validation, &residuals, options->shared != NULL, risk, arena, err);
+    return status;
+}
+
 static enum vb_status validate(const char *path, const struct options *options,
                                struct vb_error *err)
 {
@@ -116,11 +132,14 @@ static enum vb_status validate(const char *path, const struct options *options,
     struct vb_validation validation;
     char *text = NULL, *tables = NULL;
     size_t bytes = 0;
+    double risk = 0;
     const char *formats = options->format != NULL ? options->format : "md";
     enum vb_status status = read_number("jobs", options->jobs, 1, cores(), &judge.jobs, err);
     if (status == VB_OK)
         status =
             read_number("max-instances", options->most_instances, 0, 0, &judge.most_instances, err);
+    if (status == VB_OK)
+        status = cli_read_risk(options->risk, &risk, err);
     if (status == VB_OK)
         status = vb_file_read(path, MAX_FILE_BYTES, &text, &bytes, err);
     if (status == VB_OK)
@@ -129,6 +148,8 @@ static enum vb_status validate(const char *path, const struct options *options,
         status = read_tables(path, &arena, &file, &tables, err);
     if (status == VB_OK)
         status = cli_judge(path, &file, &judge, &arena, &validation, err);
+    if (status == VB_OK)
+        status = bound(&validation, options, risk, &arena, err);
     if (status == VB_OK)
         status = print_formats(&validation, options->json != NULL ? "json" : formats, err);
     if (status == VB_OK && options->chart != NULL)
@@ -151,6 +172,11 @@ int cmd_validate(int argc, char **argv)
           NULL },
         { "format", "LIST", "of md, csv, json; md", &options.format, NULL },
         { "chart", "FILE.svg", "draw planned against observed", &options.chart, NULL },
+        { "risk", "1%", "that a run called fitting does not; 5%", &options.risk, NULL },
+        { "shared", NULL, "rows without a trust ran in a kernel that others use", &options.shared,
+          NULL },
+        { "residuals", "FILE.csv", "write what bands are made of, and judge by that",
+          &options.residuals, NULL },
         { "jobs", "N", "rows at a time; as many as there are cores", &options.jobs, NULL },
     };
     const struct cli_command command = {

@@ -7,7 +7,6 @@
 #include <strings.h>
 
 #include "cli/published_gpu.h"
-#include "fit/estimate.h"
 #include "model/catalogue.h"
 #include "sweep/keys.h"
 #include "sweep/plans.h"
@@ -233,7 +232,7 @@ static bool read_size(const struct vb_published *run, const struct vb_profile *p
 }
 
 static void judge_row(struct judging *judging, struct vb_judged *row,
-                      const struct vb_plan_answer *answer)
+                      const struct vb_plan_request *request, const struct vb_plan_answer *answer)
 {
     const struct vb_published *run = row->run;
     char reason[256];
@@ -261,14 +260,17 @@ static void judge_row(struct judging *judging, struct vb_judged *row,
         }
         row->state = planned > 0 ? VB_JUDGED : VB_JUDGED_NO_FIT;
     }
-    if (row->state == VB_JUDGED_NO_FIT)
-        return;
-    struct vb_estimate estimate = vb_estimate_judge(planned, answer->usable_bytes);
+    if (run->ran_out)
+        row->state = VB_JUDGED_RAN_OUT;
+    row->point = request->point;
+    row->need_bytes = run->workload == VB_AUTOBATCH ? planned : answer->peak_reserved_bytes;
+    row->usable_bytes = answer->usable_bytes;
+    row->workspaces = answer->workspaces;
+    row->cudnn = answer->cudnn;
+    row->recipe = answer->recipe;
     row->prediction = (struct vb_prediction){
         .planned_bytes = (double)planned,
         .observed_bytes = run->bytes,
-        .has_interval90 = true,
-        .interval90 = { (double)estimate.low_bytes, (double)estimate.high_bytes },
         .groups = { row->gpu, run->model, run->family, run->trust },
         .repository = run->repository,
     };
@@ -284,10 +286,11 @@ static enum vb_status plan_rows(struct judging *judging, struct vb_error *err)
     enum vb_status status =
         vb_plan_all(judging->requests, judging->n_planned, judging->options->jobs, answers, err);
     for (size_t i = 0; i < judging->n_planned && status == VB_OK; i++)
-        judge_row(judging, judging->planned[i], &answers[i]);
+        judge_row(judging, judging->planned[i], &judging->requests[i], &answers[i]);
     for (size_t i = 0; i < out->n; i++) {
         out->n_judged += out->rows[i].state == VB_JUDGED;
         out->n_no_fit += out->rows[i].state == VB_JUDGED_NO_FIT;
+        out->n_ran_out += out->rows[i].state == VB_JUDGED_RAN_OUT;
         out->n_skipped += out->rows[i].state == VB_SKIPPED;
     }
     return status;

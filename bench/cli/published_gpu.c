@@ -3,22 +3,6 @@
 
 #include <string.h>
 
-static const struct {
-    uint32_t least; /* compute capability times 100 */
-    const char *name;
-} architectures[] = {
-    { 1000, "Blackwell" }, { 900, "Hopper" }, { 890, "Ada" },    { 800, "Ampere" },
-    { 750, "Turing" },     { 700, "Volta" },  { 600, "Pascal" }, { 0, "older" },
-};
-
-static const char *architecture_of(uint32_t capability)
-{
-    size_t i = 0;
-    while (capability < architectures[i].least)
-        i++;
-    return architectures[i].name;
-}
-
 /* The profile of that product; the index of all is read for the first. */
 static enum vb_status find_profile(struct cli_gpus *known, const char *product,
                                    uint64_t total_bytes, struct vb_arena *arena,
@@ -49,7 +33,7 @@ const struct cli_gpu *cli_find_gpu(struct cli_gpus *known, const char *product,
     *gpu = (struct cli_gpu){ product, total_bytes, "", "", NULL };
     if (find_profile(known, product, total_bytes, arena, &spec, &err) == VB_OK) {
         gpu->name = vb_arena_copy(arena, spec.name);
-        gpu->architecture = architecture_of(spec.compute_capability);
+        gpu->architecture = vb_gpu_spec_architecture(spec.compute_capability);
     } else {
         gpu->reason = vb_arena_format(arena, "no profile of GPU '%.60s'", product);
     }

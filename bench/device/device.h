@@ -56,6 +56,11 @@ VB_CHECKED enum vb_status vb_device_open_virtual(const char *gpu,
                                                  const struct vb_conv_origin *origin,
                                                  struct vb_device **out, struct vb_error *err);
 
+/* Opens the virtual device called `name` with memory that no step fills, for what a point needs
+ * wherever it fits. Its capacity is no GPU's. VB_E_INPUT: as vb_device_open(), or not virtual. */
+VB_CHECKED enum vb_status vb_device_open_boundless(const char *name, struct vb_device **out,
+                                                   struct vb_error *err);
+
 /* Gives back whatever is still reserved. `device` may be NULL. */
 void vb_device_close(struct vb_device *device);
 

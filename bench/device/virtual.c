@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "device/conv_plan.h"
 #include "device/gpu_spec.h"
@@ -21,6 +22,8 @@ enum { GRANULARITY_BYTES = 2 << 20 }; /* as cuMemGetAllocationGranularity() give
 /* Above any address that a driver gives, with room below for more segments than can be reserved in
  * years. */
 #define FIRST_ADDRESS ((vb_address)1 << 62)
+
+#define BOUNDLESS_BYTES ((uint64_t)1 << 60) /* addresses reach further */
 
 struct virtual_device {
     struct vb_device base;
@@ -86,6 +89,22 @@ static enum vb_status virtual_open(const char *selector, struct vb_device **out,
 {
     static const struct vb_conv_origin any;
     return vb_device_open_virtual(selector, &any, out, err);
+}
+
+enum vb_status vb_device_open_boundless(const char *name, struct vb_device **out,
+                                        struct vb_error *err)
+{
+    static const char prefix[] = "virtual:";
+    struct vb_device *device = NULL;
+    if (strncmp(name, prefix, strlen(prefix)) != 0)
+        return vb_fail(err, VB_E_INPUT, "'%.64s' is no virtual device: its memory is what it is",
+                       name);
+    enum vb_status status = virtual_open(name + strlen(prefix), &device, err);
+    if (status != VB_OK)
+        return status;
+    device->info.capacity_bytes = BOUNDLESS_BYTES;
+    *out = device;
+    return VB_OK;
 }
 
 static uint64_t virtual_free_bytes(const struct vb_device *base)

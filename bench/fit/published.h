@@ -21,7 +21,7 @@ enum vb_published_form {
     VB_PUBLISHED_LOGS,      /* train_logs.csv: its note holds key=value pairs */
     VB_PUBLISHED_AUTOBATCH, /* autobatch.csv: what AutoBatch's profile printed */
     VB_PUBLISHED_TABLES,    /* autobatch_tables.csv: no run in it, each row has its reason */
-    VB_PUBLISHED_OOM,       /* oom.csv: likewise */
+    VB_PUBLISHED_OOM,       /* oom.csv: runs that ran out of memory, of which nothing was printed */
     VB_PUBLISHED_OWN,       /* model,batch,imgsz,gpu,gpu_mem and more: a user's own */
 };
 enum { VB_N_PUBLISHED_FORMS = 6 };
@@ -49,6 +49,7 @@ struct vb_published {
     enum vb_choice thop; /* of a profile: off where it printed no operations */
     bool has_instances;
     uint32_t instances; /* boxes in the last batch */
+    bool ran_out;       /* an out-of-memory text: no bytes are known */
     double bytes;       /* what the run printed */
 };
 

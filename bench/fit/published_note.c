@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* train_logs.csv tells in a note what its columns do not: "trust=A; launch=subprocess; epoch 0/49
- * last value; task=detect mosaic=0.0; ...". */
+/* Notes. train_logs.csv tells there what its columns do not: "trust=A; launch=subprocess; epoch
+ * 0/49 last value; task=detect mosaic=0.0; ...". */
 #include "fit/published_row.h"
 
 #include <stdio.h>
@@ -39,6 +39,47 @@ static void read_epoch(struct vb_published_reading *reading, const char *note)
         vb_published_refuse(reading, "not a first epoch");
 }
 
+/* What follows `word` and a blank, up to the next blank or sign; NULL: not there. */
+static const char *find_value(struct vb_arena *arena, const char *note, const char *word)
+{
+    const char *at = find_item(note, word);
+    if (at == NULL)
+        return NULL;
+    at += strlen(word);
+    return vb_arena_format(arena, "%.*s", (int)strcspn(at, " ;,"), at);
+}
+
+/* oom.csv tells in prose: "ultralytics 8.4.33 torch 2.10.0+cu128; trainer printed ...". What was
+ * not a training run, or not alone, says nothing about a plan. */
+static void read_prose(struct vb_published_reading *reading, const char *note)
+{
+    static const struct {
+        const char *text, *reason;
+    } against[] = {
+        { "AutoBatch", "ran out while AutoBatch tried sizes: no training run" },
+        { "already reserved", "memory was reserved before it began" },
+        { "anomal", "called anomalous" },
+        { "multi-scale", "multi-scale: the image size varies" },
+    };
+    static const struct {
+        enum vb_field field;
+        const char *word;
+    } cells[] = { { VB_FIELD_TORCH, "torch " },
+                  { VB_FIELD_VERSION, "ultralytics " },
+                  { VB_FIELD_VERSION, "YOLOv5 " } };
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+        const char *value = find_value(reading->arena, note, cells[i].word);
+        if (value != NULL)
+            reading->cells[cells[i].field] = value;
+    }
+    reading->row->torch = reading->cells[VB_FIELD_TORCH];
+    reading->row->version = reading->cells[VB_FIELD_VERSION];
+    for (size_t i = 0; i < sizeof against / sizeof *against; i++) {
+        if (strstr(note, against[i].text) != NULL)
+            vb_published_refuse(reading, "%s", against[i].reason);
+    }
+}
+
 void vb_published_read_note(struct vb_published_reading *reading)
 {
     static const struct {
@@ -61,6 +102,10 @@ void vb_published_read_note(struct vb_published_reading *reading)
                   { VB_FIELD_INSTANCES, "instances_in_last_batch" } };
     if (note[0] == '\0')
         return;
+    if (reading->row->ran_out) {
+        read_prose(reading, note);
+        return;
+    }
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
         const char *value = vb_published_note_value(reading->arena, note, cells[i].key);
         if (value != NULL)

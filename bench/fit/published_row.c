@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+
 enum { MAX_NAME = 64 };
 
 void vb_published_refuse(struct vb_published_reading *reading, const char *format, ...)
@@ -269,6 +271,11 @@ static void read_gpu(struct vb_published_reading *reading)
 {
     const char *several = reading->cells[VB_FIELD_SEVERAL_GPUS];
     reading->row->gpu = reading->cells[VB_FIELD_GPU];
+    if (reading->row->ran_out) { /* "Tesla T4 (14913MiB)" */
+        const char *gpu = reading->row->gpu;
+        char *name = vb_arena_format(reading->arena, "%.*s", (int)strcspn(gpu, "("), gpu);
+        reading->row->gpu = name != NULL ? vb_text_trim(name) : "";
+    }
     if (reading->row->gpu[0] == '\0')
         vb_published_refuse(reading, "the GPU is not given");
     if (strcmp(several, "1") == 0)
@@ -287,8 +294,7 @@ bool vb_published_read(struct vb_published_reading *reading)
     row->version = reading->cells[VB_FIELD_VERSION];
     if (reading->form == VB_PUBLISHED_TABLES)
         vb_published_refuse(reading, "a table's heading: its rows are in autobatch.csv");
-    if (reading->form == VB_PUBLISHED_OOM)
-        vb_published_refuse(reading, "an out-of-memory text: no GPU_mem was printed");
+    row->ran_out = reading->form == VB_PUBLISHED_OOM;
     if (row->reason != NULL)
         return true;
     if (reading->form == VB_PUBLISHED_AUTOBATCH)
@@ -301,7 +307,8 @@ bool vb_published_read(struct vb_published_reading *reading)
     read_gpu(reading);
     read_precision(reading);
     read_optimizer(reading);
-    read_memory(reading);
+    if (!row->ran_out)
+        read_memory(reading);
     if (row->workload == VB_AUTOBATCH && strcmp(reading->cells[VB_FIELD_GFLOPS], "0") == 0)
         row->thop = VB_OFF;
     if (row->workload == VB_AUTOBATCH && strcmp(reading->cells[VB_FIELD_BACKWARD], "nan") == 0)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/csv.h"
 #include "report/validation_parts.h"
 
 enum { N_WORST = 10, LINE_WIDTH = 79, MAX_GROUPS_SHOWN = 40 };
@@ -30,8 +31,7 @@ static double gib(double bytes)
     return bytes / 1073741824.0;
 }
 
-/* A model given as a path by what stands last. */
-static const char *short_model(const struct vb_judged *row)
+const char *vb_validation_short_model(const struct vb_judged *row)
 {
     const char *slash = strrchr(row->run->model, '/');
     return slash != NULL ? slash + 1 : row->run->model;
@@ -49,7 +49,7 @@ static void append_row(const struct vb_judged *row, struct vb_text *out)
     vb_text_append(out,
                    "| %5" PRIu32 " | %-1.1s | %-12.12s | %-8.8s | %9.20s"
                    " | %6s | %6.2f | %8s |\n",
-                   run->line, run->trust, row->gpu, short_model(row), size, planned,
+                   run->line, run->trust, row->gpu, vb_validation_short_model(row), size, planned,
                    gib(run->bytes), error);
 }
 
@@ -63,7 +63,8 @@ static void append_rows(const struct vb_validation *validation, struct vb_text *
         return;
     vb_text_append(out, "%s", row_header);
     for (size_t i = 0; i < validation->n; i++) {
-        if (validation->rows[i].state != VB_SKIPPED)
+        enum vb_judged_state state = validation->rows[i].state;
+        if (state == VB_JUDGED || state == VB_JUDGED_NO_FIT)
             append_row(&validation->rows[i], out);
     }
     vb_text_append(out, "\nline: of the file; t: trust; GiB: planned after the run's steps, and as "
@@ -167,10 +168,7 @@ static enum vb_status append_statistics(const struct vb_prediction *items, size_
         if (status != VB_OK)
             return status;
     }
-    if (!isnan(all.coverage90))
-        vb_text_append(out, "\n%.0f %% of the runs lie within their 90 %% interval.\n",
-                       all.coverage90);
-    return VB_OK;
+    return vb_validation_append_coverage(items, n, arena, out, err);
 }
 
 static int by_error(const void *a, const void *b)
@@ -204,6 +202,7 @@ static enum vb_status append_md(const struct vb_validation *validation, struct v
     const struct vb_prediction *items = vb_validation_predictions(validation, arena);
     bool has_room = items != NULL;
     append_rows(validation, out);
+    vb_validation_append_ran_out(validation, out);
     has_room = has_room && append_remarks(validation, true, arena, out) &&
                append_remarks(validation, false, arena, out);
     if (!has_room)
@@ -213,30 +212,20 @@ static enum vb_status append_md(const struct vb_validation *validation, struct v
         status = vb_fail(err, VB_E_SYSTEM, "no host memory left for a table");
     vb_text_append(out, "\n%zu rows judged, %zu skipped, %zu planned not to fit",
                    validation->n_judged, validation->n_skipped, validation->n_no_fit);
+    if (validation->n_ran_out > 0)
+        vb_text_append(out, ", %zu ran out", validation->n_ran_out);
     if (validation->n_left_out > 0)
         vb_text_append(out, ", %zu left out by filters", validation->n_left_out);
     vb_text_append(out, "\n");
     return status;
 }
 
-/* A cell, in quotes where it needs them. */
-static void append_cell(const char *text, struct vb_text *out)
-{
-    if (strpbrk(text, ",\"\r\n") == NULL) {
-        vb_text_append(out, ",%s", text);
-        return;
-    }
-    vb_text_append(out, ",\"");
-    for (; *text != '\0'; text++)
-        vb_text_append(out, *text == '"' ? "\"\"" : "%c", *text);
-    vb_text_append(out, "\"");
-}
-
 static void append_csv(const struct vb_validation *validation, struct vb_text *out)
 {
-    static const char *const states[] = { "judged", "no fit", "skipped" };
+    static const char *const states[] = { "judged", "no fit", "ran out", "skipped" };
     vb_text_append(out, "line,state,planned_bytes,published_bytes,error_percent,batch,imgsz,trust,"
-                        "gpu,model,family,code_version,torch,repository,reason,note\n");
+                        "gpu,model,family,code_version,torch,repository,reason,note,"
+                        "low90_bytes,high90_bytes,probability,verdict\n");
     for (size_t i = 0; i < validation->n; i++) {
         const struct vb_judged *row = &validation->rows[i];
         const struct vb_published *run = row->run;
@@ -246,6 +235,8 @@ static void append_csv(const struct vb_validation *validation, struct vb_text *o
                            vb_prediction_error(&row->prediction));
         else if (row->state == VB_JUDGED_NO_FIT)
             vb_text_append(out, ",%.0f,", run->bytes);
+        else if (row->state == VB_JUDGED_RAN_OUT)
+            vb_text_append(out, "%.0f,,", row->prediction.planned_bytes);
         else
             vb_text_append(out, ",,");
         if (run->batch > 0)
@@ -265,9 +256,16 @@ static void append_csv(const struct vb_validation *validation, struct vb_text *o
                                       run->repository,
                                       row->reason != NULL ? row->reason : "",
                                       row->note != NULL ? row->note : "" };
-        for (size_t c = 0; c < sizeof cells / sizeof *cells; c++)
-            append_cell(cells[c], out);
-        vb_text_append(out, "\n");
+        for (size_t c = 0; c < sizeof cells / sizeof *cells; c++) {
+            vb_text_append(out, ",");
+            vb_csv_append(cells[c], out);
+        }
+        if (row->widening > 0)
+            vb_text_append(out, ",%.0f,%.0f,%.6f,%s\n", row->prediction.interval90.low,
+                           row->prediction.interval90.high, row->estimate.probability,
+                           vb_verdict_names[row->estimate.verdict]);
+        else
+            vb_text_append(out, ",,,,\n");
     }
 }
 

@@ -6,13 +6,14 @@
  */
 
 #include "base/text.h"
-#include "fit/accuracy.h"
+#include "fit/estimate.h"
 #include "fit/published.h"
 
 enum vb_judged_state {
     VB_JUDGED,
     VB_JUDGED_NO_FIT, /* planned to run out of memory, where the run did not: no error in percent */
-    VB_SKIPPED,       /* `reason` tells why */
+    VB_JUDGED_RAN_OUT, /* the run ran out: nothing was printed, the verdict alone can be judged */
+    VB_SKIPPED,        /* `reason` tells why */
 };
 
 struct vb_judged {
@@ -22,14 +23,23 @@ struct vb_judged {
     const char *architecture; /* "Turing"; "" */
     const char *reason;
     const char *note;                /* what was assumed; NULL */
-    struct vb_prediction prediction; /* state judged */
+    struct vb_prediction prediction; /* no observed bytes where the run ran out */
+
+    /* The plan, and what a band says of it (state not skipped). */
+    struct vb_point point;
+    uint64_t need_bytes, usable_bytes;       /* at the peak, with no limit */
+    const char *workspaces, *cudnn, *recipe; /* as in a record */
+    struct vb_estimate estimate;             /* no verdict without a band */
+    uint32_t unlike;                         /* enum vb_unlike's bits */
+    double widening;                         /* 0: no band */
 };
 
 struct vb_validation {
     const char *file;
     struct vb_judged *rows; /* in the file's order */
     size_t n;
-    size_t n_judged, n_no_fit, n_skipped;
+    size_t n_judged, n_no_fit, n_ran_out, n_skipped;
+    double risk;       /* of the verdicts */
     size_t n_left_out; /* by the caller's filters; not among the rows */
 };
 

@@ -71,23 +71,42 @@ static bool put_interval(json_t *object, const char *low, const char *high, bool
            (put_number(object, low, interval->low) && put_number(object, high, interval->high));
 }
 
+/* The verdict; what widened the intervals. */
+static bool put_band(json_t *object, const struct vb_judged *row)
+{
+    json_t *unlike = json_array();
+    bool is_put = unlike != NULL && json_object_set_new(object, "unlike", unlike) == 0 &&
+                  put_text(object, "verdict", vb_verdict_names[row->estimate.verdict]) &&
+                  put_count(object, "need_bytes", row->need_bytes) &&
+                  put_count(object, "usable_bytes", row->usable_bytes);
+    for (uint32_t i = 0; i < VB_N_UNLIKE && is_put; i++) {
+        if ((row->unlike >> i & 1) != 0)
+            is_put = json_array_append_new(unlike, json_string(vb_unlike_names[i])) == 0;
+    }
+    if (!is_put || row->widening <= 0)
+        return is_put;
+    return put_number(object, "probability", row->estimate.probability) &&
+           put_number(object, "widening", row->widening);
+}
+
 static bool put_prediction(json_t *list, const struct vb_judged *row)
 {
     const struct vb_published *run = row->run;
+    static const char *const states[] = { "ok", "no fit", "ran out", "skipped" };
     const struct vb_prediction *p = &row->prediction;
     json_t *object = json_object();
     if (object == NULL || json_array_append_new(list, object) != 0)
         return false;
     bool is_put =
-        put_count(object, "line", run->line) &&
-        put_text(object, "state", row->state == VB_JUDGED ? "ok" : "no fit") &&
+        put_count(object, "line", run->line) && put_text(object, "state", states[row->state]) &&
         put_text(object, "trust", run->trust) && put_text(object, "gpu", row->gpu) &&
         put_text(object, "model", run->model) && put_text(object, "family", run->family) &&
         put_text(object, "code_version", run->version) && put_text(object, "torch", run->torch) &&
         put_text(object, "workload", vb_workload_names[run->workload]) &&
         put_text(object, "repository", run->repository) && put_text(object, "note", row->note) &&
         put_count(object, "batch", run->batch) && put_count(object, "imgsz", run->imgsz) &&
-        put_number(object, "published_bytes", run->bytes);
+        put_number(object, "published_bytes", run->ran_out ? (double)NAN : run->bytes) &&
+        put_band(object, row);
     if (!is_put || row->state != VB_JUDGED)
         return is_put;
     return put_number(object, "planned_bytes", p->planned_bytes) &&
@@ -130,6 +149,8 @@ static bool fill(json_t *root, const struct vb_validation *validation, struct vb
         !put_count(root, "rows", validation->n_judged) ||
         !put_count(root, "skipped", validation->n_skipped) ||
         !put_count(root, "no_fit", validation->n_no_fit) ||
+        !put_count(root, "ran_out", validation->n_ran_out) ||
+        !put_number(root, "risk", validation->risk) ||
         !put_count(root, "left_out", validation->n_left_out) || !put_accuracy(root, &all) ||
         !put_groups(root, items, validation->n_judged, arena, err) ||
         !put_skipped(root, validation, arena)) {

@@ -61,3 +61,20 @@ enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device
     (void)snprintf(record->recipe, sizeof record->recipe, "%s", compiled.recipe.name);
     return vb_execute(&compiled.program, point, device, with_curve, arena, record, err);
 }
+
+enum vb_status vb_measure_need(const struct vb_point *point, const char *device_name,
+                               struct vb_device *device, struct vb_arena *arena,
+                               struct vb_record *record, struct vb_record *need,
+                               struct vb_error *err)
+{
+    struct vb_device *boundless = NULL;
+    enum vb_status status = vb_measure(point, device, false, arena, record, err);
+    *need = *record;
+    if (status != VB_OK || record->state != VB_STATE_OOM || vb_device_info(device)->measures)
+        return status;
+    status = vb_device_open_boundless(device_name, &boundless, err);
+    if (status == VB_OK)
+        status = vb_measure(point, boundless, false, arena, need, err);
+    vb_device_close(boundless);
+    return status;
+}

@@ -29,4 +29,11 @@ VB_CHECKED enum vb_status vb_measure(const struct vb_point *point, struct vb_dev
                                      bool with_curve, struct vb_arena *arena,
                                      struct vb_record *record, struct vb_error *err);
 
+/* The same for the device's name, where the point runs out of memory once more with no limit:
+ * `*need` is then the record of that, else a copy of `record`. */
+VB_CHECKED enum vb_status vb_measure_need(const struct vb_point *point, const char *device_name,
+                                          struct vb_device *device, struct vb_arena *arena,
+                                          struct vb_record *record, struct vb_record *need,
+                                          struct vb_error *err);
+
 #endif

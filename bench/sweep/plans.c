@@ -71,19 +71,25 @@ static void plan(const struct vb_plan_request *request, struct vb_device *device
                  struct vb_plan_answer *out)
 {
     struct vb_arena arena = { 0 };
-    struct vb_record record;
+    struct vb_record record, need;
     struct vb_error err = { 0 };
-    out->status = vb_measure(&request->point, device, false, &arena, &record, &err);
+    out->status =
+        vb_measure_need(&request->point, request->device, device, &arena, &record, &need, &err);
     if (out->status == VB_OK) {
         out->state = record.state;
-        out->has_printed = record.epoch_reserved_bytes > 0;
-        out->printed_bytes = record.epoch_reserved_bytes > 0 ? record.epoch_reserved_bytes
-                                                             : record.end_reserved_bytes;
-        out->peak_reserved_bytes = record.peak_reserved_bytes;
+        bool has_printed = record.epoch_reserved_bytes > 0;
+        const struct vb_record *printed = has_printed ? &record : &need;
+        out->has_printed = has_printed;
+        out->printed_bytes = printed->epoch_reserved_bytes > 0 ? printed->epoch_reserved_bytes
+                                                               : printed->end_reserved_bytes;
+        out->peak_reserved_bytes = need.peak_reserved_bytes;
         out->usable_bytes = record.usable_bytes;
         out->capacity_bytes = record.capacity_bytes;
         out->parameters = record.parameters;
         out->profile = record.profile;
+        (void)snprintf(out->workspaces, sizeof out->workspaces, "%s", record.workspaces);
+        (void)snprintf(out->cudnn, sizeof out->cudnn, "%s", record.cudnn);
+        (void)snprintf(out->recipe, sizeof out->recipe, "%s", record.recipe);
     }
     (void)snprintf(out->reason, sizeof out->reason, "%s", err.text);
     vb_arena_clear(&arena);

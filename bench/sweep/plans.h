@@ -19,14 +19,15 @@ struct vb_plan_request {
 
 /* What became of it: of a record the plain numbers. */
 struct vb_plan_answer {
-    enum vb_status status;  /* not VB_OK: see `reason` */
-    enum vb_state state;    /* ok or oom */
-    uint64_t printed_bytes; /* what the run would print as GPU_mem */
-    bool has_printed;       /* it did, though it may have run out after */
-    uint64_t peak_reserved_bytes;
+    enum vb_status status;        /* not VB_OK: see `reason` */
+    enum vb_state state;          /* ok or oom */
+    uint64_t printed_bytes;       /* what the run would print as GPU_mem */
+    bool has_printed;             /* it did, though it may have run out after */
+    uint64_t peak_reserved_bytes; /* state oom: both as planned with no limit */
     uint64_t usable_bytes, capacity_bytes;
     uint64_t parameters;
-    struct vb_profile profile; /* workload autobatch */
+    struct vb_profile profile;                  /* workload autobatch */
+    char workspaces[16], cudnn[32], recipe[96]; /* as in a record */
     char reason[512];
 };
 

@@ -54,10 +54,30 @@ expect 2 "no GPU is called 'rtx3091'; did you mean" "${run[@]}" --device virtual
 expect 3 "/proc/nope" "$program" sweep "$folder/a.ini" --out /proc/nope
 expect 2 "cannot be opened" "$program" sweep "$folder/none.ini"
 expect 2 "'22' has no unit" "$program" estimate --model yolov5n --budget 22
+expect 2 "--risk is 'x', expected a chance" "$program" estimate --model yolov5n --risk x
+expect 2 "--risk is '-1%', expected a chance" "$program" estimate --model yolov5n --risk -1%
 expect 2 "unknown option --modl; did you mean --model?" "$program" estimate --modl yolov5n
 expect 2 "unknown command 'swep'; did you mean 'sweep'?" "$program" swep
 echo x >"$folder/bad.csv"
 expect 2 "bad.csv:1: expected seq" "$program" replay "$folder/bad.csv"
+
+# Whether it fits: 0 and 1; 4 where no run like it was ever seen.
+expect 0 "" "$program" estimate --model yolov5n --batch 2 --imgsz 320 --gpu t4
+expect 1 "" "$program" estimate --model yolov5x --batch 64 --imgsz 640 --gpu gtx1650
+cp sweeps/models/yolov8n.yaml "$folder/yolo99n.yaml"
+cp sweeps/models/yolov8n.yaml "$folder/mine.yaml"
+expect 4 "" "$program" estimate --yaml "$folder/yolo99n.yaml" --batch 2 --imgsz 320 --gpu t4
+grep -q "CANNOT TELL" "$folder/out" || { echo "FAILED: no such verdict"; failures=$((failures + 1)); }
+expect 4 "" "$program" estimate --yaml "$folder/yolo99n.yaml" --batch 2 --imgsz 320 --gpu t4 --json
+grep -q '"probability"' "$folder/out" && { echo "FAILED: an unknown probability"; failures=$((failures + 1)); }
+expect 0 "" "$program" estimate --yaml "$folder/mine.yaml" --batch 2 --imgsz 320 --gpu t4
+grep -q "a model of your own" "$folder/out" || { echo "FAILED: its own model"; failures=$((failures + 1)); }
+largest() {
+    "$program" estimate --model yolov5s --batch 8 --imgsz 640 --gpu rtx3090 "$@" |
+        sed -n 's/^largest batch that fits: //p'
+}
+[ "$(largest --risk 1%)" -lt "$(largest)" ] && [ "$(largest)" -lt "$(largest --risk 30%)" ] ||
+    { echo "FAILED: a smaller risk is no smaller batch"; failures=$((failures + 1)); }
 
 # Two cuDNN versions compared: what cannot be compared, and what grows.
 oracle=("$program" oracle --diff)

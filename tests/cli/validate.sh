@@ -83,12 +83,60 @@ expect 0 "1 rows judged, 0 skipped, 0 planned not to fit, 2 left out" "$folder/a
 cmp "$folder/one" "$folder/four" || fail "several jobs answer otherwise"
 grep -q '"rows":3,"skipped":0' "$folder/one" || fail "JSON's counts"
 grep -q '"median_ape":[0-9]' "$folder/one" || fail "JSON's median"
-grep -q '"coverage50"' "$folder/one" && fail "an unknown value is not absent"
+grep -q '"torch"' "$folder/one" && fail "an unknown value is not absent"
 expect 0 "line,state,planned_bytes" "$folder/a.csv" --format csv
 if command -v gnuplot >/dev/null; then
     expect 0 "chart:" "$folder/a.csv" --chart "$folder/charts/a.svg"
     [ -s "$folder/charts/a.svg" ] || fail "no chart"
 fi
+
+# Intervals: of published runs nine in ten lie inside, each judged by other repositories' runs; the line that
+# this project holds itself to is 85 to 95.
+"$program" validate sweeps/published/train_logs_best.csv --json >"$folder/out"
+grep -o '"coverage90":[0-9.]*' "$folder/out" | head -1 | awk -F: '$2 < 85 || $2 > 95 { exit 1 }' ||
+    fail "90 % intervals do not cover 85 to 95 %"
+grep -q '"verdict":"FITS"' "$folder/out" || fail "no verdicts"
+grep -q '"low50_bytes"' "$folder/out" || fail "no 50 % intervals"
+
+# The residuals: written, and read again to the same coverage.
+expect 0 "Runs inside their 50 % and 90 % intervals" sweeps/published/train_logs_best.csv --residuals "$folder/r.csv"
+mkdir -p "$folder/home/sweeps/published"
+for name in gpus models recipes workspaces; do ln -s "$PWD/sweeps/$name" "$folder/home/sweeps/$name"; done
+cp "$folder/r.csv" "$folder/home/sweeps/published/residuals.csv"
+VRAMBENCH_HOME="$folder/home" "$program" validate sweeps/published/train_logs_best.csv >"$folder/again" 2>&1
+cmp "$folder/out" "$folder/again" || fail "residuals read otherwise than they were written"
+grep -q '^# | all ' "$folder/r.csv" || fail "no coverage in the heading"
+expect 3 "/proc/nope/r.csv" "$folder/a.csv" --residuals /proc/nope/r.csv
+echo rubbish >"$folder/home/sweeps/published/residuals.csv"
+VRAMBENCH_HOME="$folder/home" expect 2 "residuals.csv: column repository is missing" "$folder/a.csv"
+rm "$folder/home/sweeps/published/residuals.csv"
+VRAMBENCH_HOME="$folder/home" expect 2 "residuals.csv" "$folder/a.csv"
+expect 2 "--risk is '0'" "$folder/a.csv" --risk 0
+expect 2 "--risk is '51%'" "$folder/a.csv" --risk 51%
+
+# A process of its own or a notebook's kernel: what may be left on the GPU widens the band upwards.
+"$program" validate "$folder/a.csv" --where family=ultralytics --json >"$folder/own"
+"$program" validate "$folder/a.csv" --where family=ultralytics --json --shared >"$folder/shared"
+high90() { grep -o '"high90_bytes":[0-9.e]*' "$1" | head -1 | cut -d: -f2; }
+awk -v own="$(high90 "$folder/own")" -v shared="$(high90 "$folder/shared")" 'BEGIN { exit !(own + 0 < shared + 0) }' ||
+    fail "--shared is no wider"
+
+# Runs that ran out. Of the published texts none can be judged yet: another task or trainer, no image size,
+# or a profile by AutoBatch; should one be, it must not be called fitting. Made-up ones that cannot fit:
+"$program" validate sweeps/published/oom.csv --json >"$folder/out"
+grep -q '"state":"ran out".*"verdict":"FITS"' "$folder/out" && fail "a run that ran out is called fitting"
+oom="source,gpu,model,imgsz,batch,amp,tried_alloc,total,allocated,reserved,free,note"
+csv "$oom" "made up,Tesla T4 (14913MiB),yolov5x,640,64,1,,,,,,torch 2.3.0+cu121" \
+    "made up,Tesla T4,yolov8x,1280,16,1,,,,,,ultralytics 8.3.40 torch 2.5.1" \
+    "made up,GTX 1650,yolov8m,640,32,0,,,,,,ultralytics 8.3.40" \
+    "made up,Tesla T4,yolov5s,640,64,1,,,,,,called anomalous by its author" \
+    "made up,Tesla T4,yolov5s,640,64,1,,,,,,during AutoBatch profiling"
+expect 0 "at a risk of 5 %, 0 of 3 are called fitting" "$folder/a.csv"
+[ "$(grep -c '| DOES NOT FIT |' "$folder/out")" -eq 3 ] || fail "not three verdicts"
+grep -q "^0 rows judged, 2 skipped, 0 planned not to fit, 3 ran out" "$folder/out" || fail "counts of a file of OOMs"
+expect 0 "2,ran out," "$folder/a.csv" --format csv
+csv "$oom" "made up,Tesla T4,yolov8n,320,1,1,,,,,,ultralytics 8.3.40"
+expect 0 "at a risk of 5 %, 1 of 1 are called fitting" "$folder/a.csv"
 
 # No line of the tables is wider than a terminal.
 "$program" validate sweeps/published/train_logs.csv --where gpu=t4 >"$folder/out"

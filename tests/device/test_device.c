@@ -116,3 +116,20 @@ Test(device_open, says_which_devices_there_are)
     cr_expect(zero(ptr, device));
     vb_device_close(device);
 }
+
+Test(device_open, a_boundless_device_differs_in_its_memory_alone)
+{
+    struct vb_device *t4 = open_t4(), *boundless = NULL;
+    struct vb_error err = { 0 };
+    struct vb_segment segment;
+    cr_assert(eq(int, vb_device_open_boundless("virtual:t4", &boundless, &err), VB_OK), "%s",
+              err.text);
+    cr_assert(eq(int, vb_device_reserve(boundless, VB_GIB(1000), &segment, &err), VB_OK));
+    cr_expect(eq(u64, vb_device_info(boundless)->context_bytes, vb_device_info(t4)->context_bytes));
+    cr_expect(eq(u64, vb_device_info(boundless)->granularity_bytes,
+                 vb_device_info(t4)->granularity_bytes));
+    vb_device_close(boundless);
+    vb_device_close(t4);
+    cr_expect(eq(int, vb_device_open_boundless("cuda:0", &boundless, &err), VB_E_INPUT));
+    cr_expect(eq(int, vb_device_open_boundless("virtual:t9", &boundless, &err), VB_E_INPUT));
+}

@@ -128,7 +128,7 @@ static enum vb_status print_gpu(const char *name, const struct cli_oracle_convs 
                                 struct vb_error *err)
 {
     /* With `benchmark` an answer has the range of the ten that would be timed. */
-    const struct vb_conv_rules rules = { options->nondeterministic == NULL, true, true };
+    const struct vb_conv_rules rules = { options->nondeterministic == NULL, true, true, false };
     const struct vb_conv_origin origin = { .library = options->cudnn };
     struct page page = { .format = format };
     struct vb_gpu_spec gpu = { 0 };

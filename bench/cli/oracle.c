@@ -100,7 +100,7 @@ enum vb_status cli_oracle_ask(struct vb_conv_planner *planner, const struct cli_
     for (size_t i = 0; i < convs->map.n; i++) {
         struct vb_conv conv = vb_plan_key_conv(&convs->map.entries[i].key);
         for (int deterministic = 0; deterministic < 2; deterministic++) {
-            const struct vb_conv_rules rules = { deterministic != 0, true, true };
+            const struct vb_conv_rules rules = { deterministic != 0, true, true, false };
             const struct vb_plan_key key = vb_plan_key(&conv, &rules);
             struct vb_conv_plan plan = { .engine = VB_PLAN_NONE };
             enum vb_status status = vb_conv_planner_plan(planner, &conv, &rules, &plan, err);

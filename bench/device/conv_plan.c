@@ -17,6 +17,7 @@
 
 #include "device/cudnn_backend.h"
 #include "device/cudnn_library.h"
+#include "device/fixed_engine.h"
 #include "device/plan_cache.h"
 #include "device/plan_map.h"
 #include "device/plan_table.h"
@@ -304,7 +305,7 @@ static enum vb_status ask_library(struct vb_conv_planner *planner, const struct 
                                   struct vb_plan_answer *out, struct vb_error *err)
 {
     const struct vb_cudnn_filter filter = {
-        .nondeterministic = key->deterministic != 0,
+        .nondeterministic = key->deterministic != VB_PLAN_ANY,
         .down_converting = true,
         .tensor_core = key->tf32 == 0,
     };
@@ -321,12 +322,26 @@ static enum vb_status ask_library(struct vb_conv_planner *planner, const struct 
 
     *out = answer_of_list(found, n, with_range);
     status = vb_plan_map_put(&planner->answers, key, out, err);
-    if (status == VB_OK && key->deterministic == 0 && !has_nondeterministic(found, n)) {
+    if (status == VB_OK && key->deterministic == VB_PLAN_ANY && !has_nondeterministic(found, n)) {
         struct vb_plan_key strict = *key;
-        strict.deterministic = 1;
+        strict.deterministic = VB_PLAN_DETERMINISTIC;
         status = vb_plan_map_put(&planner->answers, &strict, out, err);
     }
     return status;
+}
+
+/* The fixed algorithm's answer; where none is known, that of the deterministic ranking. */
+static enum vb_status ask_fixed(struct vb_conv_planner *planner, const struct vb_conv *conv,
+                                const struct vb_plan_key *key, struct vb_plan_answer *out,
+                                struct vb_error *err)
+{
+    struct vb_cudnn_candidate found;
+    int64_t engine = vb_fixed_engine(conv, planner->gpu->compute_capability);
+    if (engine == VB_PLAN_NONE ||
+        !vb_cudnn_engine_plan(&planner->cudnn, planner->cudnn_device, conv, engine, &found))
+        return ask_library(planner, conv, key, false, out, err);
+    *out = answer_of_list(&found, 1, false);
+    return vb_plan_map_put(&planner->answers, key, out, err);
 }
 
 /* With a library known or open: its answer, from memory or asked now. */
@@ -346,6 +361,8 @@ static enum vb_status answer_of_library(struct vb_conv_planner *planner, const s
     }
     if (planner->answers.n >= planner->n_saved + SAVE_EVERY)
         save(planner);
+    if (key->deterministic == VB_PLAN_FIXED)
+        return ask_fixed(planner, conv, key, out, err);
     return ask_library(planner, conv, key, with_range, out, err);
 }
 
@@ -358,7 +375,10 @@ static enum vb_status answer_without_library(struct vb_conv_planner *planner,
 {
     use_table(planner);
     const struct vb_plan_table *table = planner->only != NULL ? planner->only : &planner->table;
-    const struct vb_plan_answer *packed = vb_plan_map_find(&table->map, key);
+    struct vb_plan_key packed_key = *key; /* tables hold rankings only */
+    if (packed_key.deterministic == VB_PLAN_FIXED)
+        packed_key.deterministic = VB_PLAN_DETERMINISTIC;
+    const struct vb_plan_answer *packed = vb_plan_map_find(&table->map, &packed_key);
     if (packed != NULL) {
         *answer = *packed;
         *source = VB_CONV_TABLE;

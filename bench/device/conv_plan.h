@@ -26,11 +26,12 @@ struct vb_conv {
     uint32_t kernel_h, kernel_w, stride, pad, dilation, groups;
 };
 
-/* torch.backends.cudnn's settings. */
+/* torch.backends.cudnn's settings, and PyTorch's own rule. */
 struct vb_conv_rules {
     bool deterministic;
     bool tf32;
     bool benchmark;
+    bool fixed; /* deterministic without benchmark: fixed algorithms, nothing is ranked */
 };
 
 struct vb_conv_plan {

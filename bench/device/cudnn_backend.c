@@ -369,3 +369,28 @@ enum vb_status vb_cudnn_candidates(const struct vb_cudnn *cudnn, void *device,
     bag_clear(&bag);
     return status;
 }
+
+bool vb_cudnn_engine_plan(const struct vb_cudnn *cudnn, void *device, const struct vb_conv *conv,
+                          int64_t engine, struct vb_cudnn_candidate *out)
+{
+    struct bag bag = { .cudnn = cudnn };
+    void *graph = NULL, *made = NULL, *configuration = NULL;
+    bool done = make_graph(&bag, conv, &graph, NULL) == VB_OK;
+    const struct setting engine_settings[] = {
+        { VB_CUDNN_ENGINE_OPERATION_GRAPH, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph },
+        { VB_CUDNN_ENGINE_GLOBAL_INDEX, VB_CUDNN_TYPE_INT64, 1, &engine },
+        { VB_CUDNN_ENGINE_DEVICEPROP, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &device },
+    };
+    done = done &&
+           BUILD(&bag, VB_CUDNN_ENGINE, "naming an engine", engine_settings, &made, NULL) == VB_OK;
+    const struct setting settings[] = {
+        { VB_CUDNN_ENGINECFG_ENGINE, VB_CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &made },
+    };
+    *out = (struct vb_cudnn_candidate){ .engine = engine };
+    done = done &&
+           BUILD(&bag, VB_CUDNN_ENGINECFG, "configuring an engine", settings, &configuration,
+                 NULL) == VB_OK &&
+           plan(cudnn, device, configuration, &out->workspace_bytes);
+    bag_clear(&bag);
+    return done;
+}

@@ -43,4 +43,9 @@ VB_CHECKED enum vb_status vb_cudnn_candidates(const struct vb_cudnn *cudnn, void
                                               struct vb_cudnn_candidate *out, size_t room,
                                               size_t *n, struct vb_error *err);
 
+/* Asks for the engine of that global index, as it is without choices of its own. False where there
+ * is none for this convolution on this GPU, or this cuDNN cannot be asked for one. */
+bool vb_cudnn_engine_plan(const struct vb_cudnn *cudnn, void *device, const struct vb_conv *conv,
+                          int64_t engine, struct vb_cudnn_candidate *out);
+
 #endif

@@ -98,7 +98,8 @@ static enum vb_status plan_conv(struct vb_walk *walk, size_t instruction, uint32
 {
     const struct vb_conv conv = conv_of(walk, &walk->program->calls[index]);
     const struct vb_conv_rules rules = { walk->program->deterministic, walk->point->tf32,
-                                         walk->program->benchmark };
+                                         walk->program->benchmark,
+                                         walk->program->fixed_algorithms };
     if (walk->has_plan[index])
         return VB_OK;
     enum vb_status status = vb_device_plan(walk->device, &conv, &rules, &walk->plans[index], err);

@@ -8,6 +8,13 @@
 
 enum { FIRST_ROOM = 256 };
 
+static enum vb_plan_choice choice_of(const struct vb_conv_rules *rules)
+{
+    if (rules->fixed && rules->deterministic && !rules->benchmark)
+        return VB_PLAN_FIXED;
+    return rules->deterministic ? VB_PLAN_DETERMINISTIC : VB_PLAN_ANY;
+}
+
 struct vb_plan_key vb_plan_key(const struct vb_conv *conv, const struct vb_conv_rules *rules)
 {
     return (struct vb_plan_key){
@@ -25,7 +32,7 @@ struct vb_plan_key vb_plan_key(const struct vb_conv *conv, const struct vb_conv_
         .pad = conv->pad,
         .dilation = conv->dilation,
         .groups = conv->groups,
-        .deterministic = rules->deterministic,
+        .deterministic = choice_of(rules),
         .tf32 = rules->tf32 || conv->type != VB_CONV_FP32,
     };
 }

@@ -14,8 +14,12 @@
 struct vb_plan_key {
     uint32_t direction, type, channels_last;
     uint32_t n, c, h, w, k, kernel_h, kernel_w, stride, pad, dilation, groups;
-    uint32_t deterministic, tf32;
+    uint32_t deterministic; /* enum vb_plan_choice */
+    uint32_t tf32;
 };
+
+/* Whether an answer may be nondeterministic, may not, or is the fixed algorithm's. */
+enum vb_plan_choice { VB_PLAN_ANY, VB_PLAN_DETERMINISTIC, VB_PLAN_FIXED };
 
 enum {
     VB_PLAN_NATIVE = -1,

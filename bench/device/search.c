@@ -35,7 +35,8 @@ enum vb_status vb_walk_search(struct vb_walk *walk, const struct vb_conv *conv,
                               const struct vb_conv_plan *plan, size_t instruction,
                               struct vb_error *err)
 {
-    const struct vb_conv_rules rules = { walk->program->deterministic, walk->point->tf32, true };
+    const struct vb_conv_rules rules = { walk->program->deterministic, walk->point->tf32, true,
+                                         false };
     const struct vb_plan_key key = vb_plan_key(conv, &rules);
     const struct vb_plan_answer known = { 0 };
     struct vb_block *workspace = NULL;

@@ -156,6 +156,7 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
         .recipe = recipe,
     };
     out->deterministic = recipe->trainer.deterministic;
+    out->fixed_algorithms = recipe->torch.fixed_algorithms;
     out->benchmark = recipe->trainer.benchmark;
     out->empties_above_percent = recipe->trainer.empties_above_percent;
     out->empties_before_percent = recipe->trainer.empties_before_percent;

@@ -97,6 +97,7 @@ struct vb_program {
     size_t loop_end;       /* ... up to here. A run has none: its instructions are walked once */
     uint32_t loop_batches; /* in the loop */
     bool deterministic;    /* what cuDNN is asked for */
+    bool fixed_algorithms; /* if so, through its v7 interface */
     bool benchmark;
     struct vb_carry *carries;
     size_t n_carries, carries_room;

@@ -74,6 +74,7 @@ static const struct vb_option trainer_options[] = {
 
 #define TORCH_SWITCH(member) VB_SWITCH_OPTION(struct vb_torch, member)
 static const struct vb_option torch_options[] = {
+    { "fixed_algorithms", "on, off", "", TORCH_SWITCH(fixed_algorithms) },
     { "foreach", "on, off", "", TORCH_SWITCH(foreach) },
     { "zeroes_to_none", "on, off", "", TORCH_SWITCH(zeroes_to_none) },
     { "sums_in_place", "on, off", "", TORCH_SWITCH(sums_in_place) },

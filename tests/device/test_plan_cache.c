@@ -37,7 +37,7 @@ static struct vb_plan_key key_of(uint32_t n)
     const struct vb_conv conv = {
         VB_CONV_FORWARD, VB_CONV_FP16, false, n, 3, 8, 8, 4, 3, 3, 1, 1, 1, 1
     };
-    const struct vb_conv_rules rules = { true, true, false };
+    const struct vb_conv_rules rules = { true, true, false, false };
     return vb_plan_key(&conv, &rules);
 }
 

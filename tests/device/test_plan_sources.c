@@ -62,7 +62,7 @@ static void compare(const struct vb_gpu_spec *gpu, const struct vb_plan_table *t
         const struct vb_plan_key *key = &table->map.entries[i].key;
         const struct vb_plan_answer *packed = &table->map.entries[i].answer;
         const struct vb_conv conv = vb_plan_key_conv(key);
-        const struct vb_conv_rules rules = { key->deterministic != 0, true, benchmark };
+        const struct vb_conv_rules rules = { key->deterministic != 0, true, benchmark, false };
         struct vb_conv_plan plan = { 0 };
         enum vb_status status = vb_conv_planner_plan(planner, &conv, &rules, &plan, &err);
         if (packed->engine == VB_PLAN_NONE) {
@@ -120,7 +120,7 @@ static void check_determinism(const struct vb_cudnn *cudnn, const struct vb_gpu_
 /* Shapes in no table: fitted, within sane bounds, and said so; PyTorch's own kernels exactly 0. */
 static void check_fitted(const struct vb_gpu_spec *gpu)
 {
-    const struct vb_conv_rules rules = { true, true, true };
+    const struct vb_conv_rules rules = { true, true, true, false };
     struct vb_conv conv = {
         VB_CONV_FORWARD, VB_CONV_FP16, false, 7, 64, 123, 77, 96, 3, 3, 1, 1, 1, 1
     };
@@ -147,6 +147,60 @@ static void check_fitted(const struct vb_gpu_spec *gpu)
     vb_conv_planner_close(planner);
 }
 
+static struct vb_conv_plan plan_by(struct vb_conv_planner *planner, const struct vb_conv *conv,
+                                   bool fixed, const char *gpu)
+{
+    const struct vb_conv_rules rules = { true, true, false, fixed };
+    struct vb_conv_plan plan = { 0 };
+    struct vb_error err = { 0 };
+    expect(vb_conv_planner_plan(planner, conv, &rules, &plan, &err) == VB_OK, err.text, gpu);
+    return plan;
+}
+
+/* A fixed algorithm on Turing: its workspace is copies of what its kernel reads in another layout,
+ * and a few KiB of indices. Elsewhere, and without the library, it is the ranking's. */
+static void check_fixed(const struct vb_gpu_spec *gpu, bool with_library)
+{
+    const uint64_t x = 2ULL * 16 * 96 * 104 * 104, y = 2ULL * 16 * 48 * 104 * 104;
+    const uint64_t w = 2ULL * 48 * 96 * 9, indices = 512 << 10;
+    const uint64_t copies[] = { x + w, y + w, x + y + w };
+    const bool is_known = gpu->compute_capability == VB_TURING && with_library;
+    struct vb_conv conv = { .n = 16,
+                            .c = 96,
+                            .h = 104,
+                            .w = 104,
+                            .k = 48,
+                            .kernel_h = 3,
+                            .kernel_w = 3,
+                            .stride = 1,
+                            .pad = 1,
+                            .dilation = 1,
+                            .groups = 1 };
+    struct vb_conv_planner *planner = NULL;
+    if (vb_conv_planner_open(gpu, &planner, NULL) != VB_OK)
+        return;
+    for (int direction = 0; direction < 3; direction++) {
+        conv.direction = (enum vb_conv_direction)direction;
+        conv.type = VB_CONV_FP16;
+        struct vb_conv_plan fixed = plan_by(planner, &conv, true, gpu->name);
+        struct vb_conv_plan ranked = plan_by(planner, &conv, false, gpu->name);
+        if (is_known)
+            expect(fixed.workspace_bytes >= copies[direction] &&
+                       fixed.workspace_bytes <= copies[direction] + indices,
+                   "not a fixed algorithm's workspace", gpu->name);
+        else
+            expect(fixed.engine == ranked.engine && fixed.source == ranked.source &&
+                       fixed.workspace_bytes == ranked.workspace_bytes,
+                   "not the ranking's", gpu->name);
+        conv.type = VB_CONV_FP32;
+        fixed = plan_by(planner, &conv, true, gpu->name);
+        if (is_known)
+            expect(fixed.engine == 1 && fixed.workspace_bytes <= indices, "fp32 copies nothing",
+                   gpu->name);
+    }
+    vb_conv_planner_close(planner);
+}
+
 static void check_gpu(const struct vb_cudnn *cudnn, const char *name)
 {
     struct vb_gpu_spec gpu = { 0 };
@@ -160,11 +214,13 @@ static void check_gpu(const struct vb_cudnn *cudnn, const char *name)
     (void)setenv("VRAMBENCH_CUDNN", "off", 1);
     compare(&gpu, &table, true, VB_CONV_TABLE);
     check_fitted(&gpu);
+    check_fixed(&gpu, false);
     (void)unsetenv("VRAMBENCH_CUDNN");
     compare(&gpu, &table, false, VB_CONV_LIBRARY);
     compare(&gpu, &table, true, VB_CONV_LIBRARY); /* what the cache has lacks the range */
     compare(&gpu, &table, true, VB_CONV_LIBRARY); /* now from the cache */
     compare(&gpu, &table, false, VB_CONV_LIBRARY);
+    check_fixed(&gpu, true);
     check_determinism(cudnn, &gpu, &table);
     vb_plan_table_clear(&table);
     vb_gpu_spec_clear(&gpu);

@@ -15,7 +15,16 @@
 #include "base/option.h"
 #include "base/text.h"
 
-enum { MAX_FILES = 64, VERSION_PARTS = 3, FIRST_YEAR = 2015, LAST_YEAR = 2100 };
+enum {
+    MAX_FILES = 64,
+    VERSION_PARTS = 3,
+    FIRST_YEAR = 2015,
+    LAST_YEAR = 2100,
+    MAX_OBJECT_BYTES = 256, /* of what a recipe's section fills */
+};
+_Static_assert(sizeof(struct vb_trainer) <= MAX_OBJECT_BYTES &&
+                   sizeof(struct vb_torch) <= MAX_OBJECT_BYTES,
+               "a section's struct");
 
 const char *const vb_family_names[VB_N_FAMILIES] = { "yolov5", "ultralytics", "classifier" };
 static const char *const check_names[] = { "none", "own", "copy", "nano" };
@@ -223,7 +232,7 @@ static enum vb_status sum_up(const struct question *question, char *name, size_t
 {
     struct recipe_file files[MAX_FILES];
     struct version wanted = { { LONG_MAX }, false };
-    char object[256] = { 0 };
+    char object[MAX_OBJECT_BYTES] = { 0 };
     size_t n = 0;
     if (question->text[0] != '\0' && !parse_version(question->text, &wanted))
         return vb_fail(err, VB_E_INPUT,

@@ -17,13 +17,13 @@
 
 #include "device/cudnn_backend.h"
 #include "device/cudnn_library.h"
-#include "device/fixed_engine.h"
+#include "device/library_answer.h"
 #include "device/plan_cache.h"
 #include "device/plan_map.h"
 #include "device/plan_table.h"
 #include "device/workspace_model.h"
 
-enum { N_TIMED = 10, SAVE_EVERY = 1024 }; /* torch.backends.cudnn.benchmark_limit */
+enum { SAVE_EVERY = 1024 };
 
 /* cuDNN 9.10.2 is the last to support Maxwell, Pascal and Volta; from 9.11.0 on Turing is the
  * oldest. Source: NVIDIA's support matrix of cuDNN 9.10.2, which lists 5.0 to 12.0; that the one of
@@ -266,82 +266,25 @@ uint64_t vb_conv_planner_version(const struct vb_conv_planner *planner)
     return planner->state == LIBRARY_ABSENT ? planner->table.version : planner->version;
 }
 
-static bool has_nondeterministic(const struct vb_cudnn_candidate *list, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (list[i].is_nondeterministic)
-            return true;
-    }
-    return false;
-}
-
-/* What a list of candidates says, of which there is one at most without the range. */
-static struct vb_plan_answer answer_of_list(const struct vb_cudnn_candidate *list, size_t n,
-                                            bool with_range)
-{
-    struct vb_plan_answer answer = { .engine = VB_PLAN_NONE };
-    if (n > 0) {
-        answer.engine = list[0].engine;
-        answer.workspace_bytes = answer.low_bytes = answer.high_bytes = list[0].workspace_bytes;
-    }
-    for (size_t i = 1; i < n; i++) {
-        uint64_t bytes = list[i].workspace_bytes;
-        answer.low_bytes = bytes < answer.low_bytes ? bytes : answer.low_bytes;
-        answer.high_bytes = bytes > answer.high_bytes ? bytes : answer.high_bytes;
-    }
-    if (n > 0 && !with_range) {
-        answer.low_bytes = UINT64_MAX;
-        answer.high_bytes = 0;
-    }
-    return answer;
-}
-
-/* Asks the open library, for the range of what could be timed only where that is wanted, since it
- * costs several times the first choice. That it has no plan is an answer too, and kept. Where none
- * of what it gives is nondeterministic, leaving such out gives the same: that question is then
- * answered as well. */
+/* Asks the open library and keeps the answer; one that holds with nondeterministic engines left out
+ * as well is kept for that question too. */
 static enum vb_status ask_library(struct vb_conv_planner *planner, const struct vb_conv *conv,
                                   const struct vb_plan_key *key, bool with_range,
                                   struct vb_plan_answer *out, struct vb_error *err)
 {
-    const struct vb_cudnn_filter filter = {
-        .nondeterministic = key->deterministic != VB_PLAN_ANY,
-        .down_converting = true,
-        .tensor_core = key->tf32 == 0,
-    };
-    struct vb_cudnn_candidate found[N_TIMED];
-    const size_t room = with_range ? N_TIMED : 1;
-    size_t n = 0;
-    enum vb_status status = vb_cudnn_candidates(&planner->cudnn, planner->cudnn_device, conv,
-                                                VB_CUDNN_HEURISTIC, &filter, found, room, &n, err);
-    if (status == VB_OK && n == 0)
-        status = vb_cudnn_candidates(&planner->cudnn, planner->cudnn_device, conv,
-                                     VB_CUDNN_LAST_RESORT, &filter, found, room, &n, err);
-    if (status != VB_OK)
-        return status;
-
-    *out = answer_of_list(found, n, with_range);
-    status = vb_plan_map_put(&planner->answers, key, out, err);
-    if (status == VB_OK && key->deterministic == VB_PLAN_ANY && !has_nondeterministic(found, n)) {
+    const struct vb_library library = { &planner->cudnn, planner->cudnn_device,
+                                        planner->gpu->compute_capability };
+    bool is_strict = false;
+    enum vb_status status =
+        vb_library_answer(&library, conv, key, with_range, out, &is_strict, err);
+    if (status == VB_OK)
+        status = vb_plan_map_put(&planner->answers, key, out, err);
+    if (status == VB_OK && key->deterministic == VB_PLAN_ANY && is_strict) {
         struct vb_plan_key strict = *key;
         strict.deterministic = VB_PLAN_DETERMINISTIC;
         status = vb_plan_map_put(&planner->answers, &strict, out, err);
     }
     return status;
-}
-
-/* The fixed algorithm's answer; where none is known, that of the deterministic ranking. */
-static enum vb_status ask_fixed(struct vb_conv_planner *planner, const struct vb_conv *conv,
-                                const struct vb_plan_key *key, struct vb_plan_answer *out,
-                                struct vb_error *err)
-{
-    struct vb_cudnn_candidate found;
-    int64_t engine = vb_fixed_engine(conv, planner->gpu->compute_capability);
-    if (engine == VB_PLAN_NONE ||
-        !vb_cudnn_engine_plan(&planner->cudnn, planner->cudnn_device, conv, engine, &found))
-        return ask_library(planner, conv, key, false, out, err);
-    *out = answer_of_list(&found, 1, false);
-    return vb_plan_map_put(&planner->answers, key, out, err);
 }
 
 /* With a library known or open: its answer, from memory or asked now. */
@@ -361,8 +304,6 @@ static enum vb_status answer_of_library(struct vb_conv_planner *planner, const s
     }
     if (planner->answers.n >= planner->n_saved + SAVE_EVERY)
         save(planner);
-    if (key->deterministic == VB_PLAN_FIXED)
-        return ask_fixed(planner, conv, key, out, err);
     return ask_library(planner, conv, key, with_range, out, err);
 }
 

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-mode=write
+mode="write"
 case "${1:-}" in
 --check | --library)
     mode=${1#--}
@@ -40,7 +40,8 @@ fitted_rows() {
 
 # validated: all.md and tables.md, with the same rows in runs.csv and tables.csv, and the chart.
 validated() {
-    "$program" validate "$logs" --format md,csv --chart "$folder/$chart" >"$folder/all.md" 2>"$folder/notes"
+    "$program" validate "$logs" --format md,csv --chart "$folder/$chart" \
+        >"$folder/all.md" 2>"$folder/notes" || { cat "$folder/notes" >&2; exit 2; }
     "$program" validate sweeps/published/autobatch.csv --format md,csv >"$folder/tables.md"
     sed -n '/^line,state,/,$p' "$folder/all.md" >"$folder/runs.csv"
     sed -n '/^line,state,/,$p' "$folder/tables.md" >"$folder/tables.csv"
@@ -62,10 +63,10 @@ agrees() {
     ours=$(awk -F, -v name="$1" '$1 == name { print $2, $3, $4, $5, $6 }' "$folder/stats")
     theirs=$(awk -F'|' -v row="$2" '/^Errors in/ { found = 1 }
         found && $2 ~ "^ " row " *$" { print $3 + 0, $4, $5, $6, $7; exit }' "$3" | tr -s ' ')
-    [ -n "$ours" ] && [ "$ours" = "${theirs% }" ] || {
+    if [ -z "$ours" ] || [ "$ours" != "${theirs% }" ]; then
         echo "accuracy.sh: of '$1' validate says '$theirs', accuracy.awk '$ours'" >&2
         exit 1
-    }
+    fi
 }
 
 skips() {
@@ -119,7 +120,10 @@ fitted=$(fitted_rows)
 write page >"$folder/README.md"
 write readme >"$folder/section"
 readme >"$folder/top.md"
-[ -s "$folder/$chart" ] || { cat "$folder/notes" >&2; [ "$mode" = check ] || exit 3; }
+if [ ! -s "$folder/$chart" ] && [ "$mode" != check ]; then
+    cat "$folder/notes" >&2
+    exit 3
+fi
 
 if [ "$mode" != check ]; then
     cp "$folder/README.md" "$folder/$chart" "$page/"

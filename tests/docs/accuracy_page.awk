@@ -228,6 +228,17 @@ function readme_row(label, name, target) {
            S[name, "signed"], target
 }
 
+# The intervals' row of all runs, in one line.
+function print_held(    line, row) {
+    while ((getline line <cover) > 0)
+        if (line ~ /notebooks/) {
+            split(line, row, "|")
+            printf "Of all runs %.1f %% lie inside their 90 %% interval and %.1f %% inside their 50 %% interval, " \
+                   "each judged by\nthe runs of other repositories.\n", row[5], row[4]
+        }
+    close(cover)
+}
+
 function print_readme() {
     print "Plans beside what published runs printed, with no calibration. Errors and targets are in percent:"
     print ""
@@ -241,7 +252,9 @@ function print_readme() {
                "; signed 4: " verdict(S["tables", "signed"], 4))
     readme_row("the copied rule of thumb, on all runs", "thumb A and B", "")
     print ""
+    print_held()
+    print ""
     print "![Planned against printed memory](results/accuracy/predicted-against-published.svg)"
     print ""
-    print "[The accuracy page](results/accuracy/README.md) has intervals, simpler answers and the worst ten rows."
+    print "[The accuracy page](results/accuracy/README.md) has all of it: simpler answers too, and the worst ten."
 }

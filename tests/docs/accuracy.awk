@@ -3,7 +3,7 @@
 #   part  stats: one line a group, comma-separated; table: the page's table of statistics;
 #         page: results/accuracy/README.md; readme: README.md's section
 #   runs, tables, published, cover, skipped, library, notes: files; accuracy.sh tells what is in them
-# Any awk will do: nothing here is of one of them. This file reads and counts, accuracy_page.awk prints.
+# POSIX awk, tried with Debian's mawk. This file reads and counts, accuracy_page.awk prints.
 
 # Splits a line of CSV, quotes and all; the number of fields.
 function fields(line, out,    n, i, c, quoted) {

@@ -17,6 +17,7 @@
 
 #include "device/cudnn_backend.h"
 #include "device/cudnn_library.h"
+#include "device/fixed_engine.h"
 #include "device/library_answer.h"
 #include "device/plan_cache.h"
 #include "device/plan_map.h"
@@ -317,8 +318,13 @@ static enum vb_status answer_without_library(struct vb_conv_planner *planner,
     use_table(planner);
     const struct vb_plan_table *table = planner->only != NULL ? planner->only : &planner->table;
     struct vb_plan_key packed_key = *key; /* tables hold rankings only */
-    if (packed_key.deterministic == VB_PLAN_FIXED)
+    if (packed_key.deterministic == VB_PLAN_FIXED) {
+        if (vb_fixed_answer(conv, planner->gpu->compute_capability, answer)) {
+            *source = VB_CONV_FITTED;
+            return VB_OK;
+        }
         packed_key.deterministic = VB_PLAN_DETERMINISTIC;
+    }
     const struct vb_plan_answer *packed = vb_plan_map_find(&table->map, &packed_key);
     if (packed != NULL) {
         *answer = *packed;

@@ -13,8 +13,6 @@
  */
 #include "device/fixed_engine.h"
 
-#include "device/plan_map.h"
-
 int64_t vb_fixed_engine(const struct vb_conv *conv, uint32_t compute_capability)
 {
     static const int64_t half_engines[] = {
@@ -25,4 +23,47 @@ int64_t vb_fixed_engine(const struct vb_conv *conv, uint32_t compute_capability)
     if (compute_capability != VB_TURING || conv->channels_last)
         return VB_PLAN_NONE;
     return conv->type == VB_CONV_FP16 ? half_engines[conv->direction] : 1;
+}
+
+static uint64_t eights(uint64_t channels)
+{
+    return (channels + 7) / 8 * 8;
+}
+
+static uint64_t output_size(uint64_t size, uint64_t kernel, const struct vb_conv *conv)
+{
+    return (size + 2ULL * conv->pad - conv->dilation * (kernel - 1) - 1) / conv->stride + 1;
+}
+
+/* Compared with cuDNN 9.19.0's answers for YOLOv5: a 1x1 kernel needs no copy of its weights, a
+ * strided backward pass to the data writes dx in the other layout too. */
+static uint64_t copies(const struct vb_conv *conv)
+{
+    const uint64_t half = 2;
+    uint64_t p = output_size(conv->h, conv->kernel_h, conv);
+    uint64_t q = output_size(conv->w, conv->kernel_w, conv);
+    uint64_t taps = (uint64_t)conv->kernel_h * conv->kernel_w;
+    uint64_t x = half * conv->n * eights(conv->c) * conv->h * conv->w;
+    uint64_t y = half * conv->n * eights(conv->k) * p * q;
+    uint64_t w = half * eights(conv->k) * eights(conv->c) * taps;
+    bool is_padded = conv->k % 8 != 0 || conv->c % 8 != 0;
+    uint64_t copied = taps > 1 || is_padded ? w : 0;
+    if (conv->type != VB_CONV_FP16)
+        return 0;
+    if (conv->direction == VB_CONV_FORWARD)
+        return x + copied + (conv->k % 8 != 0 ? y : 0);
+    if (conv->direction == VB_CONV_BACKWARD_DATA)
+        return y + copied + (conv->stride > 1 ? x : 0);
+    return x + y + 3 * w;
+}
+
+bool vb_fixed_answer(const struct vb_conv *conv, uint32_t compute_capability,
+                     struct vb_plan_answer *out)
+{
+    int64_t engine = vb_fixed_engine(conv, compute_capability);
+    if (engine == VB_PLAN_NONE)
+        return false;
+    uint64_t bytes = copies(conv);
+    *out = (struct vb_plan_answer){ engine, bytes, bytes, bytes };
+    return true;
 }

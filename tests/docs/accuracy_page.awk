@@ -202,8 +202,8 @@ function print_left_out() {
             "whichever their PyTorch came with.", "  ")
     wrapped("- " old " rows ran PyTorch 1.12 or older, which called cuDNN's v7 interface, where deterministic " \
             "convolutions have fixed algorithms. On Turing the library is asked for the engines that stand for them " \
-            "([results/fixed-algorithms](../fixed-algorithms/README.md)); the tables, and other GPUs, have cuDNN 9's " \
-            "ranking in their place.", "  ")
+            "([results/fixed-algorithms](../fixed-algorithms/README.md)), without it their workspaces are worked " \
+            "out; other GPUs have cuDNN 9's ranking in their place.", "  ")
     wrapped("- How many boxes the fullest image had is in no log; that of the last batch stands for it. YOLOv8's " \
             "assigner grows with it.", "  ")
     wrapped("- Printed values have three digits: 1 % below 10.", "  ")

@@ -91,22 +91,25 @@ struct search {
     double factor;         /* on what that needs */
 };
 
-/* Plans the search's point with that batch; `*need_bytes` is 0 where that failed or ran out. */
+/* Plans the search's point with that batch; `*need_bytes`, where asked for, is 0 where that failed
+ * or ran out. */
 static bool fits(const struct search *search, uint32_t batch, double *need_bytes)
 {
     struct vb_arena arena = { 0 };
     struct vb_point point = search->point;
     struct cli_answer answer = { 0 };
-    *need_bytes = 0;
+    double need = 0;
     point.batch = batch;
     bool does =
         vb_measure(&point, search->asked->device, false, &arena, &answer.record, NULL) == VB_OK &&
         answer.record.state == VB_STATE_OK;
     if (does) {
-        *need_bytes = (double)answer.record.peak_reserved_bytes;
-        does = judge(search->asked, search->factor * *need_bytes, &arena, &answer, NULL) == VB_OK &&
+        need = (double)answer.record.peak_reserved_bytes;
+        does = judge(search->asked, search->factor * need, &arena, &answer, NULL) == VB_OK &&
                answer.estimate.verdict == VB_FITS;
     }
+    if (need_bytes != NULL)
+        *need_bytes = need;
     vb_arena_clear(&arena);
     return does;
 }
@@ -115,18 +118,17 @@ static bool fits(const struct search *search, uint32_t batch, double *need_bytes
  * begin. */
 static uint32_t halve(const struct search *search, double guess)
 {
-    double need_bytes = 0;
     uint32_t low = 0, high = 1;
     if (guess > 8)
         high = (uint32_t)(guess * 0.8 < MAX_BATCH ? guess * 0.8 : MAX_BATCH) & ~7u;
-    while (high < MAX_BATCH && fits(search, high, &need_bytes)) {
+    while (high < MAX_BATCH && fits(search, high, NULL)) {
         low = high;
         high += high / 8 > 0 ? high / 8 : 1;
     }
     high = high < MAX_BATCH ? high : MAX_BATCH;
     while (high - low > (low >= 16 ? 2u : 1u)) {
         uint32_t middle = (low + high) / 2;
-        if (fits(search, middle, &need_bytes))
+        if (fits(search, middle, NULL))
             low = middle;
         else
             high = middle;
@@ -137,9 +139,8 @@ static uint32_t halve(const struct search *search, double guess)
 /* What a step that would do was found by is confirmed by a run, or a smaller one is taken. */
 static uint32_t confirm(const struct search *run, uint32_t batch)
 {
-    double need_bytes = 0;
     for (int i = 0; batch > 0 && i < MAX_TRIES; i++) {
-        if (fits(run, batch, &need_bytes))
+        if (fits(run, batch, NULL))
             return batch;
         batch -= batch / SHARE_BACK > 0 ? batch / SHARE_BACK : 1;
     }

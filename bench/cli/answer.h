@@ -49,6 +49,10 @@ int cli_answer_status(const struct cli_answer *answer);
 
 void cli_answer_print(const struct cli_asked *asked, const struct vb_point *point,
                       const struct cli_answer *answer);
+/* Prints a record's JSON object but for its closing brace: more follows. VB_E_SYSTEM: no host
+ * memory. */
+VB_CHECKED enum vb_status cli_print_open_record(const struct vb_record *record,
+                                                struct vb_error *err);
 /* One JSON object: the record's, and the verdict. VB_E_SYSTEM: no host memory. */
 VB_CHECKED enum vb_status cli_answer_print_json(const struct cli_asked *asked,
                                                 const struct cli_answer *answer,

@@ -184,20 +184,26 @@ static void print_json_band(const struct cli_asked *asked, const struct cli_answ
     printf("]}");
 }
 
+enum vb_status cli_print_open_record(const struct vb_record *record, struct vb_error *err)
+{
+    char *line = NULL;
+    enum vb_status status = vb_record_print(record, &line, err);
+    if (status == VB_OK)
+        printf("%.*s", (int)strlen(line) - 1, line);
+    free(line);
+    return status;
+}
+
 enum vb_status cli_answer_print_json(const struct cli_asked *asked, const struct cli_answer *answer,
                                      struct vb_error *err)
 {
-    char *line = NULL;
-    enum vb_status status = vb_record_print(&answer->record, &line, err);
-    if (status == VB_OK) {
-        line[strlen(line) - 1] = '\0'; /* the closing brace: more follows */
-        printf("%s,\"verdict\":\"%s\",\"risk\":%.6g,\"need_bytes\":%.0f", line,
-               vb_verdict_names[answer->estimate.verdict], asked->risk,
-               answer->estimate.need_bytes);
-        if (answer->reason == NULL)
-            print_json_band(asked, answer);
-        printf("}\n");
-    }
-    free(line);
-    return status;
+    enum vb_status status = cli_print_open_record(&answer->record, err);
+    if (status != VB_OK)
+        return status;
+    printf(",\"verdict\":\"%s\",\"risk\":%.6g,\"need_bytes\":%.0f",
+           vb_verdict_names[answer->estimate.verdict], asked->risk, answer->estimate.need_bytes);
+    if (answer->reason == NULL)
+        print_json_band(asked, answer);
+    printf("}\n");
+    return VB_OK;
 }

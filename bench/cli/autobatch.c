@@ -3,8 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/bytes.h"
 #include "fit/autobatch.h"
@@ -71,15 +69,13 @@ static enum vb_status print_json(const struct advice *advice, struct vb_error *e
 {
     const struct vb_autobatch *choice = &advice->choice;
     const struct vb_estimate *run = &advice->run.estimate;
-    char *line = NULL;
-    enum vb_status status = vb_record_print(&advice->record, &line, err);
+    enum vb_status status = cli_print_open_record(&advice->record, err);
     if (status != VB_OK)
         return status;
-    line[strlen(line) - 1] = '\0'; /* the closing brace: more follows */
-    printf("%s,\"autobatch\":{\"free_gib\":%.6f,\"percent\":%" PRIu32
+    printf(",\"autobatch\":{\"free_gib\":%.6f,\"percent\":%" PRIu32
            ",\"fit\":\"%s\",\"slope\":%.9g,\"intercept\":%.9g,\"fitted\":%.6g,\"batch\":%ld,"
            "\"reason\":\"%s\",\"predicted\":%.6f}",
-           line, choice->free_gib, advice->record.autobatch.percent,
+           choice->free_gib, advice->record.autobatch.percent,
            vb_autobatch_fit_names[advice->record.autobatch.fit], choice->slope, choice->intercept,
            choice->fitted, choice->batch, vb_autobatch_reason_names[choice->reason],
            choice->predicted);
@@ -89,7 +85,6 @@ static enum vb_status print_json(const struct advice *advice, struct vb_error *e
                vb_state_names[advice->run.record.state], vb_verdict_names[run->verdict],
                run->probability, run->need_bytes, run->usable_bytes);
     printf("}\n");
-    free(line);
     return VB_OK;
 }
 

@@ -26,6 +26,15 @@ struct vb_conv {
     uint32_t kernel_h, kernel_w, stride, pad, dilation, groups;
 };
 
+/* Of y, along an axis of x with that size and kernel; 0: the kernel does not fit in. */
+static inline uint64_t vb_conv_output_size(const struct vb_conv *conv, uint32_t size,
+                                           uint32_t kernel)
+{
+    uint64_t window = (uint64_t)conv->dilation * (kernel - 1) + 1;
+    uint64_t padded = (uint64_t)size + 2 * (uint64_t)conv->pad;
+    return padded < window ? 0 : (padded - window) / conv->stride + 1;
+}
+
 /* torch.backends.cudnn's settings, and PyTorch's own rule. */
 struct vb_conv_rules {
     bool deterministic;

@@ -161,12 +161,6 @@ static enum vb_status make_convolution(struct bag *bag, const struct vb_conv *co
     return BUILD(bag, VB_CUDNN_CONVOLUTION, "describing a convolution", settings, out, err);
 }
 
-static int64_t output_size(uint32_t size, uint32_t kernel, const struct vb_conv *conv)
-{
-    int64_t window = (int64_t)conv->dilation * ((int64_t)kernel - 1) + 1;
-    return ((int64_t)size + 2 * (int64_t)conv->pad - window) / conv->stride + 1;
-}
-
 /* An operation graph that holds the one convolution. */
 static enum vb_status make_graph(struct bag *bag, const struct vb_conv *conv, void **out,
                                  struct vb_error *err)
@@ -183,8 +177,9 @@ static enum vb_status make_graph(struct bag *bag, const struct vb_conv *conv, vo
     };
     const int64_t x_dims[] = { conv->n, conv->c, conv->h, conv->w };
     const int64_t w_dims[] = { conv->k, conv->c / conv->groups, conv->kernel_h, conv->kernel_w };
-    const int64_t y_dims[] = { conv->n, conv->k, output_size(conv->h, conv->kernel_h, conv),
-                               output_size(conv->w, conv->kernel_w, conv) };
+    const int64_t y_dims[] = { conv->n, conv->k,
+                               (int64_t)vb_conv_output_size(conv, conv->h, conv->kernel_h),
+                               (int64_t)vb_conv_output_size(conv, conv->w, conv->kernel_w) };
     void *x = NULL, *w = NULL, *y = NULL, *convolution = NULL, *operation = NULL;
     enum vb_status status = make_tensor(bag, UID_X, x_dims, conv, &x, err);
     if (status == VB_OK)

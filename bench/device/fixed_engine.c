@@ -30,18 +30,13 @@ static uint64_t eights(uint64_t channels)
     return (channels + 7) / 8 * 8;
 }
 
-static uint64_t output_size(uint64_t size, uint64_t kernel, const struct vb_conv *conv)
-{
-    return (size + 2ULL * conv->pad - conv->dilation * (kernel - 1) - 1) / conv->stride + 1;
-}
-
 /* Compared with cuDNN 9.19.0's answers for YOLOv5: a 1x1 kernel needs no copy of its weights, a
  * strided backward pass to the data writes dx in the other layout too. */
 static uint64_t copies(const struct vb_conv *conv)
 {
     const uint64_t half = 2;
-    uint64_t p = output_size(conv->h, conv->kernel_h, conv);
-    uint64_t q = output_size(conv->w, conv->kernel_w, conv);
+    uint64_t p = vb_conv_output_size(conv, conv->h, conv->kernel_h);
+    uint64_t q = vb_conv_output_size(conv, conv->w, conv->kernel_w);
     uint64_t taps = (uint64_t)conv->kernel_h * conv->kernel_w;
     uint64_t x = half * conv->n * eights(conv->c) * conv->h * conv->w;
     uint64_t y = half * conv->n * eights(conv->k) * p * q;

@@ -31,13 +31,6 @@ static enum vb_kernel_class class_of(const struct vb_conv *conv)
     return conv->kernel_h * conv->kernel_w == 1 ? VB_KERNEL_1X1 : VB_KERNEL_STRIDE_1;
 }
 
-static uint64_t output_size(uint32_t size, uint32_t kernel, const struct vb_conv *conv)
-{
-    uint64_t window = (uint64_t)conv->dilation * (kernel - 1) + 1;
-    uint64_t padded = (uint64_t)size + 2 * (uint64_t)conv->pad;
-    return padded < window ? 0 : (padded - window) / conv->stride + 1;
-}
-
 static uint64_t product(const uint64_t factors[4])
 {
     uint64_t result = 1;
@@ -53,9 +46,9 @@ uint64_t vb_conv_tensor_bytes(const struct vb_conv *conv)
     const uint64_t x = product((const uint64_t[]){ conv->n, conv->c, conv->h, conv->w });
     const uint64_t w = product(
         (const uint64_t[]){ conv->k, conv->c / conv->groups, conv->kernel_h, conv->kernel_w });
-    const uint64_t y =
-        product((const uint64_t[]){ conv->n, conv->k, output_size(conv->h, conv->kernel_h, conv),
-                                    output_size(conv->w, conv->kernel_w, conv) });
+    const uint64_t y = product(
+        (const uint64_t[]){ conv->n, conv->k, vb_conv_output_size(conv, conv->h, conv->kernel_h),
+                            vb_conv_output_size(conv, conv->w, conv->kernel_w) });
     uint64_t sum;
     if (!vb_add(x, w, &sum) || !vb_add(sum, y, &sum) ||
         !vb_mul(sum, conv->type == VB_CONV_FP32 ? 4 : 2, &sum))

@@ -9,9 +9,14 @@
 
 enum { SIDES = 4, COLUMNS = 6, MAX_DETECTIONS = 300, WORD_BITS = 64 };
 
+static uint64_t words_of(uint64_t n)
+{
+    return (n + WORD_BITS - 1) / WORD_BITS;
+}
+
 uint64_t vb_nms_mask_bytes(uint64_t n)
 {
-    return n * ((n + WORD_BITS - 1) / WORD_BITS) * sizeof(uint64_t);
+    return n * words_of(n) * sizeof(uint64_t);
 }
 
 static uint32_t count_boxes(const struct vb_graph *graph)
@@ -38,7 +43,7 @@ static struct vb_variable suppress(struct vb_tape *tape, uint32_t n)
     vb_done(tape, sorted);
     struct vb_variable boxes = vb_fresh(tape, "index_select", VB_FLOAT32, VB_SHAPE(n, SIDES));
     struct vb_variable mask =
-        vb_fresh(tape, "nms mask", VB_INT64, VB_SHAPE(n, (n + WORD_BITS - 1) / WORD_BITS));
+        vb_fresh(tape, "nms mask", VB_INT64, VB_SHAPE(n, (uint32_t)words_of(n)));
     struct vb_variable keep = vb_fresh(tape, "keep", VB_INT64, VB_SHAPE(n));
     struct vb_variable kept = vb_fresh(tape, "kept", VB_INT64, VB_SHAPE(n));
     struct vb_variable ended[] = { keep, mask, boxes, order };

@@ -73,21 +73,22 @@ static enum vb_conv_type conv_type(enum vb_dtype dtype)
 
 static struct vb_conv conv_of(const struct vb_walk *walk, const struct vb_call *call)
 {
+    const struct vb_call_window *of = call->window;
     return (struct vb_conv){
-        .direction = (enum vb_conv_direction)call->direction,
+        .direction = (enum vb_conv_direction)call->op,
         .type = conv_type(call->dtype),
         .channels_last = walk->point->channels_last,
-        .n = call->n,
-        .c = call->c,
-        .h = call->h,
-        .w = call->w,
-        .k = call->k,
-        .kernel_h = call->window.kernel_h,
-        .kernel_w = call->window.kernel_w,
-        .stride = call->window.stride,
-        .pad = call->window.pad,
-        .dilation = call->window.dilation,
-        .groups = call->groups,
+        .n = of->n,
+        .c = of->c,
+        .h = of->h,
+        .w = of->w,
+        .k = of->k,
+        .kernel_h = of->window.kernel_h,
+        .kernel_w = of->window.kernel_w,
+        .stride = of->window.stride,
+        .pad = of->window.pad,
+        .dilation = of->window.dilation,
+        .groups = of->groups,
     };
 }
 
@@ -122,8 +123,8 @@ static enum vb_status run_call(struct vb_walk *walk, size_t instruction, uint32_
 {
     const struct vb_call *call = &walk->program->calls[index];
     struct vb_work work = { call->flops, call->bytes, conv_type(call->dtype),
-                            call->kind == VB_CALL_CONV };
-    if (call->kind != VB_CALL_CONV)
+                            vb_operator_is_conv(call->op) };
+    if (!vb_operator_is_conv(call->op))
         return vb_device_run(walk->device, &work, err);
 
     enum vb_status status = plan_conv(walk, instruction, index, err);

@@ -34,6 +34,7 @@ struct vb_op {
     uint32_t outputs[VB_MAX_OUTPUTS];
     struct vb_window window; /* convolution and max pooling */
     uint32_t groups;
+    uint32_t quarter; /* of a slice: which of Focus's four */
     bool has_bias;
     uint64_t
         weight_elements; /* convolution: its weight; batch normalisation: its weight (= bias) */

@@ -201,8 +201,10 @@ static uint32_t run_focus(const struct vb_site *site)
                                            (uint32_t)site->args[0], (uint32_t)site->args[1], 1);
     weave->n_modules++;
     uint32_t pieces[4];
-    for (uint32_t i = 0; i < 4; i++)
+    for (uint32_t i = 0; i < 4; i++) {
         pieces[i] = vb_run_view(weave, VB_SLICE, site->inputs[0], &quarter);
+        weave->graph.ops[weave->graph.n_ops - 1].quarter = i;
+    }
     return vb_run_conv(weave, &conv, vb_run_concat(weave, pieces, 4));
 }
 

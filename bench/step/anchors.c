@@ -10,7 +10,7 @@ static void number_cells(struct vb_tape *tape, uint32_t n, enum vb_dtype dtype,
                          struct vb_variable *axis)
 {
     struct vb_variable range = vb_fresh(tape, "arange", dtype, VB_SHAPE(n));
-    struct vb_variable middle = vb_unary(tape, VB_SHIFT, range);
+    struct vb_variable middle = vb_unary(tape, VB_OP_ADD_NUMBER, range, 0.5);
     vb_done(tape, range);
     vb_tape_assign(tape, axis, middle);
 }

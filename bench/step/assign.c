@@ -58,7 +58,7 @@ static void overlaps_inside(struct vb_tape *tape, const struct vb_assignment *s,
 /* x ** number, where autocast computes in fp32. */
 static struct vb_variable power(struct vb_tape *tape, struct vb_variable x)
 {
-    return vb_unary(tape, VB_SQUARE, x);
+    return vb_unary(tape, VB_OP_POWER, x, 2);
 }
 
 /* align = score ** alpha * overlap ** beta. Gives it and the overlaps. */
@@ -68,7 +68,7 @@ static struct vb_variable alignment(struct vb_tape *tape, const struct vb_assign
 {
     struct vb_shape all = VB_SHAPE(s->batch, s->boxes, s->anchors);
     struct vb_variable pair[2];
-    struct vb_variable valid = vb_unary(tape, VB_SCALE, inside);
+    struct vb_variable valid = vb_unary(tape, VB_OP_MUL_NUMBER, inside, 0);
     struct vb_variable mask = vb_fresh(tape, "mask", VB_BOOL, all);
     vb_done(tape, valid);
     *overlaps = vb_fresh(tape, "overlaps", VB_FLOAT32, all);
@@ -78,7 +78,7 @@ static struct vb_variable alignment(struct vb_tape *tape, const struct vb_assign
     overlaps_inside(tape, s, pair);
     struct vb_variable score_power = power(tape, scores);
     struct vb_variable overlap_power = power(tape, *overlaps);
-    struct vb_variable align = vb_binary(tape, VB_TIMES, score_power, overlap_power);
+    struct vb_variable align = vb_binary(tape, VB_OP_MUL, score_power, overlap_power);
     struct vb_variable ended[] = {
         score_power, overlap_power, mask, scores, which, pair[0], pair[1]
     };
@@ -112,8 +112,8 @@ static struct vb_variable positives(struct vb_tape *tape, const struct vb_assign
                                     struct vb_variable inside)
 {
     struct vb_variable best = best_anchors(tape, s);
-    struct vb_variable both = vb_binary(tape, VB_TIMES, best, inside);
-    struct vb_variable positive = vb_unary(tape, VB_SCALE, both);
+    struct vb_variable both = vb_binary(tape, VB_OP_MUL, best, inside);
+    struct vb_variable positive = vb_unary(tape, VB_OP_MUL_NUMBER, both, 0);
     vb_done(tape, both);
     vb_done(tape, best);
     return positive;
@@ -126,7 +126,7 @@ static struct vb_variable boxes_of_anchors(struct vb_tape *tape, struct vb_assig
     struct vb_variable claims =
         vb_fresh(tape, "claims", VB_FLOAT32, VB_SHAPE(s->batch, s->anchors));
     struct vb_variable most = vb_fresh(tape, "max", VB_FLOAT32, (struct vb_shape){ 0 });
-    vb_done(tape, vb_unary(tape, VB_COMPARE, most));
+    vb_done(tape, vb_unary(tape, VB_OP_LESS_NUMBER, most, 0));
     vb_done(tape, most);
     s->which = vb_fresh(tape, "which", VB_INT64, VB_SHAPE(s->batch, s->anchors));
     return claims;
@@ -138,7 +138,7 @@ static struct vb_variable one_hot_of(struct vb_tape *tape, const struct vb_assig
     struct vb_shape scores = VB_SHAPE(s->batch, s->anchors, s->classes);
     struct vb_variable one_hot = vb_fresh(tape, "one_hot", VB_INT64, scores);
     struct vb_variable repeated = vb_fresh(tape, "repeat", VB_FLOAT32, scores);
-    struct vb_variable positive = vb_unary(tape, VB_COMPARE, repeated);
+    struct vb_variable positive = vb_unary(tape, VB_OP_LESS_NUMBER, repeated, 0);
     struct vb_variable zero = vb_fresh(tape, "zero", VB_INT64, (struct vb_shape){ 0 });
     struct vb_variable chosen = vb_fresh(tape, "where", VB_INT64, scores);
     struct vb_variable ended[] = { zero, positive, one_hot, repeated };
@@ -152,8 +152,8 @@ static struct vb_variable wanted(struct vb_tape *tape, struct vb_assignment *s,
                                  struct vb_variable *labels)
 {
     struct vb_variable images = vb_fresh(tape, "arange", VB_INT64, VB_SHAPE(s->batch, 1));
-    struct vb_variable first = vb_unary(tape, VB_SCALE, images);
-    struct vb_variable flat = vb_binary(tape, VB_PLUS, s->which, first);
+    struct vb_variable first = vb_unary(tape, VB_OP_MUL_NUMBER, images, 0);
+    struct vb_variable flat = vb_binary(tape, VB_OP_ADD, s->which, first);
     vb_done(tape, first);
     struct vb_variable whole = vb_fresh(tape, "long", VB_INT64, VB_SHAPE(s->batch, s->boxes));
     *labels = vb_fresh(tape, "labels", VB_INT64, VB_SHAPE(s->batch, s->anchors));
@@ -171,12 +171,12 @@ static void normalize(struct vb_tape *tape, struct vb_assignment *s, struct vb_v
 {
     struct vb_shape per_box = VB_SHAPE(s->batch, s->boxes, 1);
     struct vb_variable best_align = vb_fresh(tape, "amax", VB_FLOAT32, per_box);
-    struct vb_variable masked = vb_unary(tape, VB_SCALE, overlaps);
+    struct vb_variable masked = vb_unary(tape, VB_OP_MUL_NUMBER, overlaps, 0);
     struct vb_variable best_overlap = vb_fresh(tape, "amax", VB_FLOAT32, per_box);
     vb_done(tape, masked);
-    struct vb_variable scaled = vb_unary(tape, VB_SCALE, align);
-    struct vb_variable positive = vb_unary(tape, VB_SHIFT, best_align);
-    struct vb_variable ratio = vb_unary(tape, VB_SCALE, scaled);
+    struct vb_variable scaled = vb_unary(tape, VB_OP_MUL_NUMBER, align, 0);
+    struct vb_variable positive = vb_unary(tape, VB_OP_ADD_NUMBER, best_align, 0);
+    struct vb_variable ratio = vb_unary(tape, VB_OP_MUL_NUMBER, scaled, 0);
     vb_done(tape, scaled);
     vb_done(tape, positive);
     struct vb_variable norm = vb_fresh(tape, "amax", VB_FLOAT32, VB_SHAPE(s->batch, s->anchors));
@@ -212,8 +212,8 @@ void vb_assign_targets(struct vb_tape *tape, struct vb_assignment *s, struct vb_
 {
     bool was_off = tape->is_grad_off;
     tape->is_grad_off = true;
-    struct vb_variable probabilities = vb_unary(tape, VB_SIGMOID, scores);
-    struct vb_variable pixels = vb_unary(tape, VB_SCALE, boxes);
+    struct vb_variable probabilities = vb_unary(tape, VB_OP_SIGMOID, scores, 0);
+    struct vb_variable pixels = vb_unary(tape, VB_OP_MUL_NUMBER, boxes, 0);
     struct vb_variable typed = vb_tape_cast(tape, pixels, VB_FLOAT32);
     vb_done(tape, pixels);
     struct vb_variable centres = vb_fresh(tape, "centres", scores.dtype, VB_SHAPE(s->anchors, 2));

@@ -98,7 +98,7 @@ static struct vb_variable sum_outputs(const struct profile *profile)
     for (uint32_t i = 0; i < self->graph->n_levels; i++) {
         struct vb_variable part = vb_sum(tape, self->names.predictions[i]);
         if (vb_is_defined(&sum)) {
-            struct vb_variable both = vb_binary(tape, VB_PLUS, sum, part);
+            struct vb_variable both = vb_binary(tape, VB_OP_ADD, sum, part);
             vb_done(tape, part);
             part = both;
         }

@@ -6,20 +6,34 @@
 
 #include "step/math.h"
 
-static struct vb_variable kernel(struct vb_tape *tape, const char *name, struct vb_variable like,
-                                 struct vb_variable from)
+#include <math.h>
+
+/* As x is; of one or two inputs. */
+static struct vb_variable kernel(struct vb_tape *tape, enum vb_operator op, double a,
+                                 struct vb_variable x, struct vb_variable first,
+                                 struct vb_variable second)
 {
-    struct vb_variable y = vb_tape_new(tape, name, &like.shape, like.dtype);
-    struct vb_variable both[] = { from, y };
-    vb_tape_run(tape, name, (double)vb_shape_elements(&like.shape), both, 2);
-    return y;
+    struct vb_variable from[] = { first, second };
+    return vb_make_like(tape, &(struct vb_call){ .op = op, .a = a, .b = INFINITY }, x, from,
+                        vb_is_defined(&second) ? 2 : 1);
+}
+
+static void in_place(struct vb_tape *tape, enum vb_operator op, double a, struct vb_variable y,
+                     struct vb_variable other)
+{
+    struct vb_variable operands[] = { y, other, y };
+    if (!vb_is_defined(&other))
+        operands[1] = y;
+    vb_tape_apply(tape, &(struct vb_call){ .op = op, .a = a, .b = INFINITY }, operands,
+                  vb_is_defined(&other) ? 3 : 2);
 }
 
 static struct vb_variable log_weight_of(struct vb_tape *tape, struct vb_variable x,
                                         struct vb_variable target, struct vb_variable weight)
 {
-    struct vb_variable less_one = kernel(tape, "sub", weight, weight);
-    struct vb_variable log_weight = kernel(tape, "mul", x, target);
+    struct vb_variable less_one = kernel(tape, VB_OP_ADD_NUMBER, -1, weight, weight, vb_undefined);
+    struct vb_variable log_weight = kernel(tape, VB_OP_MUL, 0, x, less_one, target);
+    in_place(tape, VB_OP_ADD_NUMBER, 1, log_weight, vb_undefined);
     vb_done(tape, less_one);
     return log_weight;
 }
@@ -29,10 +43,16 @@ static struct vb_variable lean_loss(struct vb_tape *tape, struct vb_variable x,
                                     struct vb_variable target, struct vb_variable weight,
                                     struct vb_variable *rest)
 {
-    *rest = kernel(tape, "log_sigmoid", x, x);
-    if (vb_is_defined(&weight))
-        vb_done(tape, log_weight_of(tape, x, target, weight));
-    return kernel(tape, "rsub", x, target);
+    *rest = kernel(tape, VB_OP_LOG_SIGMOID, 0, x, x, vb_undefined);
+    if (vb_is_defined(&weight)) {
+        struct vb_variable log_weight = log_weight_of(tape, x, target, weight);
+        in_place(tape, VB_OP_MUL, 0, *rest, log_weight);
+        vb_done(tape, log_weight);
+    }
+    struct vb_variable loss = kernel(tape, VB_OP_SUBTRACT_FROM, 1, x, target, vb_undefined);
+    in_place(tape, VB_OP_MUL, 0, loss, x);
+    in_place(tape, VB_OP_SUB, 0, loss, *rest);
+    return loss;
 }
 
 static struct vb_variable spelt_out_loss(struct vb_tape *tape, struct vb_variable x,
@@ -40,13 +60,24 @@ static struct vb_variable spelt_out_loss(struct vb_tape *tape, struct vb_variabl
                                          struct vb_variable *rest)
 {
     struct vb_variable log_weight = vb_undefined;
-    *rest = kernel(tape, "neg", x, x);
+    *rest = kernel(tape, VB_OP_MUL_NUMBER, -1, x, x, vb_undefined);
+    in_place(tape, VB_OP_CLAMP, 0, *rest, vb_undefined);
     if (vb_is_defined(&weight))
         log_weight = log_weight_of(tape, x, target, weight);
-    struct vb_variable loss = kernel(tape, "rsub", x, target);
-    struct vb_variable low = kernel(tape, "neg", x, *rest);
-    struct vb_variable minus = kernel(tape, "neg", x, x);
-    vb_done(tape, kernel(tape, "sub", x, minus));
+    struct vb_variable loss = kernel(tape, VB_OP_SUBTRACT_FROM, 1, x, target, vb_undefined);
+    in_place(tape, VB_OP_MUL, 0, loss, x);
+    struct vb_variable low = kernel(tape, VB_OP_MUL_NUMBER, -1, x, *rest, vb_undefined);
+    in_place(tape, VB_OP_EXP, 0, low, vb_undefined);
+    struct vb_variable minus = kernel(tape, VB_OP_MUL_NUMBER, -1, x, x, vb_undefined);
+    struct vb_variable high = kernel(tape, VB_OP_SUB, 0, x, minus, *rest);
+    in_place(tape, VB_OP_EXP, 0, high, vb_undefined);
+    in_place(tape, VB_OP_ADD, 0, low, high);
+    in_place(tape, VB_OP_LOG, 0, low, vb_undefined);
+    in_place(tape, VB_OP_ADD, 0, low, *rest);
+    if (vb_is_defined(&weight))
+        in_place(tape, VB_OP_MUL, 0, low, log_weight);
+    in_place(tape, VB_OP_ADD, 0, loss, low);
+    vb_done(tape, high);
     vb_done(tape, minus);
     vb_done(tape, low);
     vb_done(tape, log_weight);
@@ -61,20 +92,34 @@ static struct vb_variable loss_of(struct vb_tape *tape, struct vb_variable x,
                                  : spelt_out_loss(tape, x, target, weight, rest);
 }
 
-/* (sigmoid(x) - target) * grad; with a weight ((weight * target + 1 - target) * sigmoid(x) - weight
- * * target) * grad. */
+/* ((weight * target + 1 - target) * sigmoid(x) - weight * target) * grad */
+static struct vb_variable weighted_gradient(struct vb_tape *tape, const struct vb_node *node)
+{
+    struct vb_variable x = node->saved[0], target = node->saved[1], weight = node->saved[2];
+    struct vb_variable weighted = kernel(tape, VB_OP_MUL, 0, x, weight, target);
+    struct vb_variable y = kernel(tape, VB_OP_ADD_NUMBER, 1, x, weighted, vb_undefined);
+    in_place(tape, VB_OP_SUB, 0, y, target);
+    struct vb_variable probability = kernel(tape, VB_OP_SIGMOID, 0, x, x, vb_undefined);
+    in_place(tape, VB_OP_MUL, 0, y, probability);
+    vb_done(tape, probability);
+    in_place(tape, VB_OP_SUB, 0, y, weighted);
+    vb_done(tape, weighted);
+    return y;
+}
+
+/* (sigmoid(x) - target) * grad, or with a weight; of a mean divided by the number of elements. */
 static void bce_backward(struct vb_tape *tape, const struct vb_node *node,
                          const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    bool is_weighted = node->n_saved > 2;
-    struct vb_variable x = node->inputs[0];
-    struct vb_variable weighted = vb_undefined;
-    if (is_weighted)
-        weighted = kernel(tape, "mul", x, node->saved[1]);
-    inputs[0] = kernel(tape, "bce_backward", x, outputs[0]);
-    if (is_weighted)
-        vb_done(tape, kernel(tape, "sigmoid", x, node->saved[0]));
-    vb_done(tape, weighted);
+    if (node->n_saved > 2) {
+        inputs[0] = weighted_gradient(tape, node);
+    } else {
+        inputs[0] = kernel(tape, VB_OP_SIGMOID, 0, node->saved[0], node->saved[0], vb_undefined);
+        in_place(tape, VB_OP_SUB, 0, inputs[0], node->saved[1]);
+    }
+    in_place(tape, VB_OP_MUL, 0, inputs[0], outputs[0]);
+    if (node->a != 1)
+        in_place(tape, VB_OP_MUL_NUMBER, node->a, inputs[0], vb_undefined);
 }
 
 static struct vb_variable cross_entropy(struct vb_tape *tape, struct vb_variable logits,
@@ -91,6 +136,8 @@ static struct vb_variable cross_entropy(struct vb_tape *tape, struct vb_variable
     vb_done(tape, loss);
 
     struct vb_node *node = vb_tape_node(tape, bce_backward, &x, 1, 1);
+    if (node != NULL)
+        node->a = is_mean ? 1.0 / (double)vb_shape_elements(&x.shape) : 1;
     vb_tape_save(tape, node, x);
     vb_tape_save(tape, node, t);
     vb_tape_save(tape, node, weight);

@@ -9,7 +9,7 @@ struct vb_variable vb_share(struct vb_tape *tape, struct vb_variable x, struct v
 {
     struct vb_variable sum = vb_sum(tape, x);
     vb_done(tape, x);
-    struct vb_variable part = vb_binary(tape, VB_OVER, sum, total);
+    struct vb_variable part = vb_binary(tape, VB_OP_DIV, sum, total);
     vb_done(tape, sum);
     return part;
 }
@@ -37,8 +37,8 @@ static struct vb_variable iou_part(struct vb_tape *tape, const struct vb_assignm
     *iou = vb_ciou(tape, here, there, true);
     vb_done(tape, here);
     vb_done(tape, there);
-    struct vb_variable missing = vb_unary(tape, VB_SUBTRACT_FROM, *iou);
-    struct vb_variable weighted = vb_binary(tape, VB_TIMES, missing, *weight);
+    struct vb_variable missing = vb_unary(tape, VB_OP_SUBTRACT_FROM, *iou, 1);
+    struct vb_variable weighted = vb_binary(tape, VB_OP_MUL, missing, *weight);
     vb_done(tape, missing);
     return vb_share(tape, weighted, score_sum);
 }
@@ -52,7 +52,7 @@ static struct vb_variable bin_term(struct vb_tape *tape, struct vb_variable rows
     vb_done(tape, likely);
     struct vb_variable shaped = vb_view(tape, each, &nearness.shape);
     vb_done(tape, each);
-    struct vb_variable weighted = vb_binary(tape, VB_TIMES, shaped, nearness);
+    struct vb_variable weighted = vb_binary(tape, VB_OP_MUL, shaped, nearness);
     vb_done(tape, shaped);
     return weighted;
 }
@@ -62,12 +62,12 @@ static struct vb_variable focal_loss(struct vb_tape *tape, struct vb_variable bi
                                      struct vb_variable wanted)
 {
     struct vb_variable left = vb_fresh(tape, "long", VB_INT64, wanted.shape);
-    struct vb_variable right = vb_unary(tape, VB_SHIFT, left);
-    struct vb_variable near_left = vb_binary(tape, VB_MINUS, wanted, wanted);
-    struct vb_variable near_right = vb_unary(tape, VB_SUBTRACT_FROM, near_left);
+    struct vb_variable right = vb_unary(tape, VB_OP_ADD_NUMBER, left, 0);
+    struct vb_variable near_left = vb_binary(tape, VB_OP_SUB, wanted, wanted);
+    struct vb_variable near_right = vb_unary(tape, VB_OP_SUBTRACT_FROM, near_left, 1);
     struct vb_variable a = bin_term(tape, bins, left, near_left);
     struct vb_variable b = bin_term(tape, bins, right, near_right);
-    struct vb_variable both = vb_binary(tape, VB_PLUS, a, b);
+    struct vb_variable both = vb_binary(tape, VB_OP_ADD, a, b);
     vb_done(tape, a);
     vb_done(tape, b);
     struct vb_variable mean = vb_row_mean(tape, both);
@@ -102,7 +102,7 @@ static struct vb_variable distribution_part(struct vb_tape *tape, const struct v
     struct vb_variable mean = focal_loss(tape, bins, wanted);
     vb_done(tape, bins);
     vb_done(tape, wanted);
-    struct vb_variable weighted = vb_binary(tape, VB_TIMES, mean, weight);
+    struct vb_variable weighted = vb_binary(tape, VB_OP_MUL, mean, weight);
     vb_done(tape, mean);
     struct vb_variable part = vb_share(tape, vb_tape_hold(tape, weighted), score_sum);
     vb_done(tape, weighted);

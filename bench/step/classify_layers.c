@@ -3,13 +3,14 @@
 
 #include "step/layers.h"
 #include "step/math.h"
+#include "step/view.h"
 
 static void relu_backward(struct vb_tape *tape, const struct vb_node *node,
                           const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    inputs[0] = vb_tape_new(tape, "input", &node->inputs[0].shape, node->inputs[0].dtype);
+    inputs[0] = vb_tape_new_image(tape, "input", &node->inputs[0].shape, node->inputs[0].dtype);
     struct vb_variable all[] = { outputs[0], node->saved[0], inputs[0] };
-    vb_tape_run(tape, "threshold_backward", (double)vb_shape_elements(&all[0].shape), all, 3);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_RELU_BACKWARD }, all, 3);
 }
 
 struct vb_variable vb_relu_in_place(struct vb_tape *tape, struct vb_variable x)
@@ -17,7 +18,7 @@ struct vb_variable vb_relu_in_place(struct vb_tape *tape, struct vb_variable x)
     struct vb_node *node = vb_tape_node(tape, relu_backward, &x, 1, 1);
     struct vb_variable y = vb_tape_hold(tape, x);
     struct vb_variable both[] = { x, y };
-    vb_tape_run(tape, "relu_", (double)vb_shape_elements(&x.shape), both, 2);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_RELU }, both, 2);
     vb_tape_output(tape, node, 0, &y);
     vb_tape_save(tape, node, y);
     return y;
@@ -27,29 +28,38 @@ struct vb_variable vb_relu_in_place(struct vb_tape *tape, struct vb_variable x)
 static void average_backward(struct vb_tape *tape, const struct vb_node *node,
                              const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    inputs[0] = vb_tape_new(tape, "input", &node->inputs[0].shape, node->inputs[0].dtype);
+    const struct vb_shape *shape = &node->inputs[0].shape;
+    const double pixels = (double)shape->dims[2] * shape->dims[3];
+    inputs[0] = vb_tape_new_image(tape, "input", shape, node->inputs[0].dtype);
     struct vb_variable both[] = { outputs[0], inputs[0] };
-    vb_tape_run(tape, "div", (double)vb_shape_elements(&inputs[0].shape), both, 2);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_MUL_NUMBER, .a = 1 / pixels }, both, 2);
 }
 
 struct vb_variable vb_average(struct vb_tape *tape, struct vb_variable x,
                               const struct vb_shape *out)
 {
-    struct vb_variable y = vb_tape_new(tape, "output", out, x.dtype);
+    struct vb_variable y = vb_tape_new_image(tape, "output", out, x.dtype);
     struct vb_variable both[] = { x, y };
-    vb_tape_run(tape, "mean", (double)vb_shape_elements(&x.shape), both, 2);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_MEAN }, both, 2);
     vb_tape_output(tape, vb_tape_node(tape, average_backward, &x, 1, 1), 0, &y);
     return y;
 }
 
 enum { BIAS, X, WEIGHT, N_LINEAR };
 
-static void run_product(struct vb_tape *tape, const char *name, const struct vb_variable *x,
-                        const struct vb_variable *weight, const struct vb_variable *y)
+static void run_product(struct vb_tape *tape, struct vb_variable x, struct vb_variable z,
+                        struct vb_variable y)
 {
-    double flops = 2.0 * (double)vb_shape_elements(&x->shape) * (double)weight->shape.dims[0];
-    struct vb_variable all[] = { *x, *weight, *y };
-    vb_tape_run(tape, name, flops, all, 3);
+    struct vb_variable all[] = { x, z, y };
+    const struct vb_call call = { .op = VB_OP_MATMUL,
+                                  .flops = 2.0 * (double)vb_shape_elements(&x.shape) *
+                                           (double)z.shape.dims[1] };
+    vb_tape_apply(tape, &call, all, 3);
+}
+
+static struct vb_variable transposed(struct vb_variable x)
+{
+    return vb_in_axes(x, (uint32_t[]){ 1, 0 });
 }
 
 /* Both products, then the bias's gradient, which is the incoming one until it is summed. The bias
@@ -61,16 +71,16 @@ static void linear_backward(struct vb_tape *tape, const struct vb_node *node,
     vb_make_cublas_workspace(tape);
     if (vb_needs(node, X)) {
         inputs[X] = vb_tape_new(tape, "input", &x->shape, x->dtype);
-        run_product(tape, "mm", x, weight, &outputs[0]);
+        run_product(tape, outputs[0], node->saved[1], inputs[X]);
     }
     if (vb_needs(node, WEIGHT)) {
         inputs[WEIGHT] = vb_parameter_gradient(tape, weight);
-        run_product(tape, "mm", x, weight, &outputs[0]);
+        run_product(tape, transposed(outputs[0]), node->saved[0], inputs[WEIGHT]);
     }
     if (vb_needs(node, BIAS)) {
         inputs[BIAS] = vb_parameter_gradient(tape, &node->inputs[BIAS]);
         struct vb_variable both[] = { outputs[0], inputs[BIAS] };
-        vb_tape_run(tape, "sum", (double)vb_shape_elements(&outputs[0].shape), both, 2);
+        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_SUM }, both, 2);
     }
 }
 
@@ -84,7 +94,9 @@ struct vb_variable vb_linear(struct vb_tape *tape, struct vb_variable x, struct 
     vb_make_cublas_workspace(tape);
     struct vb_variable y =
         vb_tape_new(tape, "output", &VB_SHAPE(x.shape.dims[0], weight.shape.dims[0]), dtype);
-    run_product(tape, "addmm", &inputs[X], &inputs[WEIGHT], &y);
+    run_product(tape, inputs[X], transposed(inputs[WEIGHT]), y);
+    struct vb_variable sum[] = { y, inputs[BIAS], y };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_ADD }, sum, 3);
 
     struct vb_node *node = vb_tape_node(tape, linear_backward, inputs, N_LINEAR, 1);
     vb_tape_save(tape, node, inputs[X]);

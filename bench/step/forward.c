@@ -41,11 +41,36 @@ static void count_batch(const struct walk *walk, uint32_t op)
         tape->category = category;
     }
     struct vb_variable both[] = { old, next };
-    vb_tape_run(tape, "add", 1, both, 2);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_ADD_NUMBER, .a = 1 }, both, 2);
     if (!tape->torch->counts_in_place && vb_is_defined(&next)) {
         vb_tape_drop(tape, old);
         *storage = next.storage;
     }
+}
+
+/* A buffer that stands before the operator's counter of batches. */
+static struct vb_variable statistic_of(const struct walk *walk, uint32_t op, uint32_t before)
+{
+    if (walk->counter[op] == VB_NONE)
+        return vb_undefined;
+    return vb_tape_parameter(walk->tape, VB_NONE, walk->storages[walk->counter[op] - before]);
+}
+
+/* YOLO's models set both numbers, classifiers have PyTorch's. Source: torch-memory.md, part B, 3.
+ */
+static struct vb_variable run_batch_norm(const struct walk *walk, uint32_t op, struct vb_variable x)
+{
+    bool is_classifier = walk->graph->head == VB_HEAD_CLASSIFY;
+    const struct vb_norm norm = {
+        .weight = parameter_of(walk, op, 0),
+        .bias = parameter_of(walk, op, 1),
+        .mean = statistic_of(walk, op, 2),
+        .variance = statistic_of(walk, op, 1),
+        .momentum = is_classifier ? 0.1 : 0.03,
+        .epsilon = is_classifier ? 1e-5 : 1e-3,
+    };
+    count_batch(walk, op);
+    return vb_batch_norm(walk->tape, x, &norm);
 }
 
 static void run_split(const struct walk *walk, const struct vb_op *op)
@@ -93,8 +118,7 @@ static struct vb_variable run_op(const struct walk *walk, uint32_t index)
         return vb_conv2d(tape, x, parameter_of(walk, index, 0), parameter_of(walk, index, 1), &conv,
                          out);
     case VB_BATCHNORM:
-        count_batch(walk, index);
-        return vb_batch_norm(tape, x, parameter_of(walk, index, 0), parameter_of(walk, index, 1));
+        return run_batch_norm(walk, index, x);
     case VB_RELU:
         return vb_relu_in_place(tape, x);
     case VB_AVERAGE:
@@ -112,7 +136,7 @@ static struct vb_variable run_op(const struct walk *walk, uint32_t index)
     case VB_CONCAT:
         return run_concat(walk, op);
     case VB_ADD:
-        return vb_binary(tape, VB_PLUS, x, walk->values[op->inputs[1]]);
+        return vb_binary(tape, VB_OP_ADD, x, walk->values[op->inputs[1]]);
     case VB_VIEW:
         return vb_view(tape, x, out);
     case VB_PERMUTE:
@@ -120,7 +144,7 @@ static struct vb_variable run_op(const struct walk *walk, uint32_t index)
     case VB_CLONE:
         return vb_contiguous(tape, x);
     case VB_SLICE:
-        return vb_every_second(tape, x, out);
+        return vb_every_second(tape, x, op->quarter, out);
     case VB_SPLIT:
         break;
     }

@@ -7,9 +7,10 @@
 
 enum { BINS = 16, SIDES = 4 };
 
-static struct vb_variable take(struct vb_tape *tape, enum vb_unary kind, struct vb_variable x)
+static struct vb_variable take(struct vb_tape *tape, enum vb_operator kind, struct vb_variable x,
+                               double a)
 {
-    struct vb_variable y = vb_unary(tape, kind, x);
+    struct vb_variable y = vb_unary(tape, kind, x, a);
     vb_done(tape, x);
     return y;
 }
@@ -21,12 +22,14 @@ static struct vb_variable decode_level(struct vb_tape *tape, struct vb_variable 
     const uint32_t *dims = prediction.shape.dims;
     const uint32_t sizes[] = { 2, 2, classes + 1 };
     struct vb_variable parts[3];
-    struct vb_variable likely = vb_unary(tape, VB_SIGMOID, prediction);
+    struct vb_variable likely = vb_unary(tape, VB_OP_SIGMOID, prediction, 0);
     vb_split(tape, likely, 4, sizes, 3, parts);
     struct vb_variable centre =
-        take(tape, VB_SCALE, take(tape, VB_SHIFT, vb_unary(tape, VB_SCALE, parts[0])));
+        take(tape, VB_OP_MUL_NUMBER,
+             take(tape, VB_OP_ADD_NUMBER, vb_unary(tape, VB_OP_MUL_NUMBER, parts[0], 2), -0.5), 1);
     struct vb_variable size =
-        take(tape, VB_SCALE, take(tape, VB_SQUARE, vb_unary(tape, VB_SCALE, parts[1])));
+        take(tape, VB_OP_MUL_NUMBER,
+             take(tape, VB_OP_POWER, vb_unary(tape, VB_OP_MUL_NUMBER, parts[1], 2), 2), 1);
     const struct vb_variable pieces[] = { centre, size, parts[2] };
     struct vb_variable joined = vb_concat(tape, pieces, 3, 4);
     struct vb_variable rows =
@@ -67,16 +70,16 @@ static struct vb_variable decode_distances(struct vb_tape *tape, struct vb_varia
     vb_done(tape, weight);
     struct vb_variable halves[2];
     vb_split(tape, mean, 2, (uint32_t[]){ 2, 2 }, 2, halves);
-    struct vb_variable low = vb_unary(tape, VB_SHIFT, halves[0]);
-    struct vb_variable high = vb_unary(tape, VB_SHIFT, halves[1]);
-    struct vb_variable sum = vb_binary(tape, VB_PLUS, low, high);
-    struct vb_variable pair[2] = { take(tape, VB_SCALE, sum),
-                                   vb_binary(tape, VB_MINUS, high, low) };
+    struct vb_variable low = vb_unary(tape, VB_OP_ADD_NUMBER, halves[0], 1);
+    struct vb_variable high = vb_unary(tape, VB_OP_ADD_NUMBER, halves[1], 1);
+    struct vb_variable sum = vb_binary(tape, VB_OP_ADD, low, high);
+    struct vb_variable pair[2] = { take(tape, VB_OP_MUL_NUMBER, sum, 0.5),
+                                   vb_binary(tape, VB_OP_SUB, high, low) };
     struct vb_variable joined = vb_concat(tape, pair, 2, 2);
     struct vb_variable ended[] = { mean, halves[0], halves[1], low, high, pair[0], pair[1] };
     for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
         vb_tape_drop(tape, ended[i]);
-    struct vb_variable pixels = take(tape, VB_SCALE, joined);
+    struct vb_variable pixels = take(tape, VB_OP_MUL_NUMBER, joined, 1);
     pixels.shape = VB_SHAPE(n, SIDES, anchors);
     return pixels;
 }
@@ -93,7 +96,7 @@ static struct vb_variable decode_v8(struct vb_tape *tape, const struct vb_graph 
     struct vb_variable halves[2];
     vb_split(tape, all, 1, (uint32_t[]){ BINS * SIDES, graph->classes }, 2, halves);
     struct vb_variable boxes = decode_distances(tape, halves[0]);
-    struct vb_variable scores = vb_unary(tape, VB_SIGMOID, halves[1]);
+    struct vb_variable scores = vb_unary(tape, VB_OP_SIGMOID, halves[1], 0);
     const struct vb_variable pair[] = { boxes, scores };
     struct vb_variable decoded = vb_concat(tape, pair, 2, 1);
     struct vb_variable ended[] = { all, halves[0], halves[1], boxes, scores };

@@ -20,10 +20,17 @@ struct vb_variable vb_conv2d(struct vb_tape *tape, struct vb_variable x, struct 
                              struct vb_variable bias, const struct vb_conv_shape *conv,
                              const struct vb_shape *out);
 
+/* A batch normalisation's tensors, of one number a channel, and its numbers. */
+struct vb_norm {
+    struct vb_variable weight, bias;
+    struct vb_variable mean, variance; /* running */
+    double momentum, epsilon;
+};
+
 /* Training mode: keeps x, and mean and inverse deviation of each channel in fp32. Fused: x itself.
  */
 struct vb_variable vb_batch_norm(struct vb_tape *tape, struct vb_variable x,
-                                 struct vb_variable weight, struct vb_variable bias);
+                                 const struct vb_norm *norm);
 
 /* In place: autograd keeps a copy of what was there. The result is x's storage. */
 struct vb_variable vb_silu_in_place(struct vb_tape *tape, struct vb_variable x);
@@ -53,8 +60,9 @@ void vb_split(struct vb_tape *tape, struct vb_variable x, uint32_t axis, const u
 struct vb_variable vb_view(struct vb_tape *tape, struct vb_variable x, const struct vb_shape *out);
 struct vb_variable vb_permute(struct vb_tape *tape, struct vb_variable x, const uint32_t *order);
 
-/* Every second pixel from (dy, dx) on: a view, as Focus takes four of. */
-struct vb_variable vb_every_second(struct vb_tape *tape, struct vb_variable x,
+/* Every second pixel from the `quarter`th of four on, which lie in the order of columns: a view, as
+ * Focus takes all four of. */
+struct vb_variable vb_every_second(struct vb_tape *tape, struct vb_variable x, uint32_t quarter,
                                    const struct vb_shape *out);
 
 /* .contiguous(): a copy in the order of the axes; x itself, held once more, where it is so already.

@@ -31,7 +31,8 @@ static void upload(struct vb_builder *self)
         vb_resize_batch(tape, self->graph, &self->names.batch);
 }
 
-/* mean = (mean * i + items) / (i + 1); the items themselves where there is no mean yet. */
+/* mean = (mean * i + items) / (i + 1); the items themselves where there is no mean yet. One step
+ * stands for all, so it cannot count them: i is taken to be 9. */
 static void log_mean(struct vb_builder *self)
 {
     struct vb_tape *tape = &self->tape;
@@ -39,10 +40,10 @@ static void log_mean(struct vb_builder *self)
         self->names.mean_loss = vb_tape_hold(tape, self->names.loss_items);
         return;
     }
-    struct vb_variable product = vb_unary(tape, VB_SCALE, self->names.mean_loss);
-    struct vb_variable sum = vb_binary(tape, VB_PLUS, product, self->names.loss_items);
+    struct vb_variable product = vb_unary(tape, VB_OP_MUL_NUMBER, self->names.mean_loss, 9);
+    struct vb_variable sum = vb_binary(tape, VB_OP_ADD, product, self->names.loss_items);
     vb_done(tape, product);
-    struct vb_variable mean = vb_unary(tape, VB_SCALE, sum);
+    struct vb_variable mean = vb_unary(tape, VB_OP_MUL_NUMBER, sum, 0.1);
     vb_done(tape, sum);
     vb_tape_assign(tape, &self->names.mean_loss, mean);
 }

@@ -6,20 +6,20 @@
 static void nll_backward(struct vb_tape *tape, const struct vb_node *node,
                          const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    inputs[0] = vb_tape_new(tape, "nll_loss", &node->inputs[0].shape, node->inputs[0].dtype);
-    struct vb_variable both[] = { outputs[0], inputs[0] };
-    vb_tape_run(tape, "nll_loss_backward", 0, both, 2);
+    struct vb_variable from[] = { outputs[0], node->saved[1] };
+    inputs[0] =
+        vb_make_like(tape, &(struct vb_call){ .op = VB_OP_NLL_BACKWARD }, node->inputs[0], from, 2);
 }
 
 /* The mean and, beside it, the sum of the weights that it was divided by. */
 static struct vb_variable nll_mean(struct vb_tape *tape, struct vb_variable x,
                                    struct vb_variable labels)
 {
-    struct vb_variable y = vb_tape_new(tape, "loss", &(struct vb_shape){ 0 }, VB_FLOAT32);
-    struct vb_variable weight =
-        vb_tape_new(tape, "total_weight", &(struct vb_shape){ 0 }, VB_FLOAT32);
-    struct vb_variable all[] = { x, labels, y };
-    vb_tape_run(tape, "nll_loss", (double)vb_shape_elements(&labels.shape), all, 3);
+    struct vb_variable from[] = { x, labels };
+    struct vb_variable y =
+        vb_make(tape, &(struct vb_call){ .op = VB_OP_NLL }, &VB_SCALAR, VB_FLOAT32, from, 2);
+    const struct vb_call count = { .op = VB_OP_FILL, .a = labels.shape.dims[0] };
+    struct vb_variable weight = vb_make(tape, &count, &VB_SCALAR, VB_FLOAT32, NULL, 0);
     struct vb_node *node = vb_tape_node(tape, nll_backward, &x, 1, 1);
     vb_tape_save(tape, node, x);
     vb_tape_save(tape, node, labels);

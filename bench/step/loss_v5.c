@@ -59,33 +59,33 @@ static void repeat_for_anchors(struct vb_tape *tape, struct names *names, uint32
 static void match_shapes(struct vb_tape *tape, struct names *names, uint32_t n_anchors, uint32_t n,
                          uint32_t n_matched)
 {
-    vb_tape_assign(tape, &names->t, vb_binary(tape, VB_TIMES, names->targets, names->gain));
+    vb_tape_assign(tape, &names->t, vb_binary(tape, VB_OP_MUL, names->targets, names->gain));
     vb_tape_assign(tape, &names->r, fresh(tape, "ratio", VB_FLOAT32, VB_SHAPE(n_anchors, n, 2)));
-    struct vb_variable inverse = vb_unary(tape, VB_RECIPROCAL, names->r);
-    struct vb_variable scaled = vb_unary(tape, VB_SCALE, inverse);
+    struct vb_variable inverse = vb_unary(tape, VB_OP_RECIPROCAL, names->r, 0);
+    struct vb_variable scaled = vb_unary(tape, VB_OP_MUL_NUMBER, inverse, 0);
     vb_done(tape, inverse);
-    struct vb_variable larger = vb_binary(tape, VB_MAXIMUM, names->r, scaled);
+    struct vb_variable larger = vb_binary(tape, VB_OP_MAXIMUM, names->r, scaled);
     vb_done(tape, scaled);
     struct vb_variable worst = fresh(tape, "max", VB_FLOAT32, VB_SHAPE(n_anchors, n));
     struct vb_variable which = fresh(tape, "max", VB_INT64, VB_SHAPE(n_anchors, n));
     vb_done(tape, larger);
     vb_done(tape, which);
-    struct vb_variable mask = vb_unary(tape, VB_COMPARE, worst);
+    struct vb_variable mask = vb_unary(tape, VB_OP_LESS_NUMBER, worst, 0);
     vb_done(tape, worst);
     vb_tape_assign(tape, &names->j, mask);
     vb_tape_assign(tape, &names->t,
-                   vb_mask(tape, names->t, 2, n_matched, &VB_SHAPE(n_matched, COLUMNS)));
+                   vb_mask(tape, names->t, names->j, n_matched, &VB_SHAPE(n_matched, COLUMNS)));
 }
 
 /* (x % 1 < 0.5) & (x > 1), its two columns under two names. */
 static void nearest_cells(struct vb_tape *tape, struct vb_variable x, struct vb_variable *first,
                           struct vb_variable *second)
 {
-    struct vb_variable rest = vb_unary(tape, VB_REMAINDER, x);
-    struct vb_variable low = vb_unary(tape, VB_COMPARE, rest);
+    struct vb_variable rest = vb_unary(tape, VB_OP_REMAINDER, x, 1);
+    struct vb_variable low = vb_unary(tape, VB_OP_LESS_NUMBER, rest, 0);
     vb_done(tape, rest);
-    struct vb_variable inside = vb_unary(tape, VB_COMPARE, x);
-    struct vb_variable both = vb_binary(tape, VB_AND, low, inside);
+    struct vb_variable inside = vb_unary(tape, VB_OP_LESS_NUMBER, x, 0);
+    struct vb_variable both = vb_binary(tape, VB_OP_AND, low, inside);
     vb_done(tape, low);
     vb_done(tape, inside);
     vb_tape_assign(tape, first, both);
@@ -107,7 +107,7 @@ static void match_neighbours(struct vb_tape *tape, struct names *names, uint32_t
     struct vb_variable order = fresh(tape, "order", VB_INT64, VB_SHAPE(2));
     struct vb_variable size = fresh(tape, "index", VB_FLOAT32, VB_SHAPE(2));
     vb_done(tape, order);
-    struct vb_variable mirrored = vb_binary(tape, VB_MINUS, names->gxy, size);
+    struct vb_variable mirrored = vb_binary(tape, VB_OP_SUB, names->gxy, size);
     vb_done(tape, size);
     vb_tape_assign(tape, &names->gxi, mirrored);
     nearest_cells(tape, names->gxy, &names->j, &names->k);
@@ -119,14 +119,14 @@ static void match_neighbours(struct vb_tape *tape, struct names *names, uint32_t
     vb_tape_assign(tape, &names->j, stack);
     struct vb_variable repeated =
         fresh(tape, "repeat", VB_FLOAT32, VB_SHAPE(OFFSETS, n_matched, COLUMNS));
-    struct vb_variable t = vb_mask(tape, repeated, 2, n, &VB_SHAPE(n, COLUMNS));
+    struct vb_variable t = vb_mask(tape, repeated, names->j, n, &VB_SHAPE(n, COLUMNS));
     vb_done(tape, repeated);
     vb_tape_assign(tape, &names->t, t);
 
-    struct vb_variable zeros = vb_unary(tape, VB_ZEROS_LIKE, names->gxy);
+    struct vb_variable zeros = vb_unary(tape, VB_OP_FILL, names->gxy, 0);
     struct vb_variable shifts = fresh(tape, "add", VB_FLOAT32, VB_SHAPE(OFFSETS, n_matched, 2));
     vb_done(tape, zeros);
-    struct vb_variable offsets = vb_mask(tape, shifts, 2, n, &VB_SHAPE(n, 2));
+    struct vb_variable offsets = vb_mask(tape, shifts, names->j, n, &VB_SHAPE(n, 2));
     vb_done(tape, shifts);
     vb_tape_assign(tape, &names->offsets, offsets);
 }
@@ -140,7 +140,7 @@ static void collect(struct vb_tape *tape, struct names *names, uint32_t n, struc
     match->anchor = fresh(tape, "long", VB_INT64, VB_SHAPE(n));
     match->image_and_label = fresh(tape, "long", VB_INT64, VB_SHAPE(n, 2));
     vb_tape_assign(tape, &names->bc, vb_undefined);
-    struct vb_variable moved = vb_binary(tape, VB_MINUS, names->gxy, names->offsets);
+    struct vb_variable moved = vb_binary(tape, VB_OP_SUB, names->gxy, names->offsets);
     match->cell = fresh(tape, "long", VB_INT64, VB_SHAPE(n, 2));
     vb_done(tape, moved);
     struct vb_variable within = vb_tape_new(tape, "sub", &VB_SHAPE(n, 2), VB_FLOAT32);
@@ -182,8 +182,8 @@ enum { N_TERMS = offsetof(struct terms, constants) / sizeof(struct vb_variable) 
 /* x.sigmoid() * 2 */
 static struct vb_variable twice_sigmoid(struct vb_tape *tape, struct vb_variable x)
 {
-    struct vb_variable probability = vb_unary(tape, VB_SIGMOID, x);
-    struct vb_variable twice = vb_unary(tape, VB_SCALE, probability);
+    struct vb_variable probability = vb_unary(tape, VB_OP_SIGMOID, x, 0);
+    struct vb_variable twice = vb_unary(tape, VB_OP_MUL_NUMBER, probability, 0);
     vb_done(tape, probability);
     return twice;
 }
@@ -206,13 +206,13 @@ static void decode(struct vb_tape *tape, struct terms *terms, struct vb_variable
     vb_tape_assign(tape, &terms->classes, views[3]);
 
     struct vb_variable twice = twice_sigmoid(tape, terms->pxy);
-    struct vb_variable centre = vb_unary(tape, VB_SHIFT, twice);
+    struct vb_variable centre = vb_unary(tape, VB_OP_ADD_NUMBER, twice, 0);
     vb_done(tape, twice);
     vb_tape_assign(tape, &terms->pxy, centre);
     twice = twice_sigmoid(tape, terms->pwh);
-    struct vb_variable square = vb_unary(tape, VB_SQUARE, twice);
+    struct vb_variable square = vb_unary(tape, VB_OP_POWER, twice, 2);
     vb_done(tape, twice);
-    struct vb_variable size = vb_binary(tape, VB_TIMES, square, match->anchor_size);
+    struct vb_variable size = vb_binary(tape, VB_OP_MUL, square, match->anchor_size);
     vb_done(tape, square);
     vb_tape_assign(tape, &terms->pwh, size);
     const struct vb_variable pair[] = { terms->pxy, terms->pwh };
@@ -226,7 +226,7 @@ static void box_term(struct vb_tape *tape, struct terms *terms, const struct mat
     struct vb_variable column = vb_ciou(tape, terms->box, match->box, false);
     vb_tape_assign(tape, &terms->iou, vb_view(tape, column, &VB_SHAPE(match->count.n)));
     vb_done(tape, column);
-    struct vb_variable missing = vb_unary(tape, VB_SUBTRACT_FROM, terms->iou);
+    struct vb_variable missing = vb_unary(tape, VB_OP_SUBTRACT_FROM, terms->iou, 1);
     struct vb_variable mean = vb_mean(tape, missing);
     vb_done(tape, missing);
     vb_add_in_place(tape, &terms->box_loss, mean);
@@ -234,7 +234,7 @@ static void box_term(struct vb_tape *tape, struct terms *terms, const struct mat
 
     struct vb_variable detached = terms->iou;
     detached.requires_grad = false;
-    struct vb_variable clamped = vb_unary(tape, VB_CLAMP, detached);
+    struct vb_variable clamped = vb_unary(tape, VB_OP_CLAMP, detached, 0);
     struct vb_variable typed = vb_tape_cast(tape, clamped, dtype);
     vb_done(tape, clamped);
     vb_tape_assign(tape, &terms->iou, typed);
@@ -266,12 +266,12 @@ static void level_terms(struct vb_tape *tape, struct terms *terms, struct vb_var
         box_term(tape, terms, match, prediction.dtype);
         class_term(tape, terms, match->count.n);
     }
-    struct vb_variable logits = vb_select_last(tape, prediction);
+    struct vb_variable logits = vb_select_last(tape, prediction, 4);
     struct vb_variable mean =
         vb_bce_mean(tape, logits, terms->objectness_target, terms->constants->objectness_weight);
     vb_done(tape, logits);
     vb_tape_assign(tape, &terms->objectness, mean);
-    struct vb_variable balanced = vb_unary(tape, VB_SCALE, mean);
+    struct vb_variable balanced = vb_unary(tape, VB_OP_MUL_NUMBER, mean, 0);
     vb_add_in_place(tape, &terms->objectness_loss, balanced);
     vb_done(tape, balanced);
 }
@@ -280,13 +280,13 @@ static void level_terms(struct vb_tape *tape, struct terms *terms, struct vb_var
 static struct vb_loss total(struct vb_tape *tape, struct terms *terms)
 {
     struct vb_loss loss = { .parts = vb_undefined };
-    vb_scale_in_place(tape, &terms->box_loss);
-    vb_scale_in_place(tape, &terms->objectness_loss);
-    vb_scale_in_place(tape, &terms->class_loss);
-    struct vb_variable two = vb_binary(tape, VB_PLUS, terms->box_loss, terms->objectness_loss);
-    struct vb_variable three = vb_binary(tape, VB_PLUS, two, terms->class_loss);
+    vb_scale_in_place(tape, &terms->box_loss, 1);
+    vb_scale_in_place(tape, &terms->objectness_loss, 1);
+    vb_scale_in_place(tape, &terms->class_loss, 1);
+    struct vb_variable two = vb_binary(tape, VB_OP_ADD, terms->box_loss, terms->objectness_loss);
+    struct vb_variable three = vb_binary(tape, VB_OP_ADD, two, terms->class_loss);
     vb_done(tape, two);
-    loss.total = vb_unary(tape, VB_SCALE, three);
+    loss.total = vb_unary(tape, VB_OP_MUL_NUMBER, three, 0);
     vb_done(tape, three);
     loss.items = fresh(tape, "loss_items", VB_FLOAT32, VB_SHAPE(3));
     return loss;

@@ -84,8 +84,8 @@ static void decode(struct vb_tape *tape, const struct vb_assignment *s, struct n
     vb_done(tape, likely);
     struct vb_variable halves[2];
     vb_split(tape, mean, 2, (uint32_t[]){ 2, 2 }, 2, halves);
-    struct vb_variable corners[2] = { vb_binary(tape, VB_MINUS, names->centres, halves[0]),
-                                      vb_binary(tape, VB_PLUS, names->centres, halves[1]) };
+    struct vb_variable corners[2] = { vb_binary(tape, VB_OP_SUB, names->centres, halves[0]),
+                                      vb_binary(tape, VB_OP_ADD, names->centres, halves[1]) };
     names->boxes = vb_concat(tape, corners, 2, 2);
     vb_done(tape, halves[0]);
     vb_done(tape, halves[1]);
@@ -100,18 +100,18 @@ static void score_term(struct vb_tape *tape, const struct vb_assignment *s, stru
     struct vb_variable each = vb_bce(tape, names->scores, typed);
     vb_done(tape, typed);
     struct vb_variable part = vb_share(tape, each, names->score_sum);
-    vb_set_entry(tape, &names->loss, part);
+    vb_set_entry(tape, &names->loss, 1, part);
     vb_done(tape, part);
 }
 
 static void box_terms(struct vb_tape *tape, const struct vb_assignment *s, struct names *names)
 {
-    struct vb_variable in_cells = vb_unary(tape, VB_SCALE, s->boxes_wanted);
+    struct vb_variable in_cells = vb_unary(tape, VB_OP_MUL_NUMBER, s->boxes_wanted, 0);
     struct vb_box_loss parts =
         vb_box_loss(tape, s, names->distances, names->boxes, in_cells, names->score_sum);
     vb_done(tape, in_cells);
-    vb_set_entry(tape, &names->loss, parts.iou);
-    vb_set_entry(tape, &names->loss, parts.distribution);
+    vb_set_entry(tape, &names->loss, 0, parts.iou);
+    vb_set_entry(tape, &names->loss, 2, parts.distribution);
     vb_done(tape, parts.iou);
     vb_done(tape, parts.distribution);
 }
@@ -120,7 +120,7 @@ static void box_terms(struct vb_tape *tape, const struct vb_assignment *s, struc
 static struct vb_variable sum_scores(struct vb_tape *tape, const struct vb_assignment *s)
 {
     struct vb_variable sum = vb_sum(tape, s->scores_wanted);
-    vb_done(tape, vb_unary(tape, VB_COMPARE, sum));
+    vb_done(tape, vb_unary(tape, VB_OP_LESS_NUMBER, sum, 0));
     return sum;
 }
 
@@ -132,7 +132,7 @@ static void all_terms(struct vb_tape *tape, const struct vb_assignment *s, struc
     if (s->n_foreground > 0)
         box_terms(tape, s, names);
     for (uint32_t i = 0; i < TERMS; i++)
-        vb_scale_entry(tape, &names->loss);
+        vb_scale_entry(tape, &names->loss, i, 1);
 }
 
 struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
@@ -161,7 +161,7 @@ struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
     all_terms(tape, &s, &names);
 
     struct vb_loss loss = { .total = vb_undefined };
-    loss.parts = vb_unary(tape, VB_SCALE, names.loss);
+    loss.parts = vb_unary(tape, VB_OP_MUL_NUMBER, names.loss, 0);
     loss.items = vb_tape_hold(tape, names.loss);
     loss.items.node = VB_NONE;
     loss.items.requires_grad = false;

@@ -1,34 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "step/math.h"
 
+#include <assert.h>
+#include <math.h>
 #include <string.h>
+
+#include "step/view.h"
 
 /* Of the CPU's sums in the recordings. */
 enum { ELEMENTS_A_THREAD = 32768, THREADS = 2 };
 
-static struct vb_variable like(struct vb_tape *tape, const char *what, const struct vb_variable *x)
+struct vb_variable vb_make_like(struct vb_tape *tape, const struct vb_call *call,
+                                struct vb_variable like, const struct vb_variable *from, uint32_t n)
 {
-    return vb_tape_new(tape, what, &x->shape, x->dtype);
+    struct vb_variable operands[VB_MAX_OPERANDS];
+    assert(n < VB_MAX_OPERANDS);
+    for (uint32_t i = 0; i < n; i++)
+        operands[i] = from[i];
+    operands[n] = vb_tape_new_like(tape, vb_operator_names[call->op], like, like.dtype);
+    vb_tape_apply(tape, call, operands, n + 1);
+    return operands[n];
 }
 
-/* A fresh tensor of x's size written from `from`: one kernel. */
-static struct vb_variable kernel(struct vb_tape *tape, const char *name,
-                                 const struct vb_variable *x, struct vb_variable from)
+struct vb_variable vb_make(struct vb_tape *tape, const struct vb_call *call,
+                           const struct vb_shape *shape, enum vb_dtype dtype,
+                           const struct vb_variable *from, uint32_t n)
 {
-    struct vb_variable y = like(tape, name, x);
-    struct vb_variable both[] = { from, y };
-    vb_tape_run(tape, name, (double)vb_shape_elements(&x->shape), both, 2);
-    return y;
+    struct vb_variable operands[VB_MAX_OPERANDS];
+    assert(n < VB_MAX_OPERANDS);
+    for (uint32_t i = 0; i < n; i++)
+        operands[i] = from[i];
+    operands[n] = vb_tape_new(tape, vb_operator_names[call->op], shape, dtype);
+    vb_tape_apply(tape, call, operands, n + 1);
+    return operands[n];
 }
 
 /* A step towards the input's gradient, in the type of the gradient that came: the result's, which
  * is wider than the input's where types were mixed. */
-static struct vb_variable towards(struct vb_tape *tape, const char *name,
-                                  const struct vb_variable *input, struct vb_variable gradient)
+static struct vb_variable towards(struct vb_tape *tape, enum vb_operator op, double a,
+                                  const struct vb_variable *input, struct vb_variable gradient,
+                                  struct vb_variable other)
 {
     struct vb_variable typed = *input;
+    struct vb_variable from[] = { gradient, other };
     typed.dtype = gradient.dtype;
-    return kernel(tape, name, &typed, gradient);
+    return vb_make_like(tape, &(struct vb_call){ .op = op, .a = a }, typed, from,
+                        vb_is_defined(&other) ? 2 : 1);
+}
+
+/* As x is, of one or two inputs. */
+static struct vb_variable kernel(struct vb_tape *tape, enum vb_operator op, double a,
+                                 const struct vb_variable *x, struct vb_variable first,
+                                 struct vb_variable second)
+{
+    struct vb_variable from[] = { first, second };
+    return vb_make_like(tape, &(struct vb_call){ .op = op, .a = a }, *x, from,
+                        vb_is_defined(&second) ? 2 : 1);
 }
 
 static void shift_backward(struct vb_tape *tape, const struct vb_node *node,
@@ -41,30 +68,32 @@ static void shift_backward(struct vb_tape *tape, const struct vb_node *node,
 static void scale_backward(struct vb_tape *tape, const struct vb_node *node,
                            const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    inputs[0] = kernel(tape, "mul", &node->inputs[0], outputs[0]);
+    inputs[0] = kernel(tape, VB_OP_MUL_NUMBER, node->a, &node->inputs[0], outputs[0], vb_undefined);
 }
 
 static void subtract_from_backward(struct vb_tape *tape, const struct vb_node *node,
                                    const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    inputs[0] = kernel(tape, "neg", &node->inputs[0], outputs[0]);
+    inputs[0] = kernel(tape, VB_OP_MUL_NUMBER, -1, &node->inputs[0], outputs[0], vb_undefined);
 }
 
 static void sigmoid_backward(struct vb_tape *tape, const struct vb_node *node,
                              const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    inputs[0] = kernel(tape, "sigmoid_backward", &node->inputs[0], outputs[0]);
+    inputs[0] =
+        kernel(tape, VB_OP_SIGMOID_BACKWARD, 0, &node->inputs[0], outputs[0], node->saved[0]);
 }
 
-/* grad * (2 * x ** 1) */
-static void square_backward(struct vb_tape *tape, const struct vb_node *node,
-                            const struct vb_variable *outputs, struct vb_variable *inputs)
+/* grad * (a * x ** (a - 1)) */
+static void power_backward(struct vb_tape *tape, const struct vb_node *node,
+                           const struct vb_variable *outputs, struct vb_variable *inputs)
 {
     const struct vb_variable *x = &node->inputs[0];
-    struct vb_variable power = kernel(tape, "pow", x, node->saved[0]);
-    struct vb_variable twice = kernel(tape, "mul", x, power);
-    inputs[0] = kernel(tape, "mul", x, outputs[0]);
-    vb_done(tape, twice);
+    struct vb_variable power =
+        kernel(tape, VB_OP_POWER, node->a - 1, x, node->saved[0], vb_undefined);
+    struct vb_variable scaled = kernel(tape, VB_OP_MUL_NUMBER, node->a, x, power, vb_undefined);
+    inputs[0] = kernel(tape, VB_OP_MUL, 0, x, outputs[0], scaled);
+    vb_done(tape, scaled);
     vb_done(tape, power);
 }
 
@@ -73,9 +102,9 @@ static void atan_backward(struct vb_tape *tape, const struct vb_node *node,
                           const struct vb_variable *outputs, struct vb_variable *inputs)
 {
     const struct vb_variable *x = &node->inputs[0];
-    struct vb_variable square = kernel(tape, "mul", x, node->saved[0]);
-    struct vb_variable sum = kernel(tape, "add", x, square);
-    inputs[0] = kernel(tape, "div", x, outputs[0]);
+    struct vb_variable square = kernel(tape, VB_OP_MUL, 0, x, node->saved[0], node->saved[0]);
+    struct vb_variable sum = kernel(tape, VB_OP_ADD_NUMBER, 1, x, square, vb_undefined);
+    inputs[0] = kernel(tape, VB_OP_DIV, 0, x, outputs[0], sum);
     vb_done(tape, sum);
     vb_done(tape, square);
 }
@@ -85,43 +114,55 @@ static void clamp_backward(struct vb_tape *tape, const struct vb_node *node,
                            const struct vb_variable *outputs, struct vb_variable *inputs)
 {
     const struct vb_variable *x = &node->inputs[0];
-    struct vb_variable zero = vb_tape_new(tape, "zero", &(struct vb_shape){ 0 }, x->dtype);
-    struct vb_variable mask = vb_tape_new(tape, "ge", &x->shape, VB_BOOL);
-    inputs[0] = kernel(tape, "where", x, outputs[0]);
+    struct vb_variable zero =
+        vb_make(tape, &(struct vb_call){ .op = VB_OP_FILL }, &VB_SCALAR, x->dtype, NULL, 0);
+    struct vb_variable is_mask = *x;
+    is_mask.dtype = VB_BOOL;
+    struct vb_variable mask =
+        kernel(tape, VB_OP_AT_LEAST_NUMBER, node->a, &is_mask, node->saved[0], vb_undefined);
+    struct vb_variable from[] = { mask, outputs[0], zero };
+    inputs[0] = vb_make_like(tape, &(struct vb_call){ .op = VB_OP_WHERE }, *x, from, 3);
     vb_done(tape, mask);
     vb_done(tape, zero);
 }
 
+enum keeps { KEEPS_NOTHING, KEEPS_X, KEEPS_RESULT, KEEPS_NUMBER };
+
+/* How autograd follows an operator; operators with no entry are never asked for a gradient. */
 static const struct unary {
-    const char *name;
-    vb_backward *backward; /* NULL: never asked for */
-    enum { KEEPS_NOTHING, KEEPS_X, KEEPS_RESULT, KEEPS_NUMBER } keeps;
-} unaries[] = {
-    [VB_SIGMOID] = { "sigmoid", sigmoid_backward, KEEPS_RESULT },
-    [VB_SQUARE] = { "pow", square_backward, KEEPS_X },
-    [VB_ATAN] = { "atan", atan_backward, KEEPS_X },
-    [VB_CLAMP] = { "clamp", clamp_backward, KEEPS_X },
-    [VB_SCALE] = { "mul", scale_backward, KEEPS_NUMBER },
-    [VB_SHIFT] = { "add", shift_backward, KEEPS_NOTHING },
-    [VB_SUBTRACT_FROM] = { "rsub", subtract_from_backward, KEEPS_NOTHING },
-    [VB_RECIPROCAL] = { "reciprocal", NULL, KEEPS_NOTHING },
-    [VB_REMAINDER] = { "remainder", NULL, KEEPS_NOTHING },
-    [VB_COMPARE] = { "compare", NULL, KEEPS_NOTHING },
-    [VB_ZEROS_LIKE] = { "zeros", NULL, KEEPS_NOTHING },
+    vb_backward *backward;
+    enum keeps keeps;
+} unaries[VB_N_OPERATORS] = {
+    [VB_OP_SIGMOID] = { sigmoid_backward, KEEPS_RESULT },
+    [VB_OP_POWER] = { power_backward, KEEPS_X },
+    [VB_OP_ATAN] = { atan_backward, KEEPS_X },
+    [VB_OP_CLAMP] = { clamp_backward, KEEPS_X },
+    [VB_OP_MUL_NUMBER] = { scale_backward, KEEPS_NUMBER },
+    [VB_OP_ADD_NUMBER] = { shift_backward, KEEPS_NOTHING },
+    [VB_OP_SUBTRACT_FROM] = { subtract_from_backward, KEEPS_NOTHING },
 };
 
-struct vb_variable vb_unary(struct vb_tape *tape, enum vb_unary kind, struct vb_variable x)
+static bool compares(enum vb_operator op)
 {
-    const struct unary *unary = &unaries[kind];
-    bool in_fp32 = kind == VB_SQUARE && tape->autocast && !tape->torch->cpu_autocast;
+    return op == VB_OP_LESS_NUMBER || op == VB_OP_GREATER_NUMBER || op == VB_OP_AT_LEAST_NUMBER ||
+           op == VB_OP_LESS || op == VB_OP_EQUAL || op == VB_OP_AND;
+}
+
+struct vb_variable vb_unary(struct vb_tape *tape, enum vb_operator op, struct vb_variable x,
+                            double a)
+{
+    const struct unary *unary = &unaries[op];
+    bool in_fp32 = op == VB_OP_POWER && tape->autocast && !tape->torch->cpu_autocast;
     struct vb_variable input = in_fp32 ? vb_tape_cast(tape, x, VB_FLOAT32) : vb_tape_hold(tape, x);
 
-    struct vb_variable y =
-        vb_tape_new(tape, unary->name, &x.shape, kind == VB_COMPARE ? VB_BOOL : input.dtype);
-    struct vb_variable both[] = { input, y };
-    vb_tape_run(tape, unary->name, (double)vb_shape_elements(&x.shape), both, 2);
+    struct vb_variable like = input;
+    like.dtype = compares(op) ? VB_BOOL : input.dtype;
+    const struct vb_call call = { .op = op, .a = a, .b = op == VB_OP_CLAMP ? INFINITY : 0 };
+    struct vb_variable y = vb_make_like(tape, &call, like, &input, 1);
     if (unary->backward != NULL) {
         struct vb_node *node = vb_tape_node(tape, unary->backward, &input, 1, 1);
+        if (node != NULL)
+            node->a = a;
         if (unary->keeps == KEEPS_X)
             vb_tape_save(tape, node, input);
         if (unary->keeps == KEEPS_RESULT)
@@ -145,7 +186,7 @@ static struct vb_variable passed_on(struct vb_tape *tape, const struct vb_variab
 {
     if (same_shape(&input->shape, &gradient.shape))
         return vb_tape_hold(tape, gradient);
-    return kernel(tape, "sum", input, gradient);
+    return kernel(tape, VB_OP_SUM, 0, input, gradient, vb_undefined);
 }
 
 static void plus_backward(struct vb_tape *tape, const struct vb_node *node,
@@ -163,97 +204,125 @@ static void minus_backward(struct vb_tape *tape, const struct vb_node *node,
     if (vb_needs(node, 0))
         inputs[0] = passed_on(tape, &node->inputs[0], outputs[0]);
     if (vb_needs(node, 1))
-        inputs[1] = towards(tape, "neg", &node->inputs[1], outputs[0]);
+        inputs[1] = towards(tape, VB_OP_MUL_NUMBER, -1, &node->inputs[1], outputs[0], vb_undefined);
+}
+
+/* Of what a product or a quotient keeps: its second input, the last kept. */
+static struct vb_variable kept_second(const struct vb_node *node)
+{
+    return node->saved[node->n_saved - 1];
 }
 
 static void times_backward(struct vb_tape *tape, const struct vb_node *node,
                            const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    for (uint32_t i = 0; i < 2; i++) {
-        if (vb_needs(node, i))
-            inputs[i] = towards(tape, "mul", &node->inputs[i], outputs[0]);
-    }
+    if (vb_needs(node, 0))
+        inputs[0] = towards(tape, VB_OP_MUL, 0, &node->inputs[0], outputs[0], kept_second(node));
+    if (vb_needs(node, 1))
+        inputs[1] = towards(tape, VB_OP_MUL, 0, &node->inputs[1], outputs[0], node->saved[0]);
 }
 
 /* a / b: grad / b, and -grad * ((a / b) / b) */
 static void over_backward(struct vb_tape *tape, const struct vb_node *node,
                           const struct vb_variable *outputs, struct vb_variable *inputs)
 {
+    struct vb_variable b = kept_second(node);
     if (vb_needs(node, 1)) {
-        const struct vb_variable *b = &node->inputs[1];
-        struct vb_variable once = towards(tape, "div", b, outputs[0]);
-        struct vb_variable twice = towards(tape, "div", b, outputs[0]);
-        struct vb_variable minus = towards(tape, "neg", b, outputs[0]);
-        inputs[1] = towards(tape, "mul", b, minus);
+        struct vb_variable like = b;
+        like.dtype = outputs[0].dtype;
+        struct vb_variable once = kernel(tape, VB_OP_DIV, 0, &like, node->saved[0], b);
+        struct vb_variable twice = kernel(tape, VB_OP_DIV, 0, &like, once, b);
+        struct vb_variable minus =
+            kernel(tape, VB_OP_MUL_NUMBER, -1, &like, outputs[0], vb_undefined);
+        inputs[1] = kernel(tape, VB_OP_MUL, 0, &like, minus, twice);
         vb_done(tape, minus);
         vb_done(tape, twice);
         vb_done(tape, once);
     }
     if (vb_needs(node, 0))
-        inputs[0] = towards(tape, "div", &node->inputs[0], outputs[0]);
+        inputs[0] = towards(tape, VB_OP_DIV, 0, &node->inputs[0], outputs[0], b);
 }
 
 /* where(a == b, grad / 2, grad) with the other's places filled with 0, for each that needs it */
 static void extremum_backward(struct vb_tape *tape, const struct vb_node *node,
-                              const struct vb_variable *outputs, struct vb_variable *inputs)
+                              const struct vb_variable *outputs, struct vb_variable *inputs,
+                              bool is_minimum)
 {
     for (uint32_t i = 0; i < 2; i++) {
         const struct vb_variable *input = &node->inputs[i];
+        struct vb_variable mine = node->saved[i], other = node->saved[1 - i];
         if (!vb_needs(node, i))
             continue;
-        struct vb_variable half = towards(tape, "div", input, outputs[0]);
-        struct vb_variable equal = vb_tape_new(tape, "eq", &input->shape, VB_BOOL);
-        inputs[i] = towards(tape, "where", input, half);
-        struct vb_variable other = vb_tape_new(tape, "other", &input->shape, VB_BOOL);
-        vb_done(tape, other);
+        struct vb_variable is_mask = *input;
+        is_mask.dtype = VB_BOOL;
+        struct vb_variable half =
+            towards(tape, VB_OP_MUL_NUMBER, 0.5, input, outputs[0], vb_undefined);
+        struct vb_variable equal = kernel(tape, VB_OP_EQUAL, 0, &is_mask, mine, other);
+        struct vb_variable like = *input;
+        like.dtype = outputs[0].dtype;
+        struct vb_variable from[] = { equal, half, outputs[0] };
+        inputs[i] = vb_make_like(tape, &(struct vb_call){ .op = VB_OP_WHERE }, like, from, 3);
+        struct vb_variable lost = is_minimum ? kernel(tape, VB_OP_LESS, 0, &is_mask, other, mine)
+                                             : kernel(tape, VB_OP_LESS, 0, &is_mask, mine, other);
+        struct vb_variable masked[] = { lost, inputs[i] };
+        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_MASKED_FILL }, masked, 2);
+        vb_done(tape, lost);
         vb_done(tape, equal);
         vb_done(tape, half);
     }
 }
 
+static void minimum_backward(struct vb_tape *tape, const struct vb_node *node,
+                             const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    extremum_backward(tape, node, outputs, inputs, true);
+}
+
+static void maximum_backward(struct vb_tape *tape, const struct vb_node *node,
+                             const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    extremum_backward(tape, node, outputs, inputs, false);
+}
+
 static const struct binary {
-    const char *name;
-    vb_backward *backward;
+    vb_backward *backward; /* NULL: never asked for */
     bool keeps_inputs;
-} binaries[] = {
-    [VB_PLUS] = { "add", plus_backward, false },
-    [VB_MINUS] = { "sub", minus_backward, false },
-    [VB_TIMES] = { "mul", times_backward, true },
-    [VB_OVER] = { "div", over_backward, true },
-    [VB_MINIMUM] = { "minimum", extremum_backward, true },
-    [VB_MAXIMUM] = { "maximum", extremum_backward, true },
-    [VB_AND] = { "and", NULL, false },
+} binaries[VB_N_OPERATORS] = {
+    [VB_OP_ADD] = { plus_backward, false },       [VB_OP_SUB] = { minus_backward, false },
+    [VB_OP_MUL] = { times_backward, true },       [VB_OP_DIV] = { over_backward, true },
+    [VB_OP_MINIMUM] = { minimum_backward, true }, [VB_OP_MAXIMUM] = { maximum_backward, true },
 };
 
 /* mul and div keep an input only where the other one's gradient needs it; minimum and maximum both.
  */
-static void save_inputs(struct vb_tape *tape, struct vb_node *node, enum vb_binary kind,
+static void save_inputs(struct vb_tape *tape, struct vb_node *node, enum vb_operator op,
                         struct vb_variable a, struct vb_variable b)
 {
-    bool both = kind == VB_MINIMUM || kind == VB_MAXIMUM;
+    bool both = op == VB_OP_MINIMUM || op == VB_OP_MAXIMUM;
     if (both || b.requires_grad)
         vb_tape_save(tape, node, a);
-    if (both || a.requires_grad || kind == VB_OVER)
+    if (both || a.requires_grad || op == VB_OP_DIV)
         vb_tape_save(tape, node, b);
 }
 
-struct vb_variable vb_binary(struct vb_tape *tape, enum vb_binary kind, struct vb_variable a,
+struct vb_variable vb_binary(struct vb_tape *tape, enum vb_operator op, struct vb_variable a,
                              struct vb_variable b)
 {
-    const struct binary *binary = &binaries[kind];
+    const struct binary *binary = &binaries[op];
     uint64_t in_a = vb_shape_elements(&a.shape), in_b = vb_shape_elements(&b.shape);
     bool b_is_larger = in_b > in_a || (in_b == in_a && b.shape.n_dims > a.shape.n_dims);
-    struct vb_variable y = vb_tape_new(tape, binary->name, b_is_larger ? &b.shape : &a.shape,
-                                       a.dtype > b.dtype ? a.dtype : b.dtype);
-    struct vb_variable all[] = { a, b, y };
-    vb_tape_run(tape, binary->name, (double)vb_shape_elements(&y.shape), all, 3);
+    struct vb_variable inputs[] = { a, b };
+    struct vb_variable like = b_is_larger ? b : a;
+    like.dtype = a.dtype > b.dtype ? a.dtype : b.dtype;
+    if (compares(op))
+        like.dtype = VB_BOOL;
+    struct vb_variable y = vb_make_like(tape, &(struct vb_call){ .op = op }, like, inputs, 2);
     if (binary->backward == NULL)
         return y;
 
-    struct vb_variable inputs[] = { a, b };
     struct vb_node *node = vb_tape_node(tape, binary->backward, inputs, 2, 1);
     if (binary->keeps_inputs)
-        save_inputs(tape, node, kind, a, b);
+        save_inputs(tape, node, op, a, b);
     vb_tape_output(tape, node, 0, &y);
     return y;
 }
@@ -262,26 +331,30 @@ struct vb_variable vb_clamp_in_place(struct vb_tape *tape, struct vb_variable x)
 {
     struct vb_node *node = vb_tape_node(tape, clamp_backward, &x, 1, 1);
     if (node != NULL) {
-        struct vb_variable before = kernel(tape, "clone", &x, x);
+        struct vb_variable before = kernel(tape, VB_OP_COPY, 0, &x, x, vb_undefined);
         vb_tape_save(tape, node, before);
         vb_tape_drop(tape, before);
     }
-    vb_tape_run(tape, "clamp_", (double)vb_shape_elements(&x.shape), &x, 1);
+    struct vb_variable both[] = { x, x };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_CLAMP, .b = INFINITY }, both, 2);
     vb_tape_output(tape, node, 0, &x);
     return x;
 }
 
 void vb_add_in_place(struct vb_tape *tape, struct vb_variable *sum, struct vb_variable x)
 {
-    struct vb_variable inputs[] = { *sum, x };
-    vb_tape_run(tape, "add_", (double)vb_shape_elements(&sum->shape), inputs, 2);
-    vb_tape_output(tape, vb_tape_node(tape, plus_backward, inputs, 2, 1), 0, sum);
+    struct vb_variable operands[] = { *sum, x, *sum };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_ADD }, operands, 3);
+    vb_tape_output(tape, vb_tape_node(tape, plus_backward, operands, 2, 1), 0, sum);
 }
 
-void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x)
+void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x, double a)
 {
-    vb_tape_run(tape, "mul_", (double)vb_shape_elements(&x->shape), x, 1);
+    struct vb_variable both[] = { *x, *x };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_MUL_NUMBER, .a = a }, both, 2);
     struct vb_node *node = vb_tape_node(tape, scale_backward, x, 1, 1);
+    if (node != NULL)
+        node->a = a;
     vb_tape_save_number(tape, node);
     vb_tape_output(tape, node, 0, x);
 }
@@ -290,10 +363,9 @@ void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x)
  * first sums into one number a thread; VB_HOST_SCRATCH names both. */
 struct vb_variable vb_mean_of(struct vb_tape *tape, struct vb_variable x)
 {
-    struct vb_variable y = vb_tape_new(tape, "mean", &(struct vb_shape){ 0 }, x.dtype);
-    struct vb_variable both[] = { x, y };
     uint64_t n = vb_shape_elements(&x.shape);
-    vb_tape_run(tape, "mean", (double)n, both, 2);
+    struct vb_variable y =
+        vb_make(tape, &(struct vb_call){ .op = VB_OP_MEAN }, &VB_SCALAR, x.dtype, &x, 1);
     if (tape->torch->cpu_kernels)
         vb_done(tape, vb_tape_new(tape, VB_HOST_SCRATCH,
                                   &VB_SHAPE(n > ELEMENTS_A_THREAD ? THREADS : 1), x.dtype));
@@ -303,15 +375,17 @@ struct vb_variable vb_mean_of(struct vb_tape *tape, struct vb_variable x)
 struct vb_variable vb_mean(struct vb_tape *tape, struct vb_variable x)
 {
     struct vb_variable y = vb_mean_of(tape, x);
-    vb_tape_output(tape, vb_tape_node(tape, scale_backward, &x, 1, 1), 0, &y);
+    struct vb_node *node = vb_tape_node(tape, scale_backward, &x, 1, 1);
+    if (node != NULL)
+        node->a = 1.0 / (double)vb_shape_elements(&x.shape);
+    vb_tape_output(tape, node, 0, &y);
     return y;
 }
 
 static void sum_backward(struct vb_tape *tape, const struct vb_node *node,
                          const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    inputs[0] = vb_tape_hold(tape, outputs[0]);
-    inputs[0].shape = node->inputs[0].shape;
+    inputs[0] = vb_expanded(vb_tape_hold(tape, outputs[0]), &node->inputs[0].shape);
     inputs[0].is_dense = inputs[0].is_ordered = false;
 }
 
@@ -319,9 +393,8 @@ struct vb_variable vb_sum(struct vb_tape *tape, struct vb_variable x)
 {
     struct vb_variable input =
         tape->autocast ? vb_tape_cast(tape, x, VB_FLOAT32) : vb_tape_hold(tape, x);
-    struct vb_variable y = vb_tape_new(tape, "sum", &(struct vb_shape){ 0 }, input.dtype);
-    struct vb_variable both[] = { input, y };
-    vb_tape_run(tape, "sum", (double)vb_shape_elements(&x.shape), both, 2);
+    struct vb_variable y =
+        vb_make(tape, &(struct vb_call){ .op = VB_OP_SUM }, &VB_SCALAR, input.dtype, &input, 1);
     if (tape->torch->cpu_kernels && vb_shape_elements(&x.shape) > ELEMENTS_A_THREAD)
         vb_done(tape, vb_tape_new(tape, "one a thread", &VB_SHAPE(THREADS), y.dtype));
     vb_tape_output(tape, vb_tape_node(tape, sum_backward, &input, 1, 1), 0, &y);
@@ -329,42 +402,75 @@ struct vb_variable vb_sum(struct vb_tape *tape, struct vb_variable x)
     return y;
 }
 
-/* Zeros of x's size, filled at the indices: index and select alike. */
-static void fill_backward(struct vb_tape *tape, const struct vb_node *node,
-                          const struct vb_variable *outputs, struct vb_variable *inputs)
+/* Zeros of x's size, to which the rows' gradients are added. */
+static void index_backward(struct vb_tape *tape, const struct vb_node *node,
+                           const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    inputs[0] = kernel(tape, "zeros", &node->inputs[0], outputs[0]);
+    struct vb_variable operands[VB_MAX_OPERANDS] = { outputs[0] };
+    inputs[0] = vb_zeros_like(tape, node->inputs[0]);
+    memcpy(operands + 1, node->saved, node->n_saved * sizeof *operands);
+    operands[1 + node->n_saved] = inputs[0];
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_INDEX_ADD }, operands, node->n_saved + 2);
 }
 
 struct vb_variable vb_index(struct vb_tape *tape, struct vb_variable x,
                             const struct vb_variable *indices, uint32_t n_indices,
                             const struct vb_shape *out)
 {
-    struct vb_variable y = vb_tape_new(tape, "index", out, x.dtype);
-    struct vb_variable both[] = { y, y };
-    vb_tape_run(tape, "index", 0, both, 2);
-    struct vb_node *node = vb_tape_node(tape, fill_backward, &x, 1, 1);
+    struct vb_variable from[VB_MAX_OPERANDS] = { x };
+    assert(n_indices + 2 <= VB_MAX_OPERANDS);
+    memcpy(from + 1, indices, n_indices * sizeof *indices);
+    struct vb_variable y =
+        vb_make(tape, &(struct vb_call){ .op = VB_OP_INDEX }, out, x.dtype, from, n_indices + 1);
+    struct vb_node *node = vb_tape_node(tape, index_backward, &x, 1, 1);
     for (uint32_t i = 0; i < n_indices; i++)
         vb_tape_save(tape, node, indices[i]);
     vb_tape_output(tape, node, 0, &y);
     return y;
 }
 
-struct vb_variable vb_mask(struct vb_tape *tape, struct vb_variable x, uint32_t mask_dims,
+uint32_t vb_columns(struct vb_variable places, struct vb_variable *columns)
+{
+    uint32_t n = places.shape.dims[1];
+    for (uint32_t i = 0; i < n; i++)
+        columns[i] = vb_at(places, 1, i);
+    return n;
+}
+
+struct vb_variable vb_mask(struct vb_tape *tape, struct vb_variable x, struct vb_variable mask,
                            uint32_t n_true, const struct vb_shape *out)
 {
-    struct vb_variable places =
-        vb_tape_new(tape, "nonzero", &VB_SHAPE(n_true, mask_dims), VB_INT64);
-    struct vb_variable y = vb_index(tape, x, NULL, 0, out);
+    struct vb_variable columns[VB_MAX_DIMS];
+    struct vb_variable places = vb_make(tape, &(struct vb_call){ .op = VB_OP_NONZERO },
+                                        &VB_SHAPE(n_true, mask.shape.n_dims), VB_INT64, &mask, 1);
+    struct vb_variable y = vb_index(tape, x, columns, vb_columns(places, columns), out);
     vb_done(tape, places);
     return y;
 }
 
-struct vb_variable vb_select_last(struct vb_tape *tape, struct vb_variable x)
+struct vb_variable vb_zeros_like(struct vb_tape *tape, struct vb_variable x)
 {
-    struct vb_variable y = vb_tape_hold(tape, x);
-    y.shape.n_dims--;
+    return vb_make_like(tape, &(struct vb_call){ .op = VB_OP_FILL }, x, NULL, 0);
+}
+
+/* Zeros of x's size with the gradient in its place. */
+static void select_backward(struct vb_tape *tape, const struct vb_node *node,
+                            const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    const struct vb_variable *x = &node->inputs[0];
+    inputs[0] = vb_zeros_like(tape, *x);
+    struct vb_variable both[] = { outputs[0],
+                                  vb_at(inputs[0], x->shape.n_dims - 1, (uint32_t)node->a) };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+}
+
+struct vb_variable vb_select_last(struct vb_tape *tape, struct vb_variable x, uint32_t i)
+{
+    struct vb_variable y = vb_at(vb_tape_hold(tape, x), x.shape.n_dims - 1, i);
     y.is_dense = y.is_ordered = false;
-    vb_tape_output(tape, vb_tape_node(tape, fill_backward, &x, 1, 1), 0, &y);
+    struct vb_node *node = vb_tape_node(tape, select_backward, &x, 1, 1);
+    if (node != NULL)
+        node->a = i;
+    vb_tape_output(tape, node, 0, &y);
     return y;
 }

@@ -12,36 +12,39 @@
 /* The name of what only a CPU's kernels put into memory to work with. */
 #define VB_HOST_SCRATCH "host scratch"
 
-enum vb_unary {
-    VB_SIGMOID,       /* keeps its result */
-    VB_SQUARE,        /* x ** 2; keeps x; autocast: in fp32 */
-    VB_ATAN,          /* keeps x */
-    VB_CLAMP,         /* at a lower bound; keeps x */
-    VB_SCALE,         /* by a number: x * 2, x / 4; keeps the number */
-    VB_SHIFT,         /* by a number: x + eps, x - 0.5 */
-    VB_SUBTRACT_FROM, /* 1 - x */
-    VB_RECIPROCAL,    /* no gradient is asked of the rest */
-    VB_REMAINDER,
-    VB_COMPARE, /* bool */
-    VB_ZEROS_LIKE,
-};
-struct vb_variable vb_unary(struct vb_tape *tape, enum vb_unary kind, struct vb_variable x);
+/* The result of an operator that autograd does not follow: a new tensor, written by `call`, of
+ * which op, the numbers and data are given, from `n` inputs. */
+struct vb_variable vb_make(struct vb_tape *tape, const struct vb_call *call,
+                           const struct vb_shape *shape, enum vb_dtype dtype,
+                           const struct vb_variable *from, uint32_t n);
+/* The same of the shape and type of `like`, lying as that does. */
+struct vb_variable vb_make_like(struct vb_tape *tape, const struct vb_call *call,
+                                struct vb_variable like, const struct vb_variable *from,
+                                uint32_t n);
+struct vb_variable vb_zeros_like(struct vb_tape *tape, struct vb_variable x);
 
-enum vb_binary { VB_PLUS, VB_MINUS, VB_TIMES, VB_OVER, VB_MINIMUM, VB_MAXIMUM, VB_AND };
-/* The result has the larger shape and the wider type. */
-struct vb_variable vb_binary(struct vb_tape *tape, enum vb_binary kind, struct vb_variable a,
+/* An operator of one tensor and the number a; what it keeps is autograd's. A power under autocast
+ * is in fp32. Followed are sigmoid, power, atan, clamp, and x with a number added, multiplied or
+ * taken from it. */
+struct vb_variable vb_unary(struct vb_tape *tape, enum vb_operator op, struct vb_variable x,
+                            double a);
+
+/* An operator of two tensors: the result has the larger shape and the wider type. Followed are sum,
+ * difference, product, quotient, minimum and maximum. */
+struct vb_variable vb_binary(struct vb_tape *tape, enum vb_operator op, struct vb_variable a,
                              struct vb_variable b);
 
 /* x.clamp_(0): takes over the caller's hold of x; autograd keeps a copy of what was there. */
 struct vb_variable vb_clamp_in_place(struct vb_tape *tape, struct vb_variable x);
 
-/* `vector[i] = x` and `vector[i] *= number`: autograd keeps the vector whole. */
-void vb_set_entry(struct vb_tape *tape, struct vb_variable *vector, struct vb_variable x);
-void vb_scale_entry(struct vb_tape *tape, struct vb_variable *vector);
+/* `vector[i] = x` and `vector[i] *= a`: autograd keeps the vector whole. */
+void vb_set_entry(struct vb_tape *tape, struct vb_variable *vector, uint32_t i,
+                  struct vb_variable x);
+void vb_scale_entry(struct vb_tape *tape, struct vb_variable *vector, uint32_t i, double a);
 
-/* `*sum += x` and `*x *= number`: in place, as names of the traced program. */
+/* `*sum += x` and `*x *= a`: in place, as names of the traced program. */
 void vb_add_in_place(struct vb_tape *tape, struct vb_variable *sum, struct vb_variable x);
-void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x);
+void vb_scale_in_place(struct vb_tape *tape, struct vb_variable *x, double a);
 
 /* Of all elements, a scalar; vb_mean_of() leaves no node. */
 struct vb_variable vb_mean_of(struct vb_tape *tape, struct vb_variable x);
@@ -51,17 +54,21 @@ struct vb_variable vb_mean(struct vb_tape *tape, struct vb_variable x);
  */
 struct vb_variable vb_sum(struct vb_tape *tape, struct vb_variable x);
 
-/* x[indices]: rows picked by index tensors (which the node keeps), `out` of them. */
+/* x[i1,..,ik]: rows picked by index tensors of one shape (which the node keeps), `out` of them. */
 struct vb_variable vb_index(struct vb_tape *tape, struct vb_variable x,
                             const struct vb_variable *indices, uint32_t n_indices,
                             const struct vb_shape *out);
 
+/* The columns of places [n,axes], as index tensors; gives how many there are. */
+uint32_t vb_columns(struct vb_variable places, struct vb_variable *columns);
+
 /* x[mask] with `n_true` of the mask's elements true: finds them first. `out` is the result's shape.
  */
-struct vb_variable vb_mask(struct vb_tape *tape, struct vb_variable x, uint32_t mask_dims,
+struct vb_variable vb_mask(struct vb_tape *tape, struct vb_variable x, struct vb_variable mask,
                            uint32_t n_true, const struct vb_shape *out);
 
-/* The same for a mask that autograd keeps: x has a gradient. */
+/* The same for a mask that autograd keeps: x has a gradient. `n_true` are at most true; what is
+ * false fills up. */
 struct vb_variable vb_mask_rows(struct vb_tape *tape, struct vb_variable x, struct vb_variable mask,
                                 uint32_t n_true, const struct vb_shape *out);
 
@@ -80,7 +87,7 @@ struct vb_variable vb_nll(struct vb_tape *tape, struct vb_variable x, struct vb_
 struct vb_variable vb_row_mean(struct vb_tape *tape, struct vb_variable x);
 
 /* x[..., i]: a view; its gradient is zeros of x's size with the stretch filled in. */
-struct vb_variable vb_select_last(struct vb_tape *tape, struct vb_variable x);
+struct vb_variable vb_select_last(struct vb_tape *tape, struct vb_variable x, uint32_t i);
 
 /* Binary cross entropy with logits, mean of all; `positive_weight` [1] is kept. Autocast: in fp32.
  */
@@ -91,6 +98,11 @@ struct vb_variable vb_bce(struct vb_tape *tape, struct vb_variable logits,
                           struct vb_variable target);
 
 /* An operator that autograd does not follow: its result; and one that is gone at once. */
+struct vb_variable vb_fresh(struct vb_tape *tape, const char *what, enum vb_dtype dtype,
+                            struct vb_shape shape);
+void vb_passing(struct vb_tape *tape, const char *what, enum vb_dtype dtype, struct vb_shape shape);
+
+/* The result of an operator of a part that is only planned; and one that is gone at once. */
 struct vb_variable vb_fresh(struct vb_tape *tape, const char *what, enum vb_dtype dtype,
                             struct vb_shape shape);
 void vb_passing(struct vb_tape *tape, const char *what, enum vb_dtype dtype, struct vb_shape shape);

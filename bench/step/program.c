@@ -91,10 +91,10 @@ static void print_call(const struct vb_call *call, bool csv, uint64_t alive_byte
                        struct vb_text *out)
 {
     if (csv)
-        vb_text_append(out, "run,,%s %s,,%s,,,%" PRIu64 "\n", call->name, call->module,
-                       vb_dtype_names[call->dtype], alive_bytes);
+        vb_text_append(out, "run,,%s %s,,%s,,,%" PRIu64 "\n", vb_operator_names[call->op],
+                       call->module, vb_dtype_names[call->dtype], alive_bytes);
     else
-        vb_text_append(out, "run   %s %s\n", call->name, call->module);
+        vb_text_append(out, "run   %s %s\n", vb_operator_names[call->op], call->module);
 }
 
 /* A phase or a mark, by its name. */

@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "model/op.h"
 #include "record/record.h"
+#include "step/operator.h"
 
 enum vb_dtype { VB_BOOL, VB_UINT8, VB_INT64, VB_FLOAT16, VB_BFLOAT16, VB_FLOAT32 };
 enum { VB_N_DTYPES = 6 };
@@ -34,21 +35,39 @@ struct vb_tensor {
     uint64_t bytes; /* requested; 0 bytes take no memory at all */
 };
 
-enum vb_call_kind { VB_CALL_ELEMENTWISE, VB_CALL_CONV };
-enum vb_call_direction { VB_CALL_FORWARD, VB_CALL_BACKWARD_DATA, VB_CALL_BACKWARD_FILTER };
+/* A tensor or a part of one as an operator sees it: element (i,j,..) lies at `offset` + i
+ * strides[0]
+ * + j strides[1] + .., counted in elements of the tensor's type. A stride of 0 repeats. */
+struct vb_operand {
+    uint32_t tensor; /* VB_NONE: none is given */
+    struct vb_shape shape;
+    uint64_t offset;
+    uint32_t strides[VB_MAX_DIMS];
+};
+
+/* Of a convolution or a pooling: x is [n,c,h,w], y has k channels. */
+struct vb_call_window {
+    uint32_t n, c, h, w, k;
+    struct vb_window window;
+    uint32_t groups;
+};
+
+enum { VB_MAX_OPERANDS = 10 };
+#define VB_NONE UINT32_MAX
 
 /* One operator to run. */
 struct vb_call {
-    enum vb_call_kind kind;
-    const char *name;    /* "conv2d", "batch_norm_backward" */
+    enum vb_operator op;
+    enum vb_dtype dtype; /* of a convolution's arithmetic; else fp32 */
     const char *module;  /* "model.0.conv"; "" outside the model */
-    enum vb_dtype dtype; /* of the arithmetic */
     double flops;
-    uint64_t bytes;                   /* read and written */
-    enum vb_call_direction direction; /* of a convolution, as are the rest */
-    uint32_t n, c, h, w, k;           /* x is [n,c,h,w], y has k channels */
-    struct vb_window window;
-    uint32_t groups;
+    uint64_t bytes;                      /* read and written */
+    double a, b;                         /* the operator's numbers */
+    const void *data;                    /* VB_OP_UPLOAD: what to copy, in the arena */
+    const struct vb_call_window *window; /* of operators that have one; else NULL */
+    /* As the operator has them; NULL where the program is only to be planned. */
+    const struct vb_operand *operands;
+    uint32_t n_operands;
 };
 
 enum vb_instruction_kind { VB_ALLOC, VB_FREE, VB_RUN, VB_PHASE, VB_MARK };
@@ -105,6 +124,8 @@ struct vb_program {
     struct vb_saved saved_loss;    /* by the loss, beyond that */
     uint32_t empties_above_percent, empties_before_percent; /* as the recipe says */
     uint32_t n_profiled;                                    /* batch sizes that AutoBatch tries */
+    bool has_operands; /* calls say what they read and write, so that a device can run them */
+    uint32_t loss;     /* tensor that holds a batch's loss when the loop's body ends; VB_NONE */
     bool lazy_modules; /* kernels are loaded when first used: the context is smaller */
     bool failed;       /* host memory ran out: what follows was dropped */
 };

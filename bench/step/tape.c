@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "step/view.h"
 
 const struct vb_variable vb_undefined = { .storage = VB_NONE,
                                           .node = VB_NONE,
@@ -56,7 +57,7 @@ struct vb_variable vb_tape_new(struct vb_tape *tape, const char *what, const str
     tape->holders[storage] = 1;
     tape->counted[storage] = 0;
     vb_program_emit(program, VB_ALLOC, storage);
-    return (struct vb_variable){
+    struct vb_variable made = {
         .storage = storage,
         .shape = *shape,
         .dtype = dtype,
@@ -65,6 +66,25 @@ struct vb_variable vb_tape_new(struct vb_tape *tape, const char *what, const str
         .node = VB_NONE,
         .parameter = VB_NONE,
     };
+    vb_strides_in_order(shape, made.strides);
+    return made;
+}
+
+struct vb_variable vb_tape_new_image(struct vb_tape *tape, const char *what,
+                                     const struct vb_shape *shape, enum vb_dtype dtype)
+{
+    struct vb_variable made = vb_tape_new(tape, what, shape, dtype);
+    vb_strides_of_image(shape, tape->channels_last, made.strides);
+    return made;
+}
+
+struct vb_variable vb_tape_new_like(struct vb_tape *tape, const char *what, struct vb_variable x,
+                                    enum vb_dtype dtype)
+{
+    struct vb_variable made = vb_tape_new(tape, what, &x.shape, dtype);
+    if (x.is_dense)
+        memcpy(made.strides, x.strides, sizeof made.strides);
+    return made;
 }
 
 struct vb_variable vb_tape_hold(struct vb_tape *tape, struct vb_variable variable)
@@ -92,17 +112,61 @@ void vb_tape_assign(struct vb_tape *tape, struct vb_variable *variable, struct v
 void vb_tape_run(struct vb_tape *tape, const char *name, double flops,
                  const struct vb_variable *variables, size_t n)
 {
-    struct vb_call call = { .kind = VB_CALL_ELEMENTWISE,
-                            .name = name,
-                            .module = tape->module,
-                            .flops = flops,
-                            .dtype = VB_FLOAT32 };
+    (void)name;
+    struct vb_call call = {
+        .op = VB_OP_COPY, .module = tape->module, .flops = flops, .dtype = VB_FLOAT32
+    };
     for (size_t i = 0; i < n; i++) {
         if (vb_is_defined(&variables[i]))
             call.bytes +=
                 vb_shape_elements(&variables[i].shape) * vb_dtype_bytes[variables[i].dtype];
     }
     vb_program_run(tape->program, &call);
+}
+
+static uint64_t bytes_of(const struct vb_variable *variable)
+{
+    return vb_shape_elements(&variable->shape) * vb_dtype_bytes[variable->dtype];
+}
+
+/* What a device needs to run the call. */
+static const struct vb_operand *list_operands(struct vb_tape *tape,
+                                              const struct vb_variable *variables, uint32_t n)
+{
+    struct vb_operand *operands = vb_arena_alloc(tape->program->arena, n, sizeof *operands);
+    if (operands == NULL) {
+        tape->program->failed = true;
+        return NULL;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        operands[i] = (struct vb_operand){ .tensor = variables[i].storage,
+                                           .shape = variables[i].shape,
+                                           .offset = variables[i].offset };
+        memcpy(operands[i].strides, variables[i].strides, sizeof operands[i].strides);
+    }
+    return operands;
+}
+
+void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,
+                   const struct vb_variable *operands, uint32_t n)
+{
+    struct vb_call full = *call;
+    uint64_t most = 0;
+    full.module = tape->module;
+    if (!vb_operator_is_conv(call->op))
+        full.dtype = VB_FLOAT32;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t elements = vb_is_defined(&operands[i]) ? vb_shape_elements(&operands[i].shape) : 0;
+        full.bytes += vb_is_defined(&operands[i]) ? bytes_of(&operands[i]) : 0;
+        most = elements > most ? elements : most;
+    }
+    if (full.flops == 0.0) /* convolutions and products know their own */
+        full.flops = vb_operator_flops[call->op] * (double)most;
+    if (tape->program->has_operands) {
+        full.operands = list_operands(tape, operands, n);
+        full.n_operands = n;
+    }
+    vb_program_run(tape->program, &full);
 }
 
 void vb_make_cublas_workspace(struct vb_tape *tape)
@@ -115,6 +179,16 @@ void vb_make_cublas_workspace(struct vb_tape *tape)
     (void)vb_tape_new(tape, "cublas", &VB_SHAPE((uint32_t)*bytes), VB_UINT8);
     tape->category = category;
     *bytes = 0;
+}
+
+const void *vb_tape_keep(struct vb_tape *tape, const void *detail, size_t bytes)
+{
+    void *kept = vb_arena_alloc(tape->program->arena, 1, bytes);
+    if (kept == NULL)
+        tape->program->failed = true;
+    else
+        memcpy(kept, detail, bytes);
+    return kept;
 }
 
 struct vb_node *vb_tape_node(struct vb_tape *tape, vb_backward *backward,
@@ -191,7 +265,7 @@ struct vb_variable vb_tape_parameter(const struct vb_tape *tape, uint32_t parame
                                      uint32_t storage)
 {
     const struct vb_tensor *tensor = &tape->program->tensors[storage];
-    return (struct vb_variable){
+    struct vb_variable leaf = {
         .storage = storage,
         .shape = tensor->shape,
         .dtype = tensor->dtype,
@@ -201,6 +275,8 @@ struct vb_variable vb_tape_parameter(const struct vb_tape *tape, uint32_t parame
         .node = VB_NONE,
         .parameter = parameter,
     };
+    vb_strides_of_image(&leaf.shape, tape->channels_last, leaf.strides);
+    return leaf;
 }
 
 /* Adds the gradient to what has come before. In place only from 2.0 on, and where nobody else could
@@ -218,9 +294,9 @@ static void accumulate(struct vb_tape *tape, struct vb_variable *buffer,
     bool in_place =
         tape->torch->sums_in_place && buffer->is_dense && tape->holders[buffer->storage] == 1;
     if (!in_place)
-        sum = vb_tape_new(tape, "sum", &buffer->shape, buffer->dtype);
+        sum = vb_tape_new_like(tape, "sum", *buffer, buffer->dtype);
     struct vb_variable all[] = { *buffer, gradient, sum };
-    vb_tape_run(tape, "add", (double)vb_shape_elements(&sum.shape), all, 3);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_ADD }, all, 3);
     if (!in_place)
         vb_tape_assign(tape, buffer, sum);
     vb_tape_drop(tape, gradient);
@@ -237,7 +313,7 @@ static void accumulate_parameter(struct vb_tape *tape, uint32_t parameter,
         return;
     }
     struct vb_variable both[] = { *sum, gradient, *sum };
-    vb_tape_run(tape, "add_", (double)vb_shape_elements(&sum->shape), both, 3);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_ADD }, both, 3);
     vb_tape_drop(tape, gradient);
 }
 
@@ -249,9 +325,9 @@ static void match_types(struct vb_tape *tape, const struct vb_node *node,
         struct vb_variable gradient = gradients[i];
         if (!vb_is_defined(&gradient) || gradient.dtype == node->inputs[i].dtype)
             continue;
-        gradients[i] = vb_tape_new(tape, "cast", &gradient.shape, node->inputs[i].dtype);
+        gradients[i] = vb_tape_new_like(tape, "cast", gradient, node->inputs[i].dtype);
         struct vb_variable both[] = { gradient, gradients[i] };
-        vb_tape_run(tape, "copy", 0, both, 2);
+        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
         vb_tape_drop(tape, gradient);
     }
 }
@@ -293,6 +369,7 @@ void vb_tape_backward(struct vb_tape *tape, struct vb_variable loss)
         return;
     tape->module = "";
     struct vb_variable root = vb_tape_new(tape, "loss.grad", &loss.shape, loss.dtype);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_FILL, .a = 1 }, &root, 1);
     tape->is_backward = true;
     if (loss.node != VB_NONE)
         tape->nodes[loss.node].buffers[loss.output] = vb_tape_hold(tape, root);
@@ -321,20 +398,20 @@ static void cast_backward(struct vb_tape *tape, const struct vb_node *node,
     enum vb_category category = tape->category;
     if (to->parameter != VB_NONE)
         tape->category = VB_GRADIENTS;
-    inputs[0] =
-        vb_tape_new(tape, to->parameter != VB_NONE ? tape->parameter_names[to->parameter] : "cast",
-                    &to->shape, to->dtype);
+    inputs[0] = vb_tape_new_like(
+        tape, to->parameter != VB_NONE ? tape->parameter_names[to->parameter] : "cast", *to,
+        to->dtype);
     tape->category = category;
     struct vb_variable both[] = { outputs[0], inputs[0] };
-    vb_tape_run(tape, "copy", 0, both, 2);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
 }
 
 static struct vb_variable copy_as(struct vb_tape *tape, struct vb_variable variable,
                                   enum vb_dtype dtype)
 {
-    struct vb_variable cast = vb_tape_new(tape, "cast", &variable.shape, dtype);
+    struct vb_variable cast = vb_tape_new_like(tape, "cast", variable, dtype);
     struct vb_variable both[] = { variable, cast };
-    vb_tape_run(tape, "copy", 0, both, 2);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
     vb_tape_output(tape, vb_tape_node(tape, cast_backward, &variable, 1, 1), 0, &cast);
     return cast;
 }

@@ -21,13 +21,13 @@
 
 enum { VB_MAX_GRADIENTS = 32 }; /* inputs, and outputs, of one node */
 
-#define VB_NONE UINT32_MAX
-
 /* A tensor as autograd sees it. Passed by value: copies share the storage and count as one holder.
  */
 struct vb_variable {
     uint32_t storage; /* tensor of the program whose memory it is; VB_NONE: undefined */
     struct vb_shape shape;
+    uint64_t offset;               /* where its elements lie in the storage: in elements, as */
+    uint32_t strides[VB_MAX_DIMS]; /* struct vb_operand has them */
     enum vb_dtype dtype;
     bool is_dense;   /* no gaps: covers its storage's stretch, in some order */
     bool is_ordered; /* dense, and in the order of its axes: what .contiguous() gives */
@@ -53,7 +53,8 @@ struct vb_node {
         *inputs; /* what they were: shape, type, where their gradient goes; not held */
     struct vb_variable *buffers; /* gradients that have come, one an output */
     struct vb_variable *saved;   /* held until the node has run */
-    const void *detail;          /* the operator's own, in the arena */
+    double a;                    /* the operator's number */
+    const void *detail;          /* what else it needs, in the arena */
 };
 
 /* autocast's memory of a leaf that it has cast: it knows it by its tensor. */
@@ -77,6 +78,7 @@ struct vb_tape {
     const char **parameter_names;
     enum vb_category category; /* of what is allocated next */
     const char *module;        /* in which it is */
+    bool channels_last;        /* how images lie */
     bool is_backward;
     bool is_grad_off; /* torch.no_grad() */
     bool is_eval;     /* model.eval(): batch normalisation keeps no statistics ... */
@@ -94,15 +96,23 @@ struct vb_tape {
 /* A shape of these dimensions: an object with an address, as long as its block lasts. */
 #define VB_SHAPE(...)                                                                              \
     ((struct vb_shape){ sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t), { __VA_ARGS__ } })
+#define VB_SCALAR ((struct vb_shape){ 0 })
 extern const struct vb_variable vb_undefined;
 static inline bool vb_is_defined(const struct vb_variable *variable)
 {
     return variable->storage != VB_NONE;
 }
 
-/* A new tensor, held once. `what` is appended to the module's name. */
+/* A new tensor, held once; its axes lie in order. `what` is appended to the module's name. */
 struct vb_variable vb_tape_new(struct vb_tape *tape, const char *what, const struct vb_shape *shape,
                                enum vb_dtype dtype);
+/* A new image [N,C,H,W] or a convolution's weight [K,C,kh,kw], in the order that the tape has for
+ * them; other shapes as above. */
+struct vb_variable vb_tape_new_image(struct vb_tape *tape, const char *what,
+                                     const struct vb_shape *shape, enum vb_dtype dtype);
+/* A new tensor of x's shape, which lies as x does if x has no gaps. */
+struct vb_variable vb_tape_new_like(struct vb_tape *tape, const char *what, struct vb_variable x,
+                                    enum vb_dtype dtype);
 
 /* Another holder of the storage, and one fewer; undefined variables are nobody's. */
 struct vb_variable vb_tape_hold(struct vb_tape *tape, struct vb_variable variable);
@@ -113,6 +123,14 @@ void vb_tape_assign(struct vb_tape *tape, struct vb_variable *variable, struct v
 /* Emits an operator that reads and writes these and does `flops`. */
 void vb_tape_run(struct vb_tape *tape, const char *name, double flops,
                  const struct vb_variable *variables, size_t n);
+
+/* Emits `call`, of which `op`, the numbers and what else the operator needs are given, with these
+ * operands. */
+void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,
+                   const struct vb_variable *operands, uint32_t n);
+
+/* A copy of an operator's detail in the program's arena; NULL where that has no memory. */
+const void *vb_tape_keep(struct vb_tape *tape, const void *detail, size_t bytes);
 
 /* Before a product of matrices: the workspace of the thread's cuBLAS handle, if it is its first.
  * Source: torch-memory.md, part A, 2.3. */

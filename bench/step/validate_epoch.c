@@ -60,7 +60,7 @@ static void cast_weights(struct validation *self, enum vb_dtype dtype)
             continue;
         struct vb_variable both[2] = { old, vb_tape_new(tape, graph->parameters[i].name, &old.shape,
                                                         dtype) };
-        vb_tape_run(tape, "to", 0, both, 2);
+        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
         vb_tape_drop(tape, old);
         self->storages[i] = both[1].storage;
     }

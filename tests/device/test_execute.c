@@ -129,18 +129,17 @@ static struct vb_record run_twice(bool benchmark)
     struct vb_point point = vb_point_default();
     struct vb_record record = { .point = point };
     struct vb_program program = { .arena = &arena, .benchmark = benchmark, .lazy_modules = true };
-    const struct vb_call conv = {
-        .kind = VB_CALL_CONV,
-        .name = "conv2d",
-        .module = "",
-        .dtype = VB_FLOAT32,
+    const struct vb_call_window window = {
         .n = 1,
         .c = 8,
         .h = 16,
         .w = 16,
         .k = 8,
         .window = { .kernel_h = 1, .kernel_w = 1, .stride = 1, .dilation = 1 },
-        .groups = 1
+        .groups = 1,
+    };
+    const struct vb_call conv = {
+        .op = VB_OP_CONV, .dtype = VB_FLOAT32, .module = "", .window = &window
     };
     for (uint32_t i = 0; i < 2; i++) {
         const struct vb_tensor block = { .name = "block", .bytes = VB_MIB(64 + 64 * i) };

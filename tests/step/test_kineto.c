@@ -64,13 +64,13 @@ static uint64_t workspace_of(const struct made *made, const struct vb_call *call
     static const char *const directions[] = { "fwd", "bwd_data", "bwd_filter" };
     char name[64], part[32];
     unsigned layer = 0, block = 0;
-    if (call->kind != VB_CALL_CONV)
+    if (!vb_operator_is_conv(call->op))
         return 0;
     if (sscanf(call->module, "model.%u.%u.%31[a-z0-9]", &layer, &block, part) == 3)
         (void)snprintf(name, sizeof name, "l%u.%u.c%c.%s", layer - 1, block,
-                       part[0] == 'd' ? 'd' : part[4], directions[call->direction]);
+                       part[0] == 'd' ? 'd' : part[4], directions[call->op]);
     else
-        (void)snprintf(name, sizeof name, "conv1.%s", directions[call->direction]);
+        (void)snprintf(name, sizeof name, "conv1.%s", directions[call->op]);
     for (size_t i = 0; i < made->workspaces.n_rows; i++) {
         if (strcmp(csv_text(&made->workspaces, i, "op"), name) == 0)
             return csv_number(&made->workspaces, i, "workspace_block_bytes");
@@ -232,9 +232,10 @@ enum { N_INFERRED = sizeof inferred / sizeof *inferred };
 
 static bool same_configuration(const struct vb_call *a, const struct vb_call *b)
 {
-    return a->kind == b->kind && a->direction == b->direction && a->c == b->c && a->h == b->h &&
-           a->k == b->k && a->window.kernel_h == b->window.kernel_h &&
-           a->window.stride == b->window.stride;
+    const struct vb_call_window *of = b->window;
+    return a->op == b->op && a->window->c == of->c && a->window->h == of->h &&
+           a->window->k == of->k && a->window->window.kernel_h == of->window.kernel_h &&
+           a->window->window.stride == of->window.stride;
 }
 
 /* torch.backends.cudnn.benchmark, at the first convolution of each configuration: the cache is
@@ -247,9 +248,10 @@ static void search(const struct vb_program *program, size_t index, struct vb_poo
         if (same_configuration(&program->calls[i], call))
             return;
     }
-    for (size_t i = 0; i < N_INFERRED && call->direction == VB_CALL_FORWARD; i++) {
-        if (inferred[i].c == call->c && inferred[i].h == call->h && inferred[i].k == call->k &&
-            inferred[i].kernel == call->window.kernel_h)
+    const struct vb_call_window *of = call->window;
+    for (size_t i = 0; i < N_INFERRED && call->op == VB_OP_CONV; i++) {
+        if (inferred[i].c == of->c && inferred[i].h == of->h && inferred[i].k == of->k &&
+            inferred[i].kernel == of->window.kernel_h)
             bytes = inferred[i].bytes;
     }
     struct vb_block *workspace = take(pool, bytes);
@@ -262,7 +264,7 @@ static void run_first_step(const struct made *made, struct process *process)
     const struct vb_program *program = &made->program;
     for (size_t i = 0; i < program->loop_start; i++) {
         struct vb_instruction instruction = program->instructions[i];
-        if (instruction.kind == VB_RUN && program->calls[instruction.index].kind == VB_CALL_CONV)
+        if (instruction.kind == VB_RUN && vb_operator_is_conv(program->calls[instruction.index].op))
             search(program, instruction.index, process->pool);
         visit(made, i, i + 1, execute, process);
     }

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "device/conv_plan.h"
+#include "step/program.h"
 
 struct vb_device;
 
@@ -36,12 +37,12 @@ struct vb_device_info {
     bool measures;                /* false: every number that it gives is planned */
 };
 
-/* One operator's work, for a device that models time. */
+/* One operator's work: for a device that models time the call alone. */
 struct vb_work {
-    double flops;
-    uint64_t bytes;         /* read and written */
-    enum vb_conv_type type; /* of the arithmetic */
-    bool is_convolution;    /* may use tensor cores */
+    const struct vb_call *call;
+    const vb_address *tensors; /* where the tensor of each operand begins; 0: it is not given */
+    vb_address workspace;      /* as many bytes as its plan says; 0: none */
+    uint32_t update;           /* number of the optimizer's step, from 1 */
 };
 
 /* Opens the device called `name`; the caller closes it. `*out` is set on success only.

@@ -122,8 +122,7 @@ static enum vb_status run_call(struct vb_walk *walk, size_t instruction, uint32_
                                struct vb_error *err)
 {
     const struct vb_call *call = &walk->program->calls[index];
-    struct vb_work work = { call->flops, call->bytes, conv_type(call->dtype),
-                            vb_operator_is_conv(call->op) };
+    const struct vb_work work = { .call = call };
     if (!vb_operator_is_conv(call->op))
         return vb_device_run(walk->device, &work, err);
 

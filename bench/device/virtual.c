@@ -151,8 +151,9 @@ static enum vb_status virtual_plan(struct vb_device *base, const struct vb_conv 
  * the GPU has it. */
 static double rate_of(const struct vb_gpu_spec *gpu, const struct vb_work *work)
 {
-    const double narrow = work->type != VB_CONV_FP32 ? gpu->fp16_flops : gpu->tf32_flops;
-    return work->is_convolution && narrow > 0.0 ? narrow : gpu->fp32_flops;
+    const double narrow = work->call->dtype != VB_FLOAT32 ? gpu->fp16_flops : gpu->tf32_flops;
+    const bool is_convolution = vb_operator_is_conv(work->call->op);
+    return is_convolution && narrow > 0.0 ? narrow : gpu->fp32_flops;
 }
 
 /* The roofline: the longer of computing and of moving the bytes, both at their peak. A bound from
@@ -163,8 +164,8 @@ static enum vb_status virtual_run(struct vb_device *base, const struct vb_work *
     struct virtual_device *self = from_base(base);
     const double rate = rate_of(&self->gpu, work);
     const double bandwidth = self->gpu.bandwidth_bytes_per_second;
-    const double computing = rate > 0.0 ? work->flops / rate : 0.0;
-    const double moving = bandwidth > 0.0 ? (double)work->bytes / bandwidth : 0.0;
+    const double computing = rate > 0.0 ? work->call->flops / rate : 0.0;
+    const double moving = bandwidth > 0.0 ? (double)work->call->bytes / bandwidth : 0.0;
 
     (void)err;
     self->seconds += computing > moving ? computing : moving;

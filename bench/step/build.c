@@ -126,6 +126,7 @@ static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
     enum vb_status status = first_steps(self, err);
     if (status != VB_OK)
         return status;
+    program->first_loss = self->names.loss.storage;
     const uint32_t *before = held(self, &n);
     program->loop_start = program->n_instructions;
     status = train_step(self, err);
@@ -139,6 +140,7 @@ static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
     if (program->failed)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the program of %s, batch %u",
                        self->graph->model, self->point->batch);
+    program->loss = self->names.loss.storage;
     program->loop_end = program->n_instructions;
     return VB_OK;
 }
@@ -193,11 +195,11 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
 
 enum vb_status vb_program_build(const struct vb_graph *graph, const struct vb_point *point,
                                 const struct vb_recipe *recipe, const struct vb_targets *targets,
-                                struct vb_arena *arena, struct vb_program *out,
-                                struct vb_error *err)
+                                enum vb_layout layout, struct vb_arena *arena,
+                                struct vb_program *out, struct vb_error *err)
 {
     struct vb_builder self;
-    *out = (struct vb_program){ .arena = arena };
+    *out = (struct vb_program){ .arena = arena, .layout = layout };
     enum vb_status status = vb_builder_init(&self, graph, point, recipe, out, err);
     if (status != VB_OK)
         return status;

@@ -70,6 +70,11 @@ struct vb_call {
     uint32_t n_operands;
 };
 
+/* Whether calls say what they read and write, so that a device can run them, and how it wants
+ * images and the weights of convolutions to lie: in the order of their axes, or with the channels
+ * last. */
+enum vb_layout { VB_ONLY_PLANNED, VB_IN_ORDER, VB_CHANNELS_LAST };
+
 enum vb_instruction_kind { VB_ALLOC, VB_FREE, VB_RUN, VB_PHASE, VB_MARK };
 
 /* What a run does to its pool, or is asked about, between operators. */
@@ -124,8 +129,10 @@ struct vb_program {
     struct vb_saved saved_loss;    /* by the loss, beyond that */
     uint32_t empties_above_percent, empties_before_percent; /* as the recipe says */
     uint32_t n_profiled;                                    /* batch sizes that AutoBatch tries */
-    bool has_operands; /* calls say what they read and write, so that a device can run them */
-    uint32_t loss;     /* tensor that holds a batch's loss when the loop's body ends; VB_NONE */
+    enum vb_layout layout;
+    /* Scalars that hold the loss of the last batch when the first step is done, and when the loop's
+     * body is; VB_NONE in programs that are only planned. */
+    uint32_t first_loss, loss;
     bool lazy_modules; /* kernels are loaded when first used: the context is smaller */
     bool failed;       /* host memory ran out: what follows was dropped */
 };

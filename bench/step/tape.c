@@ -74,7 +74,7 @@ struct vb_variable vb_tape_new_image(struct vb_tape *tape, const char *what,
                                      const struct vb_shape *shape, enum vb_dtype dtype)
 {
     struct vb_variable made = vb_tape_new(tape, what, shape, dtype);
-    vb_strides_of_image(shape, tape->channels_last, made.strides);
+    vb_strides_of_image(shape, tape->program->layout == VB_CHANNELS_LAST, made.strides);
     return made;
 }
 
@@ -162,7 +162,7 @@ void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,
     }
     if (full.flops == 0.0) /* convolutions and products know their own */
         full.flops = vb_operator_flops[call->op] * (double)most;
-    if (tape->program->has_operands) {
+    if (tape->program->layout != VB_ONLY_PLANNED) {
         full.operands = list_operands(tape, operands, n);
         full.n_operands = n;
     }
@@ -275,7 +275,7 @@ struct vb_variable vb_tape_parameter(const struct vb_tape *tape, uint32_t parame
         .node = VB_NONE,
         .parameter = parameter,
     };
-    vb_strides_of_image(&leaf.shape, tape->channels_last, leaf.strides);
+    vb_strides_of_image(&leaf.shape, tape->program->layout == VB_CHANNELS_LAST, leaf.strides);
     return leaf;
 }
 

@@ -78,7 +78,6 @@ struct vb_tape {
     const char **parameter_names;
     enum vb_category category; /* of what is allocated next */
     const char *module;        /* in which it is */
-    bool channels_last;        /* how images lie */
     bool is_backward;
     bool is_grad_off; /* torch.no_grad() */
     bool is_eval;     /* model.eval(): batch normalisation keeps no statistics ... */

@@ -40,7 +40,8 @@ enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
     case VB_TRAIN:
         break;
     }
-    return vb_program_build(graph, point, &out->recipe, NULL, arena, &out->program, err);
+    return vb_program_build(graph, point, &out->recipe, NULL, VB_ONLY_PLANNED, arena, &out->program,
+                            err);
 }
 
 enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device, bool with_curve,

@@ -77,17 +77,25 @@ Test(device_reserve, each_segment_lies_below_the_one_before)
 /* The T4: 320 GB/s, 8.1 TFLOPS in fp32, 65 in fp16; it has no TF32. */
 struct time_case {
     char label[48];
-    struct vb_work work;
+    struct vb_call call;
     double seconds;
 };
 
 ParameterizedTestParameters(device_run, takes_the_longer_of_computing_and_moving)
 {
     static struct time_case cases[] = {
-        { "bytes decide", { 1e9, 320000000, VB_CONV_FP32, true }, 1e-3 },
-        { "arithmetic decides", { 8.1e9, 1000, VB_CONV_FP32, true }, 1e-3 },
-        { "tensor cores for a convolution in fp16", { 65e9, 1000, VB_CONV_FP16, true }, 1e-3 },
-        { "none for anything else", { 8.1e9, 1000, VB_CONV_FP16, false }, 1e-3 },
+        { "bytes decide",
+          { .op = VB_OP_CONV, .dtype = VB_FLOAT32, .flops = 1e9, .bytes = 320000000 },
+          1e-3 },
+        { "arithmetic decides",
+          { .op = VB_OP_CONV, .dtype = VB_FLOAT32, .flops = 8.1e9, .bytes = 1000 },
+          1e-3 },
+        { "tensor cores for a convolution in fp16",
+          { .op = VB_OP_CONV, .dtype = VB_FLOAT16, .flops = 65e9, .bytes = 1000 },
+          1e-3 },
+        { "none for anything else",
+          { .op = VB_OP_ADD, .dtype = VB_FLOAT16, .flops = 8.1e9, .bytes = 1000 },
+          1e-3 },
     };
     return cr_make_param_array(struct time_case, cases, sizeof cases / sizeof *cases);
 }
@@ -95,9 +103,10 @@ ParameterizedTestParameters(device_run, takes_the_longer_of_computing_and_moving
 ParameterizedTest(struct time_case *c, device_run, takes_the_longer_of_computing_and_moving)
 {
     struct vb_device *device = open_t4();
+    const struct vb_work work = { .call = &c->call };
     double seconds = 0.0;
-    cr_assert(eq(int, vb_device_run(device, &c->work, NULL), VB_OK));
-    cr_assert(eq(int, vb_device_run(device, &c->work, NULL), VB_OK));
+    cr_assert(eq(int, vb_device_run(device, &work, NULL), VB_OK));
+    cr_assert(eq(int, vb_device_run(device, &work, NULL), VB_OK));
     cr_assert(eq(int, vb_device_elapsed(device, &seconds, NULL), VB_OK));
     cr_expect(epsilon_eq(dbl, seconds, 2.0 * c->seconds, 1e-9), "%s: %g", c->label, seconds);
     cr_assert(eq(int, vb_device_elapsed(device, &seconds, NULL), VB_OK));

@@ -92,8 +92,8 @@ static inline void make_for(struct made *made, const struct setting *setting,
     cr_assert_eq(
         vb_catalogue_expand(setting->model, batch, imgsz, 0, &made->arena, &made->graph, &err),
         VB_OK, "%s", err.text);
-    cr_assert_eq(vb_program_build(&made->graph, &point, &recipe, targets, &made->arena,
-                                  &made->program, &err),
+    cr_assert_eq(vb_program_build(&made->graph, &point, &recipe, targets, VB_ONLY_PLANNED,
+                                  &made->arena, &made->program, &err),
                  VB_OK, "%s", err.text);
 }
 

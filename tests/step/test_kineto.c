@@ -44,9 +44,9 @@ static void make(struct made *made)
                  VB_OK, "%s", err.text);
     cr_assert_eq(vb_recipe_find(&point, vb_family_of(&made->graph), &recipe, &err), VB_OK, "%s",
                  err.text);
-    cr_assert_eq(
-        vb_program_build(&made->graph, &point, &recipe, NULL, &made->arena, &made->program, &err),
-        VB_OK, "%s", err.text);
+    cr_assert_eq(vb_program_build(&made->graph, &point, &recipe, NULL, VB_ONLY_PLANNED,
+                                  &made->arena, &made->program, &err),
+                 VB_OK, "%s", err.text);
     made->workspaces = csv_open("traces/kineto_v100_resnet50_workspaces.csv");
     made->recording = csv_open("traces/kineto_v100_resnet50_train_ops.csv");
 }

@@ -22,17 +22,24 @@ struct vb_variable vb_make_like(struct vb_tape *tape, const struct vb_call *call
     return operands[n];
 }
 
-struct vb_variable vb_make(struct vb_tape *tape, const struct vb_call *call,
-                           const struct vb_shape *shape, enum vb_dtype dtype,
-                           const struct vb_variable *from, uint32_t n)
+struct vb_variable vb_make_named(struct vb_tape *tape, const char *what, const struct vb_call *call,
+                                 const struct vb_shape *shape, enum vb_dtype dtype,
+                                 const struct vb_variable *from, uint32_t n)
 {
     struct vb_variable operands[VB_MAX_OPERANDS];
     assert(n < VB_MAX_OPERANDS);
     for (uint32_t i = 0; i < n; i++)
         operands[i] = from[i];
-    operands[n] = vb_tape_new(tape, vb_operator_names[call->op], shape, dtype);
+    operands[n] = vb_tape_new(tape, what, shape, dtype);
     vb_tape_apply(tape, call, operands, n + 1);
     return operands[n];
+}
+
+struct vb_variable vb_make(struct vb_tape *tape, const struct vb_call *call,
+                           const struct vb_shape *shape, enum vb_dtype dtype,
+                           const struct vb_variable *from, uint32_t n)
+{
+    return vb_make_named(tape, vb_operator_names[call->op], call, shape, dtype, from, n);
 }
 
 /* A step towards the input's gradient, in the type of the gradient that came: the result's, which

@@ -312,14 +312,22 @@ static void save_inputs(struct vb_tape *tape, struct vb_node *node, enum vb_oper
         vb_tape_save(tape, node, b);
 }
 
+/* Whether `other` is broadcast to this shape and not the other way round: an axis of no length is
+ * not repeated, so what is empty makes the result empty. */
+static bool is_larger(const struct vb_shape *shape, const struct vb_shape *other)
+{
+    uint64_t n = vb_shape_elements(shape), n_other = vb_shape_elements(other);
+    if (n == n_other)
+        return shape->n_dims > other->n_dims;
+    return n == 0 || (n_other > 0 && n > n_other);
+}
+
 struct vb_variable vb_binary(struct vb_tape *tape, enum vb_operator op, struct vb_variable a,
                              struct vb_variable b)
 {
     const struct binary *binary = &binaries[op];
-    uint64_t in_a = vb_shape_elements(&a.shape), in_b = vb_shape_elements(&b.shape);
-    bool b_is_larger = in_b > in_a || (in_b == in_a && b.shape.n_dims > a.shape.n_dims);
     struct vb_variable inputs[] = { a, b };
-    struct vb_variable like = b_is_larger ? b : a;
+    struct vb_variable like = is_larger(&b.shape, &a.shape) ? b : a;
     like.dtype = a.dtype > b.dtype ? a.dtype : b.dtype;
     if (compares(op))
         like.dtype = VB_BOOL;

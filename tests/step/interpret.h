@@ -20,6 +20,7 @@ struct interpreter {
     const struct vb_program *program;
     double **values; /* of each tensor while it is allocated, else NULL */
     bool rounds;
+    const char *now; /* the operator that is being computed, for what a failure says */
 };
 
 /* Elements of a shape; an operand's element `i` of the shape `over`, to which it is broadcast. */
@@ -33,8 +34,8 @@ static inline uint64_t interpret_elements(const struct vb_shape *shape)
 
 static inline double *interpret_memory(const struct interpreter *in, const struct vb_operand *x)
 {
-    cr_assert_neq(x->tensor, VB_NONE, "an operand is not given");
-    cr_assert_not_null(in->values[x->tensor], "%s is not there",
+    cr_assert_neq(x->tensor, VB_NONE, "%s: an operand is not given", in->now);
+    cr_assert_not_null(in->values[x->tensor], "%s: %s is not there", in->now,
                        in->program->tensors[x->tensor].name);
     return in->values[x->tensor];
 }
@@ -43,12 +44,13 @@ static inline double *interpret_at(const struct interpreter *in, const struct vb
                                    const struct vb_shape *over, uint64_t i)
 {
     uint64_t at = x->offset;
-    cr_assert_leq(x->shape.n_dims, over->n_dims, "an operand has more axes than the result");
+    cr_assert_leq(x->shape.n_dims, over->n_dims, "%s: an operand has more axes than the result",
+                  in->now);
     for (uint32_t back = 1; back <= x->shape.n_dims; back++) {
         uint32_t size = over->dims[over->n_dims - back], axis = x->shape.n_dims - back;
         bool repeats = x->shape.dims[axis] == 1;
-        cr_assert(repeats || x->shape.dims[axis] == size, "shapes do not go together: %u, %u",
-                  x->shape.dims[axis], size);
+        cr_assert(repeats || x->shape.dims[axis] == size, "%s: shapes do not go together: %u, %u",
+                  in->now, x->shape.dims[axis], size);
         at += repeats ? 0 : i % size * x->strides[axis];
         i /= size;
     }
@@ -355,8 +357,11 @@ static inline void interpret(struct interpreter *in, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
         struct vb_instruction instruction = in->program->instructions[i];
-        if (instruction.kind == VB_RUN)
-            interpret_call(in, &in->program->calls[instruction.index]);
+        if (instruction.kind == VB_RUN) {
+            const struct vb_call *call = &in->program->calls[instruction.index];
+            in->now = vb_operator_names[call->op];
+            interpret_call(in, call);
+        }
         if (instruction.kind == VB_FREE) {
             free(in->values[instruction.index]);
             in->values[instruction.index] = NULL;
@@ -376,7 +381,8 @@ static inline struct interpreter interpreter_open(const struct vb_program *progr
 {
     double **values = calloc(program->n_tensors + 1, sizeof *values);
     cr_assert_not_null(values);
-    return (struct interpreter){ .program = program, .values = values, .rounds = rounds };
+    return (
+        struct interpreter){ .program = program, .values = values, .rounds = rounds, .now = "" };
 }
 
 static inline void interpreter_close(struct interpreter *in)

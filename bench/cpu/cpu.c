@@ -16,9 +16,9 @@ static vb_kernel *const kernels[VB_N_OPERATORS] = {
 
 static vb_kernel *kernel_of(const struct vb_call *call, struct vb_error *err)
 {
-    if (kernels[call->op] == NULL)
-        (void)vb_fail(err, VB_E_UNSUPPORTED, "the cpu has no kernel for %s",
-                      vb_operator_names[call->op]);
+    if (kernels[call->op] == NULL && vb_fail(err, VB_E_UNSUPPORTED, "the cpu has no kernel for %s",
+                                             vb_operator_names[call->op]) != VB_OK)
+        return NULL;
     return kernels[call->op];
 }
 

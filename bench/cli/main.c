@@ -26,6 +26,7 @@ static const struct command {
     { "doctor", cmd_doctor, "what this machine can do, and what is missing" },
     { "models", cmd_models, "the built-in models, or one model's graph" },
     { "replay", cmd_replay, "a PyTorch memory trace through the pool" },
+    { "point", cmd_point, "one point on a device, as a record: what a measuring sweep runs" },
     { "program", cmd_program, "the instructions of one point" },
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -14,12 +14,13 @@ static vb_kernel *const kernels[VB_N_OPERATORS] = {
     [VB_OP_COPY] = vb_run_elementwise,
 };
 
-static vb_kernel *kernel_of(const struct vb_call *call, struct vb_error *err)
+static enum vb_status find_kernel(const struct vb_call *call, vb_kernel **out, struct vb_error *err)
 {
-    if (kernels[call->op] == NULL)
-        (void)vb_fail(err, VB_E_UNSUPPORTED, "the cpu has no kernel for %s",
-                      vb_operator_names[call->op]);
-    return kernels[call->op];
+    *out = kernels[call->op];
+    if (*out != NULL)
+        return VB_OK;
+    return vb_fail(err, VB_E_UNSUPPORTED, "the cpu has no kernel for %s",
+                   vb_operator_names[call->op]);
 }
 
 enum vb_status vb_cpu_open(uint32_t threads, struct vb_cpu **out, struct vb_error *err)
@@ -40,13 +41,15 @@ void vb_cpu_close(struct vb_cpu *cpu)
 enum vb_status vb_cpu_workspace(struct vb_cpu *cpu, const struct vb_call *call, uint64_t *bytes,
                                 struct vb_error *err)
 {
+    vb_kernel *kernel;
     (void)cpu;
     *bytes = 0;
-    return kernel_of(call, err) != NULL ? VB_OK : VB_E_UNSUPPORTED;
+    return find_kernel(call, &kernel, err);
 }
 
 enum vb_status vb_cpu_run(struct vb_cpu *cpu, const struct vb_cpu_work *work, struct vb_error *err)
 {
-    vb_kernel *kernel = kernel_of(work->call, err);
-    return kernel != NULL ? kernel(cpu, work, err) : VB_E_UNSUPPORTED;
+    vb_kernel *kernel;
+    enum vb_status status = find_kernel(work->call, &kernel, err);
+    return status == VB_OK ? kernel(cpu, work, err) : status;
 }

@@ -142,6 +142,8 @@ static const struct vb_operand *list_operands(struct vb_tape *tape,
         operands[i] = (struct vb_operand){ .tensor = variables[i].storage,
                                            .shape = variables[i].shape,
                                            .offset = variables[i].offset };
+        if (vb_is_defined(&variables[i]))
+            operands[i].dtype = tape->program->tensors[variables[i].storage].dtype;
         memcpy(operands[i].strides, variables[i].strides, sizeof operands[i].strides);
     }
     return operands;

@@ -211,7 +211,7 @@ static void cpu_mark(struct vb_device *base, vb_address address, uint64_t bytes,
     static const uint32_t poison = POISON;
     unsigned char *memory = at(address);
 
-    if (is_taken)
+    if (is_taken || from_base(base)->poisons)
         ASAN_UNPOISON_MEMORY_REGION(memory, bytes);
     for (uint64_t i = 0; from_base(base)->poisons && i < bytes; i++)
         memory[i] = ((const unsigned char *)&poison)[i % sizeof poison];

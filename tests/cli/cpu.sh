@@ -93,7 +93,7 @@ fi
 # child SWEEP: the process of its point, once it runs.
 child() {
     local i
-    for i in $(seq 200); do
+    for i in $(seq 1200); do
         cat "/proc/$1/task/$1/children" 2>"$folder/none" | grep . && return
         sleep 0.05
     done

@@ -164,7 +164,7 @@ struct vb_variable vb_unary(struct vb_tape *tape, enum vb_operator op, struct vb
 
     struct vb_variable like = input;
     like.dtype = compares(op) ? VB_BOOL : input.dtype;
-    const struct vb_call call = { .op = op, .a = a, .b = op == VB_OP_CLAMP ? INFINITY : 0 };
+    const struct vb_call call = { .op = op, .a = a, .b = op == VB_OP_CLAMP ? HUGE_VAL : 0 };
     struct vb_variable y = vb_make_like(tape, &call, like, &input, 1);
     if (unary->backward != NULL) {
         struct vb_node *node = vb_tape_node(tape, unary->backward, &input, 1, 1);
@@ -351,7 +351,7 @@ struct vb_variable vb_clamp_in_place(struct vb_tape *tape, struct vb_variable x)
         vb_tape_drop(tape, before);
     }
     struct vb_variable both[] = { x, x };
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_CLAMP, .b = INFINITY }, both, 2);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_CLAMP, .b = HUGE_VAL }, both, 2);
     vb_tape_output(tape, node, 0, &x);
     return x;
 }

@@ -8,12 +8,11 @@
 
 #include "interpret.h"
 #include "model/catalogue.h"
+#include "plain_v5.h"
 #include "step/build.h"
 #include "step/loss.h"
 #include "step/match_v5.h"
 #include "step/math.h"
-
-enum { MAX_LEVELS = 4, CLASSES = 3, VALUES = 5 + CLASSES, BATCH = 2, WAYS = 5 };
 
 /* A loss on predictions that nobody made. */
 struct traced {
@@ -62,6 +61,13 @@ static void begin(struct traced *t, const char *model, uint32_t imgsz, const str
                 &VB_SHAPE(t->graph.n_levels, t->graph.levels[0].n_anchors, 2), VB_FLOAT32, NULL, 0);
 }
 
+/* Grids that are not square tell rows from columns. */
+static void widen(struct traced *t)
+{
+    for (uint32_t i = 0; i < t->graph.n_levels; i++)
+        t->graph.levels[i].grid_w += 1 + i;
+}
+
 static void trace_loss(struct traced *t, enum vb_dtype dtype)
 {
     const struct vb_call one = { .op = VB_OP_FILL, .a = 1 };
@@ -96,141 +102,6 @@ static void draw_boxes(struct traced *t, uint32_t n, uint32_t images)
     t->targets = (struct vb_targets){ .items = items, .n = n };
 }
 
-/* The plain loss. What PyTorch takes as given, alpha of CIoU and the objectness that is wanted, is
- * kept at the first call and taken from there after: so differences are its gradients. */
-struct plain {
-    const struct traced *traced;
-    double *predictions[MAX_LEVELS];
-    double *wanted[MAX_LEVELS];
-    double *alphas;
-    size_t n_alphas, n_used;
-    double box, objectness, class;
-};
-
-static double sigmoid(double x)
-{
-    return 1 / (1 + exp(-x));
-}
-
-static double cross_entropy(double x, double target)
-{
-    return -target * log(sigmoid(x)) - (1 - target) * log(sigmoid(-x));
-}
-
-/* Boxes as centre and size. */
-static double complete_iou(struct plain *plain, const double *a, const double *b)
-{
-    const double eps = 1e-7;
-    double inside = 1, diagonal = eps, apart = 0;
-    for (int i = 0; i < 2; i++) {
-        double a1 = a[i] - a[2 + i] / 2, a2 = a[i] + a[2 + i] / 2;
-        double b1 = b[i] - b[2 + i] / 2, b2 = b[i] + b[2 + i] / 2;
-        double hull = fmax(a2, b2) - fmin(a1, b1);
-        inside *= fmax(fmin(a2, b2) - fmax(a1, b1), 0);
-        diagonal += hull * hull;
-        apart += (a[i] - b[i]) * (a[i] - b[i]);
-    }
-    double iou = inside / (a[2] * a[3] + b[2] * b[3] - inside + eps);
-    double turn = atan(b[2] / b[3]) - atan(a[2] / a[3]);
-    double v = 4 / (M_PI * M_PI) * turn * turn;
-    if (plain->n_used == plain->n_alphas)
-        plain->alphas[plain->n_alphas++] = v / (v - iou + (1 + eps));
-    return iou - apart / diagonal - v * plain->alphas[plain->n_used++];
-}
-
-/* Whether a box at x of `cells` also belongs to the cell before (way -1) or after (1). */
-static bool leans(double x, double cells, int way)
-{
-    double from = way < 0 ? x : cells - x;
-    return from > 1 && from - floor(from) < 0.5;
-}
-
-static bool fits(const struct vb_target *box, const struct vb_level *level, uint32_t anchor)
-{
-    double w = box->w * (double)level->grid_w * level->stride / (double)level->anchors[2 * anchor];
-    double h =
-        box->h * (double)level->grid_h * level->stride / (double)level->anchors[2 * anchor + 1];
-    return fmax(fmax(w, 1 / w), fmax(h, 1 / h)) < 4;
-}
-
-/* One match: its parts of the sums; the objectness that its cell is to have. */
-static void add_match(struct plain *plain, uint32_t l, const struct vb_target *box, uint32_t anchor,
-                      const int *way)
-{
-    const struct vb_level *level = &plain->traced->graph.levels[l];
-    double x = box->cx * (double)level->grid_w, y = box->cy * (double)level->grid_h;
-    uint32_t column = (uint32_t)(x + 0.5 * way[0]), row = (uint32_t)(y + 0.5 * way[1]);
-    size_t cell =
-        ((box->image * level->n_anchors + anchor) * level->grid_h + row) * level->grid_w + column;
-    const double *p = plain->predictions[l] + cell * VALUES;
-    double sizes[2];
-    for (int i = 0; i < 2; i++)
-        sizes[i] = pow(2 * sigmoid(p[2 + i]), 2) *
-                   (double)level->anchors[2 * anchor + (uint32_t)i] / level->stride;
-    const double predicted[] = { 2 * sigmoid(p[0]) - 0.5, 2 * sigmoid(p[1]) - 0.5, sizes[0],
-                                 sizes[1] };
-    const double real[] = { x - column, y - row, box->w * (double)level->grid_w,
-                            box->h * (double)level->grid_h };
-    bool is_first = plain->n_used == plain->n_alphas;
-    double iou = complete_iou(plain, predicted, real);
-    plain->box += 1 - iou;
-    for (uint32_t i = 0; i < CLASSES; i++)
-        plain->class += cross_entropy(p[5 + i], i == box->label) / CLASSES;
-    if (is_first)
-        plain->wanted[l][cell] = fmax(iou, 0);
-}
-
-/* In the order of the matches, since of two in a cell the last one counts. */
-static size_t add_matches(struct plain *plain, uint32_t l)
-{
-    static const int ways[WAYS][2] = { { 0, 0 }, { -1, 0 }, { 0, -1 }, { 1, 0 }, { 0, 1 } };
-    const struct vb_level *level = &plain->traced->graph.levels[l];
-    const struct vb_targets *targets = &plain->traced->targets;
-    size_t n = 0;
-    for (int k = 0; k < WAYS; k++) {
-        for (uint32_t a = 0; a < level->n_anchors; a++) {
-            for (uint32_t i = 0; i < targets->n; i++) {
-                const struct vb_target *box = &targets->items[i];
-                const int *way = ways[k];
-                bool is_near =
-                    (way[0] == 0 ||
-                     leans(box->cx * (double)level->grid_w, level->grid_w, way[0])) &&
-                    (way[1] == 0 || leans(box->cy * (double)level->grid_h, level->grid_h, way[1]));
-                if (!is_near || !fits(box, level, a))
-                    continue;
-                add_match(plain, l, box, a, way);
-                n++;
-            }
-        }
-    }
-    return n;
-}
-
-static double plain_loss(struct plain *plain)
-{
-    static const double balances[][4] = { { 4, 1, 0.4 }, { 4, 1, 0.25, 0.06 } };
-    const struct vb_graph *graph = &plain->traced->graph;
-    double box = 0, class = 0, objectness = 0;
-    plain->n_used = 0;
-    for (uint32_t l = 0; l < graph->n_levels; l++) {
-        const struct vb_level *level = &graph->levels[l];
-        size_t n_cells = (size_t)BATCH * level->n_anchors * level->grid_h * level->grid_w;
-        plain->box = plain->class = 0;
-        size_t n = add_matches(plain, l);
-        box += n > 0 ? plain->box / (double)n : 0;
-        class += n > 0 ? plain->class / (double)n : 0;
-        double sum = 0;
-        for (size_t i = 0; i < n_cells; i++)
-            sum += cross_entropy(plain->predictions[l][i * VALUES + 4], plain->wanted[l][i]);
-        objectness += sum / (double)n_cells * balances[graph->n_levels - 3][l];
-    }
-    double levels = 3.0 / graph->n_levels, size = graph->imgsz / 640.0;
-    plain->box = box * 0.05 * levels;
-    plain->objectness = objectness * size * size * levels;
-    plain->class = class * 0.5 * CLASSES / 80.0 * levels;
-    return BATCH * (plain->box + plain->objectness + plain->class);
-}
-
 static size_t elements_of(const struct vb_variable *x)
 {
     return (size_t)interpret_elements(&x->shape);
@@ -239,7 +110,7 @@ static size_t elements_of(const struct vb_variable *x)
 /* Predictions, the same for the program and for the plain loss. */
 static void give_predictions(const struct traced *t, struct interpreter *in, struct plain *plain)
 {
-    *plain = (struct plain){ .traced = t };
+    *plain = (struct plain){ .graph = &t->graph, .targets = &t->targets };
     plain->alphas = calloc((size_t)t->targets.n * 3 * WAYS * MAX_LEVELS + 1, sizeof(double));
     interpret(in, 0, t->n_made);
     for (uint32_t l = 0; l < t->graph.n_levels; l++) {
@@ -259,7 +130,8 @@ static void expect_near(double value, double expected, double tolerance, const c
               what, value, expected);
 }
 
-/* All gradients of the program against differences of the plain loss. */
+/* Every seventh gradient of the program, so some of each column, against differences of the plain
+ * loss. */
 static void compare_gradients(const struct traced *t, const struct interpreter *in,
                               struct plain *plain)
 {
@@ -269,7 +141,7 @@ static void compare_gradients(const struct traced *t, const struct interpreter *
         size_t n = elements_of(&t->predictions[l]);
         cr_assert_not_null(gradient);
         cr_assert_eq(elements_of(&t->gradients[l]), n);
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = l; i < n; i += 7) {
             double *x = &plain->predictions[l][i], here = *x;
             *x = here + step;
             double above = plain_loss(plain);
@@ -319,6 +191,7 @@ static void run_case(const struct loss_case *c)
     struct plain plain;
     state = 7;
     begin(&t, c->model, 64, c->torch);
+    widen(&t);
     draw_boxes(&t, c->n, c->images);
     trace_loss(&t, c->dtype);
     struct interpreter in = interpreter_open(&t.program, c->rounds);
@@ -362,6 +235,7 @@ static void match_boxes(const char *model, uint32_t imgsz, uint32_t n)
     struct traced t;
     struct vb_match matches[MAX_LEVELS];
     begin(&t, model, imgsz, &torch_2);
+    widen(&t);
     draw_boxes(&t, n, BATCH);
     float *rows = vb_arena_alloc(&t.arena, n, 6 * sizeof *rows);
     for (uint32_t i = 0; i < n; i++) {

@@ -4,12 +4,12 @@
  * hold what they name until they are given something else or the function returns. */
 
 #include <stddef.h>
-#include <string.h>
 
 #include "step/layers.h"
 #include "step/loss.h"
 #include "step/match_v5.h"
 #include "step/math.h"
+#include "step/upload.h"
 #include "step/view.h"
 
 /* What the parts count for: YOLOv5 v7.0, data/hyps/hyp.scratch-low.yaml (box, cls, obj; cls_pw and
@@ -19,14 +19,7 @@
 static const double box_gain = 0.05, class_gain = 0.5, objectness_gain = 1.0;
 static const double balance_of_three[] = { 4.0, 1.0, 0.4 };
 static const double balance_of_more[] = { 4.0, 1.0, 0.25, 0.06, 0.02 };
-enum {
-    COLUMNS = 6,
-    MAX_LEVELS = 8,
-    BALANCED = 5,
-    NOMINAL_LEVELS = 3,
-    NOMINAL_CLASSES = 80,
-    NOMINAL_SIZE = 640
-};
+enum { MAX_LEVELS = 8, BALANCED = 5, NOMINAL_LEVELS = 3, NOMINAL_CLASSES = 80, NOMINAL_SIZE = 640 };
 
 static double balance_of(const struct vb_graph *graph, uint32_t level)
 {
@@ -40,27 +33,6 @@ static struct vb_variable filled(struct vb_tape *tape, const char *what, double 
 {
     const struct vb_call fill = { .op = VB_OP_FILL, .a = value };
     return vb_make_named(tape, what, &fill, &shape, dtype, NULL, 0);
-}
-
-/* Boxes as rows of image, label, centre and size, where somebody is to run the program. */
-static const float *rows_of(struct vb_tape *tape, const struct vb_targets *targets)
-{
-    struct vb_program *program = tape->program;
-    if (program->layout == VB_ONLY_PLANNED)
-        return NULL;
-    float *rows = vb_arena_alloc(program->arena, (size_t)targets->n + 1, COLUMNS * sizeof *rows);
-    if (rows == NULL) {
-        program->failed = true;
-        return NULL;
-    }
-    for (uint32_t i = 0; i < targets->n; i++) {
-        const struct vb_target *box = &targets->items[i];
-        const float row[COLUMNS] = {
-            (float)box->image, (float)box->label, box->cx, box->cy, box->w, box->h
-        };
-        memcpy(rows + (size_t)i * COLUMNS, row, sizeof row);
-    }
-    return rows;
 }
 
 /* What the loss proper names. */
@@ -232,9 +204,7 @@ struct vb_loss vb_loss_v5(struct vb_tape *tape, const struct vb_graph *graph,
     for (size_t i = 0; i < N_TERMS; i++)
         all[i] = vb_undefined;
 
-    const struct vb_call upload = { .op = VB_OP_UPLOAD, .data = rows_of(tape, targets) };
-    struct vb_variable boxes = vb_make_named(tape, "targets", &upload,
-                                             &VB_SHAPE(targets->n, COLUMNS), VB_FLOAT32, NULL, 0);
+    struct vb_variable boxes = vb_upload_boxes(tape, targets, graph->classes);
     terms.class_loss = filled(tape, "class_loss", 0, VB_FLOAT32, VB_SHAPE(1));
     terms.box_loss = filled(tape, "box_loss", 0, VB_FLOAT32, VB_SHAPE(1));
     terms.objectness_loss = filled(tape, "objectness_loss", 0, VB_FLOAT32, VB_SHAPE(1));

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "step/upload.h"
 
-enum { LEAST_STRIDE = 32 };
+#include <string.h>
+
+#include "step/math.h"
+
+enum { LEAST_STRIDE = 32, BOX_COLUMNS = 6 };
 
 uint32_t vb_loader_stride(const struct vb_graph *graph)
 {
@@ -69,6 +73,37 @@ void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
     vb_tape_drop(tape, real);
     if (how == VB_UPLOAD_ALL)
         vb_tape_drop(tape, bytes);
+}
+
+/* Only where somebody is to run the program. */
+static const float *list_boxes(struct vb_program *program, const struct vb_targets *targets,
+                               uint32_t classes)
+{
+    if (program->layout == VB_ONLY_PLANNED)
+        return NULL;
+    float(*rows)[BOX_COLUMNS] =
+        vb_arena_alloc(program->arena, (size_t)targets->n + 1, sizeof *rows);
+    if (rows == NULL) {
+        program->failed = true;
+        return NULL;
+    }
+    for (uint32_t i = 0; i < targets->n; i++) {
+        const struct vb_target *box = &targets->items[i];
+        const float row[BOX_COLUMNS] = {
+            (float)box->image, (float)(box->label % classes), box->cx, box->cy, box->w, box->h
+        };
+        memcpy(rows[i], row, sizeof row);
+    }
+    return rows[0];
+}
+
+struct vb_variable vb_upload_boxes(struct vb_tape *tape, const struct vb_targets *targets,
+                                   uint32_t classes)
+{
+    const struct vb_call upload = { .op = VB_OP_UPLOAD,
+                                    .data = list_boxes(tape->program, targets, classes) };
+    return vb_make_named(tape, "targets", &upload, &VB_SHAPE(targets->n, BOX_COLUMNS), VB_FLOAT32,
+                         NULL, 0);
 }
 
 void vb_resize_batch(struct vb_tape *tape, const struct vb_graph *graph, struct vb_batch *batch)

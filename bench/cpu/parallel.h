@@ -5,6 +5,11 @@
 /* One loop over all threads, the only place where the kernels of this folder divide their work. */
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* How many threads the loops of the calling thread take from now on, those of oneDNN too; 0: all
+ * that the machine has. */
+void vb_parallel_threads(uint32_t threads);
 
 /* Calls body(context, begin, end) for stretches of 0 .. n that do not overlap, and returns when all
  * are done. Stretches begin at multiples of `grain`; a single one where n is not larger. The same n

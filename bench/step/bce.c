@@ -14,7 +14,7 @@ static struct vb_variable kernel(struct vb_tape *tape, enum vb_operator op, doub
                                  struct vb_variable second)
 {
     struct vb_variable from[] = { first, second };
-    return vb_make_like(tape, &(struct vb_call){ .op = op, .a = a, .b = INFINITY }, x, from,
+    return vb_make_like(tape, &(struct vb_call){ .op = op, .a = a, .b = HUGE_VAL }, x, from,
                         vb_is_defined(&second) ? 2 : 1);
 }
 
@@ -24,7 +24,7 @@ static void in_place(struct vb_tape *tape, enum vb_operator op, double a, struct
     struct vb_variable operands[] = { y, other, y };
     if (!vb_is_defined(&other))
         operands[1] = y;
-    vb_tape_apply(tape, &(struct vb_call){ .op = op, .a = a, .b = INFINITY }, operands,
+    vb_tape_apply(tape, &(struct vb_call){ .op = op, .a = a, .b = HUGE_VAL }, operands,
                   vb_is_defined(&other) ? 3 : 2);
 }
 

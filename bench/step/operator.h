@@ -74,6 +74,11 @@ enum vb_operator {
     VB_OP_SCATTER,              /* places [..,k], y [..,n]: y[places] = a */
     VB_OP_SCATTER_ADD,          /* places [..,k], z [..,k], y [..,n]: y[places] += z */
 
+    /* overlaps [b,k,n], claims [b,k,n], both of one type, claims of 0 and 1 and written in place:
+     * of the k claims to each of b x n places, where more than one is 1, all become 0 but that of
+     * the largest of the k overlaps, the first such, which becomes 1 whether it was or not. */
+    VB_OP_RESOLVE_CLAIMS,
+
     /* Rows. An index is k int64 operands i1 .. ik of one shape S: x[i1,..,ik] is S followed by x's
      * other axes. */
     VB_OP_NONZERO,      /* mask, places [n,axes]: of what is true, in order; there are n */

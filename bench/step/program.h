@@ -39,7 +39,8 @@ struct vb_tensor {
  * strides[0]
  * + j strides[1] + .., counted in elements of the tensor's type. A stride of 0 repeats. */
 struct vb_operand {
-    uint32_t tensor; /* VB_NONE: none is given */
+    uint32_t tensor;     /* VB_NONE: none is given */
+    enum vb_dtype dtype; /* the tensor's */
     struct vb_shape shape;
     uint64_t offset;
     uint32_t strides[VB_MAX_DIMS];

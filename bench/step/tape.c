@@ -134,14 +134,15 @@ static const struct vb_operand *list_operands(struct vb_tape *tape,
                                               const struct vb_variable *variables, uint32_t n)
 {
     struct vb_operand *operands = vb_arena_alloc(tape->program->arena, n, sizeof *operands);
-    if (operands == NULL) {
-        tape->program->failed = true;
+    tape->program->failed = tape->program->failed || operands == NULL;
+    if (tape->program->failed)
         return NULL;
-    }
     for (uint32_t i = 0; i < n; i++) {
         operands[i] = (struct vb_operand){ .tensor = variables[i].storage,
                                            .shape = variables[i].shape,
                                            .offset = variables[i].offset };
+        if (vb_is_defined(&variables[i]))
+            operands[i].dtype = tape->program->tensors[variables[i].storage].dtype;
         memcpy(operands[i].strides, variables[i].strides, sizeof operands[i].strides);
     }
     return operands;

@@ -3,9 +3,10 @@
 
 #include <string.h>
 
+#include "step/math.h"
 #include "step/view.h"
 
-enum { LEAST_STRIDE = 32 };
+enum { LEAST_STRIDE = 32, BOX_COLUMNS = 6 };
 
 /* What pictures and pastes are drawn from. */
 enum { SEED_BATCH = 1, SEED_SECOND = 2 };
@@ -106,9 +107,9 @@ struct vb_variable vb_compose(struct vb_tape *tape, const struct vb_graph *graph
     return flipped;
 }
 
-/* Columns of the boxes as rows of a tensor: label, centre and sides, image. */
+/* The loader's three: class, centre and sides, image. Classes count round, as below. */
 static void upload_targets(struct vb_tape *tape, const struct vb_targets *targets,
-                           struct vb_batch *batch)
+                           uint32_t n_classes, struct vb_batch *batch)
 {
     struct vb_arena *arena = tape->program->arena;
     float *classes = vb_arena_alloc(arena, (size_t)targets->n + 1, sizeof *classes);
@@ -118,7 +119,7 @@ static void upload_targets(struct vb_tape *tape, const struct vb_targets *target
     for (uint32_t i = 0; i < targets->n && has_room; i++) {
         const struct vb_target *target = &targets->items[i];
         const float box[] = { target->cx, target->cy, target->w, target->h };
-        classes[i] = (float)target->label;
+        classes[i] = (float)(target->label % n_classes);
         images[i] = (float)target->image;
         memcpy(boxes[i], box, sizeof box);
     }
@@ -139,7 +140,7 @@ void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
         draw(tape, bytes, SEED_BATCH);
     }
     if (how == VB_UPLOAD_ALL)
-        upload_targets(tape, targets, batch);
+        upload_targets(tape, targets, graph->classes, batch);
     struct vb_variable real = vb_new_images(tape, graph, "images", VB_FLOAT32);
     apply(tape, VB_OP_COPY, 0, bytes, real);
     if (how == VB_UPLOAD_IMAGES)
@@ -149,6 +150,37 @@ void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
     vb_tape_drop(tape, real);
     if (how == VB_UPLOAD_ALL)
         vb_tape_drop(tape, bytes);
+}
+
+/* Only where somebody is to run the program. */
+static const float *list_boxes(struct vb_program *program, const struct vb_targets *targets,
+                               uint32_t classes)
+{
+    if (program->layout == VB_ONLY_PLANNED)
+        return NULL;
+    float(*rows)[BOX_COLUMNS] =
+        vb_arena_alloc(program->arena, (size_t)targets->n + 1, sizeof *rows);
+    if (rows == NULL) {
+        program->failed = true;
+        return NULL;
+    }
+    for (uint32_t i = 0; i < targets->n; i++) {
+        const struct vb_target *box = &targets->items[i];
+        const float row[BOX_COLUMNS] = {
+            (float)box->image, (float)(box->label % classes), box->cx, box->cy, box->w, box->h
+        };
+        memcpy(rows[i], row, sizeof row);
+    }
+    return rows[0];
+}
+
+struct vb_variable vb_upload_boxes(struct vb_tape *tape, const struct vb_targets *targets,
+                                   uint32_t classes)
+{
+    const struct vb_call upload = { .op = VB_OP_UPLOAD,
+                                    .data = list_boxes(tape->program, targets, classes) };
+    return vb_make_named(tape, "targets", &upload, &VB_SHAPE(targets->n, BOX_COLUMNS), VB_FLOAT32,
+                         NULL, 0);
 }
 
 void vb_resize_batch(struct vb_tape *tape, const struct vb_graph *graph, struct vb_batch *batch)

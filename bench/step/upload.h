@@ -44,6 +44,11 @@ void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
 /* Multi-scale: the batch's images interpolated to the graph's size; both are there for a moment. */
 void vb_resize_batch(struct vb_tape *tape, const struct vb_graph *graph, struct vb_batch *batch);
 
+/* The boxes as rows of image, class, centre and size [n,6] in fp32, held. Boxes are drawn with more
+ * classes than some models have: these count round. */
+struct vb_variable vb_upload_boxes(struct vb_tape *tape, const struct vb_targets *targets,
+                                   uint32_t classes);
+
 void vb_drop_batch(struct vb_tape *tape, struct vb_batch *batch);
 
 #endif

@@ -42,18 +42,14 @@ static void begin_parameter(struct vb_builder *self, uint32_t i, struct vb_varia
     }
 }
 
-/* Width and height of each level's anchors, in cells. */
 static void upload_anchors(struct vb_builder *self, struct vb_variable y)
 {
     const struct vb_graph *graph = self->graph;
-    float *anchors =
-        vb_arena_alloc(self->tape.program->arena, vb_shape_elements(&y.shape), sizeof *anchors);
-    size_t n = 0;
-    for (uint32_t i = 0; i < graph->n_levels && anchors != NULL; i++) {
-        for (uint32_t k = 0; k < 2 * graph->levels[i].n_anchors; k++)
-            anchors[n++] = graph->levels[i].anchors[k] / (float)graph->levels[i].stride;
-    }
-    vb_tape_upload(&self->tape, y, anchors);
+    uint64_t n = vb_shape_elements(&y.shape);
+    float *cells = vb_arena_alloc(self->tape.program->arena, n, sizeof *cells);
+    for (uint32_t i = 0; i < graph->n_levels && cells != NULL; i++)
+        vb_anchors_in_cells(&graph->levels[i], cells + i * n / graph->n_levels);
+    vb_tape_upload(&self->tape, y, cells);
 }
 
 static void begin_buffer(struct vb_builder *self, uint32_t i, struct vb_variable y)

@@ -49,6 +49,8 @@ const struct vb_option vb_keys[] = {
       TEXT(alloc_conf) },
     { "pool", "caching, native", "the allocator: PyTorch's, or none",
       NAME(pool, vb_pool_kind_names) },
+    { "workspace", "pool, outside", "where operators' scratch comes from; outside: not counted",
+      NAME(workspace, vb_scratch_names) },
     { "workload", "train, autobatch, run",
       "a training step, AutoBatch's profile, or a run's phases",
       NAME(workload, vb_workload_names) },

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_CPU_CLONES_H
+#define VB_CPU_CLONES_H
+
+/* VB_CLONES before a function of simple loops: it is compiled for wider vectors as well, and the
+ * loader picks what the processor has, so that one binary is fast and runs on any. Not where a
+ * sanitizer watches: its run time is not there yet when the loader picks. */
+
+#ifndef __has_feature /* clang's way to say it */
+#define __has_feature(feature) 0
+#endif
+
+#if !defined(__x86_64__) || !defined(__gnu_linux__) || defined(__SANITIZE_ADDRESS__) ||            \
+    defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) ||                            \
+    __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define VB_CLONES
+#else
+#define VB_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+
+#endif

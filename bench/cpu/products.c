@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Along the last axis: the product with a vector, and what a class's score costs. */
+
+#include <math.h>
+
+#include "cpu/lines.h"
+
+enum { X, VECTOR, Y };
+enum { GRADIENT, TARGET, GRADIENT_OF_X };
+
+static void matvec_line(const struct vb_lines *lines, const struct vb_strip *strips)
+{
+    union vb_buffer buffers[2];
+    double sum = 0;
+    for (size_t at = 0; at < lines->lengths[X]; at += VB_STRIP) {
+        size_t left = lines->lengths[X] - at, n = left < VB_STRIP ? left : VB_STRIP;
+        struct vb_strip parts[] = { vb_strip_from(strips[X], at),
+                                    vb_strip_from(strips[VECTOR], at) };
+        const float *x = vb_strip_read(&parts[0], n, VB_FLOAT32, &buffers[0]);
+        const float *z = vb_strip_read(&parts[1], n, VB_FLOAT32, &buffers[1]);
+        for (size_t i = 0; i < n; i++)
+            sum += (double)x[i] * (double)z[i];
+    }
+    float y = (float)sum;
+    vb_strip_write(&strips[Y], 1, VB_FLOAT32, &y);
+}
+
+enum vb_status vb_run_matvec(struct vb_cpu *cpu, const struct vb_cpu_work *work,
+                             struct vb_error *err)
+{
+    struct vb_lines lines = { .n_arrays = 3, .line = matvec_line };
+    struct vb_array *vector = &lines.arrays[VECTOR];
+    (void)cpu;
+    enum vb_status status = vb_arrays_of(work, 3, 0, lines.arrays, err);
+    if (status != VB_OK)
+        return status;
+    for (uint32_t i = 0; i < 3; i++) {
+        if (!vb_is_float(&lines.arrays[i]))
+            return vb_refuse(work, "is not for operands of these types", err);
+    }
+    const struct vb_shape *shape = &lines.arrays[X].shape;
+    if (shape->n_dims == 0 || vector->shape.n_dims != 1 ||
+        vector->shape.dims[0] != shape->dims[shape->n_dims - 1])
+        return vb_refuse(work, "has operands of shapes that do not go together", err);
+    if (!vb_is_distinct(&lines.arrays[Y]))
+        return vb_refuse(work, "has a result whose elements are not all there", err);
+    *vector = vb_array_expanded(vector, shape);
+    return vb_run_lines(work, &lines, 3, err);
+}
+
+/* x [n,k], target [n], y [n] or []: `x` is the gradient of x in the backward pass. */
+static enum vb_status check_nll(const struct vb_cpu_work *work, const struct vb_array *x,
+                                const struct vb_array *target, const struct vb_array *y,
+                                struct vb_error *err)
+{
+    bool is_mean = y->shape.n_dims == 0;
+    if (x->shape.n_dims != 2 || target->shape.n_dims != 1 ||
+        x->shape.dims[0] != target->shape.dims[0] ||
+        (!is_mean && !vb_same_shape(&y->shape, &target->shape)))
+        return vb_refuse(work, "has operands of shapes that do not go together", err);
+    if (!vb_is_float(x) || target->dtype != VB_INT64 || !vb_is_float(y))
+        return vb_refuse(work, "is not for operands of these types", err);
+    return vb_check_places(work, target, x->shape.dims[1], err);
+}
+
+enum vb_status vb_run_nll(struct vb_cpu *cpu, const struct vb_cpu_work *work, struct vb_error *err)
+{
+    struct vb_array arrays[3];
+    const struct vb_array *x = &arrays[0], *target = &arrays[1], *y = &arrays[2];
+    double sum = 0;
+    (void)cpu;
+    enum vb_status status = vb_arrays_of(work, 3, 0, arrays, err);
+    if (status == VB_OK)
+        status = check_nll(work, x, target, y, err);
+    if (status == VB_OK && !vb_is_distinct(y))
+        status = vb_refuse(work, "has a result whose elements are not all there", err);
+    if (status != VB_OK)
+        return status;
+    size_t n = target->shape.dims[0];
+    for (size_t i = 0; i < n; i++) {
+        size_t at = (size_t)vb_whole_at(target, i * target->strides[0]);
+        float loss = -vb_float_at(x, i * x->strides[0] + at * x->strides[1]);
+        if (y->shape.n_dims == 1)
+            vb_set_float(y, i * y->strides[0], loss);
+        sum += (double)loss;
+    }
+    if (y->shape.n_dims == 0)
+        vb_set_float(y, 0, (float)(sum / (double)n));
+    return VB_OK;
+}
+
+static void nll_backward_line(const struct vb_lines *lines, const struct vb_strip *strips)
+{
+    float zero = 0;
+    const struct vb_strip zeros = { (char *)&zero, VB_FLOAT32, 0 };
+    union vb_buffer buffers[2];
+    const float *g = vb_strip_read(&strips[GRADIENT], 1, VB_FLOAT32, &buffers[0]);
+    const int64_t *target = vb_strip_read(&strips[TARGET], 1, VB_INT64, &buffers[1]);
+    float value = (float)(-(double)*g * lines->a);
+    vb_strip_copy(&zeros, &strips[GRADIENT_OF_X], lines->lengths[GRADIENT_OF_X]);
+    struct vb_strip at = vb_strip_from(strips[GRADIENT_OF_X], (size_t)*target);
+    vb_strip_write(&at, 1, VB_FLOAT32, &value);
+}
+
+enum vb_status vb_run_nll_backward(struct vb_cpu *cpu, const struct vb_cpu_work *work,
+                                   struct vb_error *err)
+{
+    struct vb_lines lines = { .n_arrays = 3, .a = 1, .line = nll_backward_line };
+    struct vb_array *gradient = &lines.arrays[GRADIENT];
+    const struct vb_array *target = &lines.arrays[TARGET];
+    (void)cpu;
+    enum vb_status status = vb_arrays_of(work, 3, 0, lines.arrays, err);
+    if (status == VB_OK)
+        status = check_nll(work, &lines.arrays[GRADIENT_OF_X], target, gradient, err);
+    if (status == VB_OK && !vb_is_distinct(&lines.arrays[GRADIENT_OF_X]))
+        status = vb_refuse(work, "has a result whose elements are not all there", err);
+    if (status != VB_OK)
+        return status;
+    if (gradient->shape.n_dims == 0) {
+        lines.a = 1.0 / target->shape.dims[0];
+        *gradient = vb_array_expanded(gradient, &target->shape);
+    }
+    return vb_run_lines(work, &lines, 1U << GRADIENT_OF_X, err);
+}

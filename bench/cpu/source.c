@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where data comes from: the program, a rule, chance. Elements are counted in the order of their
+ * axes, so they do not depend on how a tensor lies. */
+
+#include "cpu/array.h"
+#include "cpu/convert.h"
+#include "cpu/kernel.h"
+#include "cpu/parallel.h"
+#include "cpu/random.h"
+
+enum { GRAIN = 16384 };
+
+struct source {
+    struct vb_array y;
+    struct vb_walk walk;
+    enum vb_dtype compute;
+    double a, b;
+    const char *data;
+    /* Gives `n` elements from number `first` on. */
+    void (*write)(const struct source *source, size_t first, size_t n, const struct vb_strip *y);
+};
+
+static void write_stretch(void *context, size_t begin, size_t end)
+{
+    const struct source *source = context;
+    struct vb_place place;
+    vb_walk_seek(&source->walk, begin, &place);
+    while (begin < end) {
+        size_t most = end - begin < VB_STRIP ? end - begin : VB_STRIP;
+        size_t n = vb_walk_run(&source->walk, &place, most);
+        struct vb_strip y = vb_strip_of(&source->y, place.offsets[0], source->walk.strides[0][0]);
+        source->write(source, begin, n, &y);
+        vb_walk_advance(&source->walk, n, &place);
+        begin += n;
+    }
+}
+
+static void upload(const struct source *source, size_t first, size_t n, const struct vb_strip *y)
+{
+    size_t bytes = vb_dtype_bytes[y->dtype];
+    if (y->stride == 1) {
+        memcpy(y->data, source->data + first * bytes, n * bytes);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        memcpy(y->data + i * y->stride * bytes, source->data + (first + i) * bytes, bytes);
+}
+
+static void count_up(const struct source *source, size_t first, size_t n, const struct vb_strip *y)
+{
+    union vb_buffer buffer;
+    for (size_t i = 0; i < n; i++) {
+        double value = source->a + source->b * (double)(first + i);
+        if (source->compute == VB_FLOAT32)
+            buffer.floats[i] = (float)value;
+        else
+            buffer.wholes[i] = vb_whole_of_float(value);
+    }
+    vb_strip_write(y, n, source->compute, &buffer);
+}
+
+/* 24 random bits: as many as a float in 0 to 1 holds at equal distances. */
+static void draw(const struct source *source, size_t first, size_t n, const struct vb_strip *y)
+{
+    union vb_buffer buffer;
+    uint64_t seed = vb_seed_of(source->a);
+    for (size_t i = 0; i < n; i++) {
+        double unit = (double)(vb_random(seed, first + i) >> 40) * 0x1p-24;
+        buffer.floats[i] = (float)((2 * unit - 1) * source->b);
+    }
+    vb_strip_write(y, n, VB_FLOAT32, &buffer);
+}
+
+enum vb_status vb_run_source(struct vb_cpu *cpu, const struct vb_cpu_work *work,
+                             struct vb_error *err)
+{
+    const struct vb_call *call = work->call;
+    struct source source = { .a = call->a, .b = call->b, .data = call->data };
+    (void)cpu;
+    enum vb_status status = vb_arrays_of(work, 1, 0, &source.y, err);
+    if (status != VB_OK)
+        return status;
+    source.compute = vb_compute_type(&source.y, 1);
+    if (call->op == VB_OP_UPLOAD)
+        source.write = upload;
+    else
+        source.write = call->op == VB_OP_RANGE ? count_up : draw;
+    if (!vb_is_distinct(&source.y))
+        return vb_refuse(work, "has a result whose elements are not all there", err);
+    if (call->op == VB_OP_UPLOAD && source.data == NULL && source.y.data != NULL)
+        return vb_refuse(work, "has no data", err);
+    if (call->op == VB_OP_RANGE && source.y.shape.n_dims != 1)
+        return vb_refuse(work, "has operands of shapes that do not go together", err);
+    if (call->op == VB_OP_UNIFORM && !vb_is_float(&source.y))
+        return vb_refuse(work, "is not for operands of these types", err);
+    vb_walk_in_order(&source.walk, &source.y.shape, &source.y, 1);
+    vb_parallel(vb_walk_elements(&source.walk), GRAIN, write_stretch, &source);
+    return VB_OK;
+}

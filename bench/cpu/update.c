@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The update of a parameter: functions of strips, which the engine of elementwise.c runs. Where a
+ * gradient was infinite the whole update is left out. */
+
+#include <math.h>
+
+#include "cpu/clones.h"
+#include "cpu/elementwise.h"
+
+#define VECTORS _Pragma("omp simd")
+
+/* direction, momentum, step, parameter */
+VB_CLONES static void nesterov(void *const *strips, size_t n, const struct vb_numbers *numbers)
+{
+    const float a = (float)numbers->a, b = (float)numbers->b;
+    const float *direction = strips[0];
+    float *momentum = strips[1], *step = strips[2], *parameter = strips[3];
+    VECTORS for (size_t i = 0; i < n; i++)
+    {
+        float d = direction[i], m = b * momentum[i] + d;
+        momentum[i] = m;
+        step[i] = d + b * m;
+        parameter[i] -= a * (d + b * m);
+    }
+}
+
+/* direction, momentum, parameter */
+VB_CLONES static void sgd(void *const *strips, size_t n, const struct vb_numbers *numbers)
+{
+    const float a = (float)numbers->a, b = (float)numbers->b;
+    const float *direction = strips[0];
+    float *momentum = strips[1], *parameter = strips[2];
+    VECTORS for (size_t i = 0; i < n; i++)
+    {
+        float m = b * momentum[i] + direction[i];
+        momentum[i] = m;
+        parameter[i] -= a * m;
+    }
+}
+
+/* gradient, mean, squares */
+VB_CLONES static void adam_moments(void *const *strips, size_t n, const struct vb_numbers *numbers)
+{
+    const float a = (float)numbers->a, b = (float)numbers->b;
+    const float of_mean = (float)(1 - numbers->a), of_square = (float)(1 - numbers->b);
+    const float *gradient = strips[0];
+    float *mean = strips[1], *squares = strips[2];
+    VECTORS for (size_t i = 0; i < n; i++)
+    {
+        float g = gradient[i];
+        mean[i] = a * mean[i] + of_mean * g;
+        squares[i] = b * squares[i] + of_square * g * g;
+    }
+}
+
+/* mean, root of the squares, denominator, parameter */
+VB_CLONES static void adam_step(void *const *strips, size_t n, const struct vb_numbers *numbers)
+{
+    const double t = numbers->update;
+    const float rate = (float)(numbers->a / (1 - pow(numbers->b, t)));
+    const float start = (float)sqrt(1 - pow(VB_SQUARES_DECAY, t));
+    const float *mean = strips[0], *root = strips[1];
+    float *denominator = strips[2], *parameter = strips[3];
+    VECTORS for (size_t i = 0; i < n; i++)
+    {
+        float d = root[i] / start + (float)VB_ADAM_EPSILON, m = mean[i];
+        denominator[i] = d;
+        parameter[i] -= rate * m / d;
+    }
+}
+
+VB_CLONES static void decay(void *const *strips, size_t n, const struct vb_numbers *numbers)
+{
+    const float a = (float)numbers->a;
+    float *parameter = strips[0];
+    for (size_t i = 0; i < n; i++)
+        parameter[i] *= a;
+}
+
+/* norm, gradient */
+VB_CLONES static void clip(void *const *strips, size_t n, const struct vb_numbers *numbers)
+{
+    const float a = (float)numbers->a;
+    const float *norm = strips[0];
+    float *gradient = strips[1];
+    VECTORS for (size_t i = 0; i < n; i++)
+    {
+        float share = a / (norm[i] + 1e-6F), g = gradient[i];
+        gradient[i] = g * (share > 1.0F ? 1.0F : share);
+    }
+}
+
+/* inverse, gradient. A difference of a number with itself is 0 where that is finite. */
+VB_CLONES static void unscale(void *const *strips, size_t n, const struct vb_numbers *numbers)
+{
+    const float *inverse = strips[0];
+    float *gradient = strips[1], rest = 0;
+    for (size_t i = 0; i < n; i++)
+        rest += gradient[i] - gradient[i];
+    VECTORS for (size_t i = 0; i < n; i++)
+    {
+        float g = gradient[i];
+        gradient[i] = g * inverse[i];
+    }
+    if (isnan(rest))
+        atomic_store(numbers->found, true);
+}
+
+/* parameter, product, average */
+VB_CLONES static void average(void *const *strips, size_t n, const struct vb_numbers *numbers)
+{
+    const double decay = numbers->a * (1 - exp(-(double)numbers->update / numbers->b));
+    const float kept = (float)decay, taken = (float)(1 - decay);
+    const float *parameter = strips[0];
+    float *product = strips[1], *of_all = strips[2];
+    VECTORS for (size_t i = 0; i < n; i++)
+    {
+        float p = taken * parameter[i], before = of_all[i];
+        product[i] = p;
+        of_all[i] = kept * before + p;
+    }
+}
+
+/* How an update is computed; operand 0 is `found` where it has one. */
+struct update {
+    vb_strip_function *function;
+    struct vb_strip_use use; /* of the strips, after `found` */
+    bool asks;               /* whether something was found */
+};
+
+static const struct update updates[VB_N_OPERATORS] = {
+    [VB_OP_SGD] = { nesterov, { 4, 11, 14 }, true },
+    [VB_OP_ADAM_MOMENTS] = { adam_moments, { 3, 7, 6 }, true },
+    [VB_OP_ADAM_STEP] = { adam_step, { 4, 11, 12 }, true },
+    [VB_OP_DECAY] = { decay, { 1, 1, 1 }, true },
+    [VB_OP_CLIP] = { clip, { 2, 3, 2 }, false },
+    [VB_OP_UNSCALE] = { unscale, { 2, 3, 2 }, false },
+    [VB_OP_EMA] = { average, { 3, 5, 6 }, false },
+};
+
+static bool is_found(const struct vb_array *found)
+{
+    return found->is_given && found->data != NULL && vb_float_at(found, 0) != 0.0F;
+}
+
+/* Without a step the parameter comes third. */
+static struct update plain_sgd(struct vb_array *arrays)
+{
+    arrays[2] = arrays[3];
+    return (struct update){ sgd, { 3, 7, 6 }, true };
+}
+
+static enum vb_status run(const struct vb_cpu_work *work, const struct update *update,
+                          const struct vb_array *arrays, atomic_bool *found, struct vb_error *err)
+{
+    struct vb_strip_job job = { .function = update->function,
+                                .use = update->use,
+                                .compute = VB_FLOAT32,
+                                .numbers = vb_numbers_of(work) };
+    job.numbers.found = found;
+    for (uint32_t i = 0; i < update->use.n; i++) {
+        job.arrays[i] = arrays[i];
+        if (!vb_is_float(&arrays[i]))
+            return vb_refuse(work, "is not for operands of these types", err);
+    }
+    return vb_run_strips(work, &job, update->use.n - 1, err);
+}
+
+enum vb_status vb_run_update(struct vb_cpu *cpu, const struct vb_cpu_work *work,
+                             struct vb_error *err)
+{
+    enum vb_operator op = work->call->op;
+    struct update update = updates[op];
+    struct vb_array arrays[VB_MAX_STRIPS + 1];
+    uint32_t first = update.asks ? 1 : 0;
+    uint32_t optional = (update.asks ? 1U : 0U) | (op == VB_OP_SGD ? 1U << 3 : 0U);
+    (void)cpu;
+    enum vb_status status = vb_arrays_of(work, first + update.use.n, optional, arrays, err);
+    if (status != VB_OK)
+        return status;
+    if (update.asks && is_found(&arrays[0]))
+        return VB_OK;
+    if (op == VB_OP_SGD && !arrays[3].is_given)
+        update = plain_sgd(&arrays[first]);
+    return run(work, &update, &arrays[first], NULL, err);
+}
+
+enum vb_status vb_run_unscale(struct vb_cpu *cpu, const struct vb_cpu_work *work,
+                              struct vb_error *err)
+{
+    struct vb_array arrays[3];
+    atomic_bool found = false;
+    (void)cpu;
+    enum vb_status status = vb_arrays_of(work, 3, 0, arrays, err);
+    if (status == VB_OK && vb_array_elements(&arrays[2]) != 1)
+        status = vb_refuse(work, "has operands of shapes that do not go together", err);
+    if (status == VB_OK)
+        status = run(work, &updates[VB_OP_UNSCALE], arrays, &found, err);
+    if (status == VB_OK && atomic_load(&found))
+        vb_set_float(&arrays[2], 0, 1.0F);
+    return status;
+}
+
+enum vb_status vb_run_rescale(struct vb_cpu *cpu, const struct vb_cpu_work *work,
+                              struct vb_error *err)
+{
+    struct vb_array arrays[3];
+    const struct vb_array *steps = &arrays[1], *scale = &arrays[2];
+    (void)cpu;
+    enum vb_status status = vb_arrays_of(work, 3, 0, arrays, err);
+    if (status != VB_OK)
+        return status;
+    for (uint32_t i = 0; i < 3; i++) {
+        if (vb_array_elements(&arrays[i]) != 1)
+            return vb_refuse(work, "has operands of shapes that do not go together", err);
+    }
+    float now = vb_float_at(scale, 0), count = vb_float_at(steps, 0) + 1.0F;
+    bool halves = is_found(&arrays[0]), doubles = !halves && (double)count >= work->call->a;
+    if (halves || doubles)
+        vb_set_float(scale, 0, halves ? now * 0.5F : now * 2.0F);
+    vb_set_float(steps, 0, halves || doubles ? 0.0F : count);
+    return VB_OK;
+}

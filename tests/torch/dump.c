@@ -45,8 +45,9 @@ static void write_boxes(struct dump *dump, const struct vb_targets *targets)
     float *rows = calloc((size_t)targets->n + 1, 6 * sizeof *rows);
     for (uint32_t i = 0; i < targets->n && rows != NULL; i++) {
         const struct vb_target *box = &targets->items[i];
-        const float row[] = { (float)box->image, (float)box->label, box->cx,
-                              box->cy,           box->w,            box->h };
+        const float row[] = {
+            (float)box->image, (float)box->label, box->cx, box->cy, box->w, box->h
+        };
         for (size_t k = 0; k < 6; k++)
             rows[i * 6 + k] = row[k];
     }

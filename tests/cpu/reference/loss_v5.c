@@ -98,8 +98,7 @@ static struct dual ciou(const double *predicted, const double *wanted)
     struct dual dx = plus(a[0], -1, b[0]), dy = plus(a[1], -1, b[1]);
     struct dual apart = plus(times(dx, dx), 1, times(dy, dy));
     struct dual diagonal = plus(times(hull_w, hull_w), 1, times(hull_h, hull_h));
-    struct dual angle =
-        plus(arc_tangent(over(b[2], b[3])), -1, arc_tangent(over(a[2], a[3])));
+    struct dual angle = plus(arc_tangent(over(b[2], b[3])), -1, arc_tangent(over(a[2], a[3])));
     struct dual v = times(constant(4 / (PI * PI)), times(angle, angle));
     double alpha = v.v / (v.v - iou.v + 1 + TINY);
     struct dual result = plus(iou, -1, over(apart, plus(diagonal, 1, constant(TINY))));
@@ -172,10 +171,10 @@ static void match(struct level *level, const struct vb_reference_box *boxes, uin
                     continue;
                 size_t cell_x = cell(x - shift_x[way], of->grid_w);
                 size_t cell_y = cell(y - shift_y[way], of->grid_h);
-                level->matches[level->n++] =
-                    (struct match){ boxes[i].image, a,      boxes[i].label,
-                                    cell_x,         cell_y, { x - (double)cell_x,
-                                                              y - (double)cell_y, w, h } };
+                level->matches[level->n++] = (struct match){
+                    boxes[i].image, a,      boxes[i].label,
+                    cell_x,         cell_y, { x - (double)cell_x, y - (double)cell_y, w, h }
+                };
             }
         }
     }
@@ -190,8 +189,9 @@ static double box_part(const struct level *level, const struct match *match, dou
     double box[4], slope[4];
     for (int i = 0; i < 4; i++) {
         double s = sigmoid(y[i]);
-        double anchor = i < 2 ? 1 : (double)level->of->anchors[2 * match->anchor + (uint32_t)i - 2] /
-                                        level->of->stride;
+        double anchor = i < 2 ? 1
+                              : (double)level->of->anchors[2 * match->anchor + (uint32_t)i - 2] /
+                                    level->of->stride;
         box[i] = i < 2 ? 2 * s - 0.5 : 4 * s * s * anchor;
         slope[i] = i < 2 ? 2 * s * (1 - s) : 8 * s * s * (1 - s) * anchor;
     }

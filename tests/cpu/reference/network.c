@@ -93,8 +93,9 @@ uint32_t vb_reference_parameter(const struct vb_graph *graph, uint32_t op, uint3
 static struct image image_of(const struct vb_reference *self, uint32_t value)
 {
     const uint32_t *dims = self->graph->values[value].shape.dims;
-    return (struct image){ dims[0], dims[1], dims[2], dims[3], self->values[value],
-                           self->gradients[value] };
+    return (struct image){
+        dims[0], dims[1], dims[2], dims[3], self->values[value], self->gradients[value]
+    };
 }
 
 static size_t place(const struct image *image, size_t n, size_t c, size_t y, size_t x)
@@ -194,9 +195,9 @@ static void norm_forward(struct vb_reference *self, uint32_t index)
         for (size_t n = 0; n < x.n; n++) {
             for (size_t i = 0; i < plane; i++) {
                 size_t at = place(&x, n, c, 0, 0) + i;
-                y.at[at] = (x.at[at] - mean) / sqrt(variance + EPSILON) *
-                               self->parameters[weight][c] +
-                           self->parameters[weight + 1][c];
+                y.at[at] =
+                    (x.at[at] - mean) / sqrt(variance + EPSILON) * self->parameters[weight][c] +
+                    self->parameters[weight + 1][c];
             }
         }
         self->means[index][c] = mean;

@@ -20,7 +20,7 @@ struct vb_reference {
     double **gradients;
     double **parameters; /* one a parameter, to be filled before the forward pass */
     double **parameter_gradients;
-    double **means; /* one an operator: of batch normalisations, a number a channel */
+    double **means;     /* one an operator: of batch normalisations, a number a channel */
     double **variances; /* biased */
 };
 

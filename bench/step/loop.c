@@ -7,6 +7,7 @@
 #include "step/builder.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "step/loop_classify.h"
 #include "step/math.h"
@@ -58,6 +59,21 @@ static void take_parts(struct vb_builder *self, const struct vb_loss *loss)
     log_mean(self);
 }
 
+/* The model's buffer, where its weights are now. */
+static struct vb_variable anchors_of(const struct vb_builder *self)
+{
+    const struct vb_graph *graph = self->graph;
+    for (uint32_t i = graph->n_parameters; i < graph->n_parameters + graph->n_buffers; i++) {
+        const char *part = strrchr(graph->parameters[i].name, '.');
+        if (part == NULL || strcmp(part, ".anchors") != 0)
+            continue;
+        struct vb_variable anchors = vb_tape_parameter(&self->tape, VB_NONE, self->storages[i]);
+        anchors.requires_grad = false;
+        return anchors;
+    }
+    return vb_undefined;
+}
+
 enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
 {
     struct vb_tape *tape = &self->tape;
@@ -79,6 +95,8 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     vb_builder_enter(self, VB_PHASE_LOSS, VB_LOSS);
     program->saved_loss = (struct vb_saved){ 0 };
     tape->saved_sum = &program->saved_loss;
+    if (is_v5)
+        self->constants.anchors = anchors_of(self);
     struct vb_loss loss =
         is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets, &self->constants)
               : vb_loss_v8(tape, self->graph, predictions, &self->targets, &self->constants);
@@ -104,20 +122,41 @@ void vb_log_losses(struct vb_builder *self)
         log_mean(self);
 }
 
+static struct vb_variable constant(struct vb_tape *tape, const char *what, double value, uint32_t n)
+{
+    const struct vb_call fill = { .op = VB_OP_FILL, .a = value };
+    return vb_make_named(tape, what, &fill, &VB_SHAPE(n), VB_FLOAT32, NULL, 0);
+}
+
+/* YOLOv5's model holds its anchors in cells: a buffer like others, but it comes with its values. */
+static void write_anchors(struct vb_builder *self)
+{
+    const struct vb_graph *graph = self->graph;
+    struct vb_program *program = self->tape.program;
+    size_t row = (size_t)2 * graph->levels[0].n_anchors;
+    float *cells = vb_arena_alloc(program->arena, graph->n_levels * row, sizeof *cells);
+    program->failed = program->failed || cells == NULL;
+    if (program->failed)
+        return;
+    for (uint32_t i = 0; i < graph->n_levels; i++)
+        vb_anchors_in_cells(&graph->levels[i], cells + i * row);
+    self->constants.anchors = anchors_of(self);
+    vb_tape_apply(&self->tape, &(struct vb_call){ .op = VB_OP_UPLOAD, .data = cells },
+                  &self->constants.anchors, 1);
+}
+
 void vb_set_up_train(struct vb_builder *self)
 {
+    struct vb_tape *tape = &self->tape;
     if (self->point->ema)
         vb_make_weights(self, VB_EMA, self->average);
-    self->tape.category = VB_LOSS;
-    if (self->graph->head == VB_HEAD_CLASSIFY)
+    tape->category = VB_LOSS;
+    if (self->graph->head != VB_HEAD_V5)
         return;
-    if (self->graph->head == VB_HEAD_V5) {
-        self->constants.class_weight =
-            vb_tape_new(&self->tape, "class_weight", &VB_SHAPE(1), VB_FLOAT32);
-        self->constants.objectness_weight =
-            vb_tape_new(&self->tape, "objectness_weight", &VB_SHAPE(1), VB_FLOAT32);
-        self->names.mean_loss = vb_tape_new(&self->tape, "mean_loss", &VB_SHAPE(3), VB_FLOAT32);
-    }
+    write_anchors(self);
+    self->constants.class_weight = constant(tape, "class_weight", 1, 1);
+    self->constants.objectness_weight = constant(tape, "objectness_weight", 1, 1);
+    self->names.mean_loss = constant(tape, "mean_loss", 0, 3);
 }
 
 /* The new tensor is there before the old one goes; what is int64 stays as it is. */

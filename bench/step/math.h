@@ -17,7 +17,11 @@
 struct vb_variable vb_make(struct vb_tape *tape, const struct vb_call *call,
                            const struct vb_shape *shape, enum vb_dtype dtype,
                            const struct vb_variable *from, uint32_t n);
-/* The same of the shape and type of `like`, lying as that does. */
+/* The same under a name of its own. */
+struct vb_variable vb_make_named(struct vb_tape *tape, const char *what, const struct vb_call *call,
+                                 const struct vb_shape *shape, enum vb_dtype dtype,
+                                 const struct vb_variable *from, uint32_t n);
+/* As vb_make(), of the shape and type of `like`, lying as that does. */
 struct vb_variable vb_make_like(struct vb_tape *tape, const struct vb_call *call,
                                 struct vb_variable like, const struct vb_variable *from,
                                 uint32_t n);

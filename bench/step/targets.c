@@ -2,6 +2,7 @@
 #include "step/targets.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 enum { CLASSES = 80, SEED = 12345, ANCHORS_A_BOX = 10, MOSAIC_PARTS = 4, HALVINGS = 60 };
 
@@ -115,37 +116,50 @@ struct vb_targets vb_targets_drawn(struct vb_arena *arena, const struct vb_point
     return targets;
 }
 
+void vb_anchors_in_cells(const struct vb_level *level, float *cells)
+{
+    for (uint32_t i = 0; i < 2 * level->n_anchors; i++)
+        cells[i] = level->anchors[i] / (float)level->stride;
+}
+
+static bool is_near(float x)
+{
+    float rest = x - floorf(x);
+    return rest < 0.5f && x > 1.0f;
+}
+
 /* How many of the two neighbours along one axis share a box whose centre is at `x` of `cells`. */
 static uint32_t neighbours(float x, float cells)
 {
     float mirrored = cells - x;
-    uint32_t n = 0;
-    if (fmodf(x, 1.0f) < 0.5f && x > 1.0f)
-        n++;
-    if (fmodf(mirrored, 1.0f) < 0.5f && mirrored > 1.0f)
-        n++;
-    return n;
+    return (uint32_t)is_near(x) + (uint32_t)is_near(mirrored);
+}
+
+/* Comparisons of their own and no maximum: what is not a number matches nothing. */
+static bool is_alike(float side, float anchor)
+{
+    float ratio = side / anchor;
+    float inverse = 1.0f / ratio;
+    return ratio < (float)VB_MOST_RATIO && inverse < (float)VB_MOST_RATIO;
 }
 
 struct vb_matches vb_targets_match(const struct vb_targets *targets, const struct vb_level *level)
 {
     struct vb_matches matches = { 0 };
+    float anchors[sizeof level->anchors / sizeof *level->anchors];
     float grid_w = (float)level->grid_w;
     float grid_h = (float)level->grid_h;
 
+    vb_anchors_in_cells(level, anchors);
     for (uint32_t a = 0; a < level->n_anchors; a++) {
-        float anchor_w = level->anchors[2 * a] / (float)level->stride;
-        float anchor_h = level->anchors[2 * a + 1] / (float)level->stride;
         for (uint32_t i = 0; i < targets->n; i++) {
             const struct vb_target *target = &targets->items[i];
-            float ratio_w = target->w * grid_w / anchor_w;
-            float ratio_h = target->h * grid_h / anchor_h;
-            float worst = fmaxf(fmaxf(ratio_w, 1.0f / ratio_w), fmaxf(ratio_h, 1.0f / ratio_h));
-            if (!(worst < 4.0f))
+            float cx = target->cx * grid_w, cy = target->cy * grid_h;
+            float w = target->w * grid_w, h = target->h * grid_h;
+            if (!is_alike(w, anchors[2 * a]) || !is_alike(h, anchors[2 * a + 1]))
                 continue;
             matches.n_anchor_boxes++;
-            matches.n += 1 + neighbours(target->cx * grid_w, grid_w) +
-                         neighbours(target->cy * grid_h, grid_h);
+            matches.n += 1 + neighbours(cx, grid_w) + neighbours(cy, grid_h);
         }
     }
     return matches;

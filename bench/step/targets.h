@@ -50,8 +50,16 @@ struct vb_targets vb_targets_drawn(struct vb_arena *arena, const struct vb_point
 /* The boxes of the fullest of so many images: the point's `most`, or what is expected. */
 uint32_t vb_targets_most(const struct vb_point *point, uint32_t images);
 
-/* How many boxes match an anchor of the level (shape ratio below 4), before and after each is also
- * given to the neighbouring cells that its centre is nearest to. */
+/* Between a box's sides and an anchor's, for a match: anchor_t of YOLOv5 v7.0's
+ * data/hyps/hyp.scratch-low.yaml. */
+enum { VB_MOST_RATIO = 4 };
+
+/* The level's anchors in its cells: width and height of each, as YOLOv5's model holds them. */
+void vb_anchors_in_cells(const struct vb_level *level, float *cells);
+
+/* How many boxes match an anchor of the level, before and after each is also given to the
+ * neighbouring cells that its centre is nearest to. The loss finds as many: each step here is one
+ * of its operators in fp32 (match_v5.c), rounded once, in the same order. */
 struct vb_matches {
     uint32_t n_anchor_boxes;
     uint32_t n;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A training step of a YOLOv5 model in PyTorch on the CPU: bytes to numbers, forward, loss, backward,
 clipping, SGD with Nesterov momentum, the average of the weights. Prints the median milliseconds of a
-step and the process's peak resident MiB.
+step, the process's peak resident MiB, those before the first step, and PyTorch's version.
     torch_step.py MODEL BATCH IMGSZ THREADS default|channels_last STEPS"""
 
 import os
@@ -23,7 +23,7 @@ except ImportError:
 from layers import Model
 from losses import LossV5
 
-WARMUP, BOXES, DECAY, KEPT = 3, 7, 5e-4, 0.9999
+WARMUP, BOXES, DECAY, KEPT = 3, 8, 5e-4, 0.9999
 
 
 def groups(model):
@@ -74,8 +74,7 @@ def main():
         step()
         if i >= WARMUP:
             times.append((time.perf_counter() - start) * 1e3)
-    print(f"{statistics.median(times):.1f} ms {resident_mib():.0f} MiB, "
-          f"{imported:.0f} MiB of it before the first step")
+    print(f"{statistics.median(times):.1f} {resident_mib():.0f} {imported:.0f} {torch.__version__}")
 
 
 main()

@@ -163,6 +163,19 @@ uint32_t vb_host_run_prediction(const struct vb_host_run *self, uint32_t level)
     return find_shaped(self, &self->graph.values[value].shape, VB_ACTIVATIONS);
 }
 
+/* Where the program's own first loss is a second step's, the last number that the loss made. */
+uint32_t vb_host_run_loss(const struct vb_host_run *self)
+{
+    uint32_t loss = self->program.first_loss;
+    for (size_t i = self->program.n_tensors; i-- > 0 && self->memory[loss] == NULL;) {
+        const struct vb_tensor *tensor = &self->program.tensors[i];
+        if (self->memory[i] != NULL && tensor->dtype == VB_FLOAT32 && tensor->category == VB_LOSS &&
+            vb_shape_elements(&tensor->shape) == 1)
+            loss = (uint32_t)i;
+    }
+    return loss;
+}
+
 /* As the first call that takes the tensor whole has it; in order where there is none. */
 static void strides_of(const struct vb_host_run *self, uint32_t tensor, uint64_t *strides)
 {

@@ -29,11 +29,13 @@ void vb_host_run_close(struct vb_host_run *self);
 void vb_host_run_until(struct vb_host_run *self, enum vb_phase phase);
 
 /* The tensors of the step that is executed, once they are there: of a parameter or buffer of the
- * graph, its gradient (VB_NONE: it gets none), the images, the predictions of a level. */
+ * graph, its gradient (VB_NONE: it gets none), the images, the predictions of a level, the loss
+ * when the backward phase begins. */
 uint32_t vb_host_run_parameter(const struct vb_host_run *self, uint32_t parameter);
 uint32_t vb_host_run_gradient(const struct vb_host_run *self, uint32_t parameter);
 uint32_t vb_host_run_images(const struct vb_host_run *self);
 uint32_t vb_host_run_prediction(const struct vb_host_run *self, uint32_t level);
+uint32_t vb_host_run_loss(const struct vb_host_run *self);
 
 /* An fp32 tensor's elements in the order of its axes; the caller frees them. */
 float *vb_host_run_read(const struct vb_host_run *self, uint32_t tensor);

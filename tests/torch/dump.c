@@ -92,7 +92,7 @@ static void write_step(struct dump *dump, struct vb_host_run *run)
         write_tensor(dump, run, "prediction", name, vb_host_run_prediction(run, i));
     }
     vb_host_run_until(run, VB_PHASE_BACKWARD);
-    write_tensor(dump, run, "output", "loss", run->program.first_loss);
+    write_tensor(dump, run, "output", "loss", vb_host_run_loss(run));
     vb_host_run_until(run, VB_PHASE_CLIP);
     for (uint32_t i = 0; i < graph->n_parameters; i++) {
         if (!graph->parameters[i].is_frozen)

@@ -104,7 +104,7 @@ bool vb_broadcasts_to(const struct vb_shape *from, const struct vb_shape *to)
 
 bool vb_is_distinct(const struct vb_array *array)
 {
-    for (uint32_t i = 0; i < array->shape.n_dims; i++) {
+    for (uint32_t i = 0; i < array->shape.n_dims && array->data != NULL; i++) {
         if (array->strides[i] == 0 && array->shape.dims[i] > 1)
             return false;
     }

@@ -32,6 +32,8 @@ struct vb_point {
     uint32_t classes; /* 0: as many as the model's file says */
     enum vb_precision precision;
     enum vb_mosaic mosaic;
+    bool mixup;      /* each image is a mean of two mosaics; on the device alone */
+    bool copy_paste; /* parts of a mosaic's mirror image are put on it; likewise */
     enum vb_optimizer optimizer;
     uint32_t accumulate; /* batches whose gradients are summed before a step; 0: as the recipe */
     uint32_t targets;    /* boxes an image as trained on, the mean */

@@ -49,6 +49,8 @@ const struct vb_member vb_point_members[] = {
     MEMBER(vb_point, imgsz, VB_MEMBER_U32),
     NAMED(vb_point, precision, vb_precision_names),
     NAMED(vb_point, mosaic, vb_mosaic_names),
+    MEMBER(vb_point, mixup, VB_MEMBER_BOOL),
+    MEMBER(vb_point, copy_paste, VB_MEMBER_BOOL),
     NAMED(vb_point, optimizer, vb_optimizer_names),
     MEMBER(vb_point, accumulate, VB_MEMBER_U32),
     MEMBER(vb_point, targets, VB_MEMBER_U32),

@@ -22,7 +22,7 @@ static void upload(struct vb_builder *self)
     vb_drop_batch(tape, &self->names.batch);
     if (self->point->mosaic == VB_MOSAIC_ON) {
         vb_builder_enter(self, VB_PHASE_AUGMENT, VB_AUGMENTATION);
-        bytes = vb_compose_mosaic(tape, self->graph);
+        bytes = vb_compose(tape, self->graph, self->point);
     }
     vb_builder_enter(self, VB_PHASE_INPUT, VB_INPUT);
     vb_upload_batch(tape, self->loaded != NULL ? self->loaded : self->graph, &self->targets, bytes,
@@ -112,7 +112,9 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     vb_tape_autocast_end(tape);
 
     vb_builder_enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
-    vb_tape_backward(tape, names->loss);
+    struct vb_variable scaled = vb_scale_loss(tape, &self->scaler, names->loss);
+    vb_tape_backward(tape, scaled);
+    vb_tape_drop(tape, scaled);
     return VB_OK;
 }
 
@@ -128,23 +130,6 @@ static struct vb_variable constant(struct vb_tape *tape, const char *what, doubl
     return vb_make_named(tape, what, &fill, &VB_SHAPE(n), VB_FLOAT32, NULL, 0);
 }
 
-/* YOLOv5's model holds its anchors in cells: a buffer like others, but it comes with its values. */
-static void write_anchors(struct vb_builder *self)
-{
-    const struct vb_graph *graph = self->graph;
-    struct vb_program *program = self->tape.program;
-    size_t row = (size_t)2 * graph->levels[0].n_anchors;
-    float *cells = vb_arena_alloc(program->arena, graph->n_levels * row, sizeof *cells);
-    program->failed = program->failed || cells == NULL;
-    if (program->failed)
-        return;
-    for (uint32_t i = 0; i < graph->n_levels; i++)
-        vb_anchors_in_cells(&graph->levels[i], cells + i * row);
-    self->constants.anchors = anchors_of(self);
-    vb_tape_apply(&self->tape, &(struct vb_call){ .op = VB_OP_UPLOAD, .data = cells },
-                  &self->constants.anchors, 1);
-}
-
 void vb_set_up_train(struct vb_builder *self)
 {
     struct vb_tape *tape = &self->tape;
@@ -153,7 +138,6 @@ void vb_set_up_train(struct vb_builder *self)
     tape->category = VB_LOSS;
     if (self->graph->head != VB_HEAD_V5)
         return;
-    write_anchors(self);
     self->constants.class_weight = constant(tape, "class_weight", 1, 1);
     self->constants.objectness_weight = constant(tape, "objectness_weight", 1, 1);
     self->names.mean_loss = constant(tape, "mean_loss", 0, 3);
@@ -168,8 +152,13 @@ static void convert_weights(struct vb_builder *self, enum vb_dtype dtype)
         const struct vb_parameter *parameter = &graph->parameters[i];
         if (parameter->is_int64)
             continue;
-        struct vb_variable next = vb_tape_new(tape, parameter->name, &parameter->shape, dtype);
-        vb_tape_drop(tape, vb_tape_parameter(tape, i, self->storages[i]));
+        struct vb_variable next =
+            vb_tape_new_image(tape, parameter->name, &parameter->shape, dtype);
+        if (tape->program->failed)
+            return;
+        const struct vb_variable both[] = { vb_tape_parameter(tape, i, self->storages[i]), next };
+        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+        vb_tape_drop(tape, both[0]);
         self->storages[i] = next.storage;
     }
 }
@@ -190,15 +179,21 @@ void vb_update_weights(struct vb_builder *self)
         return;
     }
     vb_builder_enter(self, VB_PHASE_CLIP, VB_TEMPORARY);
-    if (self->recipe->trainer.clips)
+    if (self->recipe->trainer.clips) {
+        vb_unscale_gradients(tape, &self->scaler, self->graph);
         vb_clip_gradients(tape, self->graph);
+    }
     vb_builder_enter(self, VB_PHASE_OPTIMIZER, VB_TEMPORARY);
-    vb_optimizer_step(tape, self->graph, self->point->optimizer, &self->state);
+    if (!self->recipe->trainer.clips)
+        vb_unscale_gradients(tape, &self->scaler, self->graph);
+    const struct vb_trained trained = vb_trained_of(self);
+    vb_optimizer_step(tape, &trained, self->point->optimizer);
+    vb_update_scale(tape, &self->scaler);
     vb_builder_enter(self, VB_PHASE_ZERO_GRAD, VB_TEMPORARY);
     vb_zero_gradients(tape, self->graph);
     if (self->point->ema) {
         vb_builder_enter(self, VB_PHASE_EMA, VB_TEMPORARY);
-        vb_update_average(tape, self->graph);
+        vb_update_average(tape, &trained, self->average);
     }
     self->tape.category = VB_LOSS;
 }

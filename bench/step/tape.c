@@ -170,6 +170,13 @@ void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,
     vb_program_run(tape->program, &full);
 }
 
+void vb_tape_upload(struct vb_tape *tape, struct vb_variable y, const void *data)
+{
+    if (data == NULL)
+        tape->program->failed = true;
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_UPLOAD, .data = data }, &y, 1);
+}
+
 void vb_make_cublas_workspace(struct vb_tape *tape)
 {
     uint64_t *bytes = &tape->cublas_bytes[tape->is_backward];

@@ -128,6 +128,10 @@ void vb_tape_run(struct vb_tape *tape, const char *name, double flops,
 void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,
                    const struct vb_variable *operands, uint32_t n);
 
+/* Emits the upload of y's elements, in its type and the order of its axes, from the arena. NULL:
+ * the arena had no memory. */
+void vb_tape_upload(struct vb_tape *tape, struct vb_variable y, const void *data);
+
 /* A copy of an operator's detail in the program's arena; NULL where that has no memory. */
 const void *vb_tape_keep(struct vb_tape *tape, const void *detail, size_t bytes);
 

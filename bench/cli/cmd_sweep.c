@@ -15,6 +15,7 @@
 #include "cli/sweep_report.h"
 #include "memory/pool.h"
 #include "model/catalogue.h"
+#include "step/upload.h"
 #include "sweep/measure.h"
 #include "sweep/runner.h"
 
@@ -138,6 +139,8 @@ static enum vb_status check_points(const char *path, const struct vb_sweep *swee
                                          &graph, &inner);
         if (status == VB_OK)
             status = vb_pool_options_parse(point->alloc_conf, &pool, &inner);
+        if (status == VB_OK)
+            status = vb_check_composition(point, &inner);
         vb_arena_clear(&arena);
         if (status != VB_OK)
             return vb_fail(err, status, "%s: %s", path, inner.text);

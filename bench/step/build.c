@@ -129,26 +129,13 @@ static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
     return VB_OK;
 }
 
-/* What the loader composes on the device has no counterpart elsewhere: a host's costs it nothing.
- */
-static enum vb_status check_augmentation(const struct vb_point *point, struct vb_error *err)
-{
-    const char *key = point->mixup ? "mixup" : "copy_paste";
-    if (point->mosaic == VB_MOSAIC_ON || (!point->mixup && !point->copy_paste))
-        return VB_OK;
-    return vb_fail(err, VB_E_INPUT,
-                   "%s is on, but mosaic is %s: what it takes on the device is that of a mosaic "
-                   "composed there, so set mosaic to on or %s to off",
-                   key, vb_mosaic_names[point->mosaic], key);
-}
-
 enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *graph,
                                const struct vb_point *point, const struct vb_recipe *recipe,
                                struct vb_program *out, struct vb_error *err)
 {
     struct vb_arena *arena = out->arena;
     size_t n = graph->n_parameters;
-    enum vb_status status = check_augmentation(point, err);
+    enum vb_status status = vb_check_composition(point, err);
     if (status != VB_OK)
         return status;
     *self = (struct vb_builder){

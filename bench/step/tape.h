@@ -119,10 +119,6 @@ void vb_tape_drop(struct vb_tape *tape, struct vb_variable variable);
 /* `*variable = value` as Python does it: the new value is there before the old one goes. */
 void vb_tape_assign(struct vb_tape *tape, struct vb_variable *variable, struct vb_variable value);
 
-/* Emits an operator that reads and writes these and does `flops`. */
-void vb_tape_run(struct vb_tape *tape, const char *name, double flops,
-                 const struct vb_variable *variables, size_t n);
-
 /* Emits `call`, of which `op`, the numbers and what else the operator needs are given, with these
  * operands. */
 void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,

@@ -93,6 +93,17 @@ static struct vb_variable mix(struct vb_tape *tape, const struct vb_graph *graph
     return mixed;
 }
 
+enum vb_status vb_check_composition(const struct vb_point *point, struct vb_error *err)
+{
+    const char *key = point->mixup ? "mixup" : "copy_paste";
+    if (point->mosaic == VB_MOSAIC_ON || (!point->mixup && !point->copy_paste))
+        return VB_OK;
+    return vb_fail(err, VB_E_INPUT,
+                   "%s is on, but mosaic is %s: it is planned for mosaics composed on the device; "
+                   "set mosaic to on or %s to off",
+                   key, vb_mosaic_names[point->mosaic], key);
+}
+
 struct vb_variable vb_compose(struct vb_tape *tape, const struct vb_graph *graph,
                               const struct vb_point *point)
 {

@@ -23,6 +23,10 @@ uint32_t vb_loader_stride(const struct vb_graph *graph);
 struct vb_variable vb_new_images(struct vb_tape *tape, const struct vb_graph *graph,
                                  const char *what, enum vb_dtype dtype);
 
+/* VB_E_INPUT: MixUp or copy-paste with no mosaic on the device; on the host they cost it nothing.
+ */
+VB_CHECKED enum vb_status vb_check_composition(const struct vb_point *point, struct vb_error *err);
+
 /* The batch as uint8, composed on the device in the order of YOLOv5's loader: four images each on a
  * canvas of twice the side; copy-paste, on the whole canvas; a window of it; MixUp with another
  * such window; flipped. Source: ultralytics/yolov5 v7.0, utils/dataloaders.py, load_mosaic() and

@@ -46,6 +46,8 @@ static void upload_anchors(struct vb_builder *self, struct vb_variable y)
 {
     const struct vb_graph *graph = self->graph;
     uint64_t n = vb_shape_elements(&y.shape);
+    if (self->tape.program->failed)
+        return;
     float *cells = vb_arena_alloc(self->tape.program->arena, n, sizeof *cells);
     for (uint32_t i = 0; i < graph->n_levels && cells != NULL; i++)
         vb_anchors_in_cells(&graph->levels[i], cells + i * n / graph->n_levels);

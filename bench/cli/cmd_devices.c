@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The GPUs that a virtual device can be. */
+/* This machine, and the GPUs that a virtual device can be. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
+#include "device/device.h"
 #include "device/gpu_spec.h"
 #include "device/plan_table.h"
 
@@ -75,6 +76,47 @@ static void print_gpu(const struct vb_gpu_spec *gpu, uint64_t table, enum device
            version);
 }
 
+/* This machine, as a device that measures. */
+static enum vb_status print_cpu(enum devices_format format, json_t *list, struct vb_error *err)
+{
+    struct vb_device *device = NULL;
+    enum vb_status status = vb_device_open("cpu", &device, err);
+    if (status != VB_OK)
+        return status;
+    const struct vb_device_info *info = vb_device_info(device);
+    switch (format) {
+    case DEVICES_MD:
+        printf("\ncpu: %s, %" PRIu32 " threads, %.2f GiB available, oneDNN %s. It measures.\n",
+               info->product, info->threads, vb_to_gib(info->capacity_bytes), info->onednn);
+        break;
+    case DEVICES_CSV:
+        printf("cpu,%s,,%" PRIu64 ",,,,\n", info->product, info->capacity_bytes);
+        break;
+    case DEVICES_JSON:
+        (void)json_array_append_new(
+            list, json_pack("{s:s, s:s, s:I, s:I, s:s}", "name", "cpu", "product", info->product,
+                            "capacity_bytes", (json_int_t)info->capacity_bytes, "threads",
+                            (json_int_t)info->threads, "onednn", info->onednn));
+        break;
+    }
+    vb_device_close(device);
+    return VB_OK;
+}
+
+static enum vb_status print_gpu_called(const char *name, enum devices_format format,
+                                       uint32_t *capability, json_t *list, struct vb_error *err)
+{
+    struct vb_gpu_spec gpu = { 0 };
+    enum vb_status status = vb_gpu_spec_find(name, &gpu, err);
+    if (status == VB_OK && format == DEVICES_MD && gpu.compute_capability != *capability)
+        print_heading(gpu.compute_capability);
+    *capability = gpu.compute_capability;
+    if (status == VB_OK)
+        print_gpu(&gpu, vb_plan_table_version(&gpu), format, list);
+    vb_gpu_spec_clear(&gpu);
+    return status;
+}
+
 static enum vb_status print_all(const char *const *names, size_t n, enum devices_format format,
                                 struct vb_error *err)
 {
@@ -83,28 +125,25 @@ static enum vb_status print_all(const char *const *names, size_t n, enum devices
     uint32_t capability = 0;
     print_header(format);
     for (size_t i = 0; i < n && status == VB_OK; i++) {
-        struct vb_gpu_spec gpu = { 0 };
-        status = vb_gpu_spec_find(names[i], &gpu, err);
-        if (status == VB_OK && format == DEVICES_MD && gpu.compute_capability != capability)
-            print_heading(gpu.compute_capability);
-        capability = gpu.compute_capability;
-        if (status == VB_OK)
-            print_gpu(&gpu, vb_plan_table_version(&gpu), format, list);
-        vb_gpu_spec_clear(&gpu);
+        if (strcmp(names[i], "cpu") == 0)
+            status = print_cpu(format, list, err);
+        else
+            status = print_gpu_called(names[i], format, &capability, list, err);
     }
     if (status == VB_OK && format == DEVICES_JSON) {
         (void)json_dumpf(list, stdout, JSON_INDENT(1));
         putchar('\n');
     }
     if (status == VB_OK && format == DEVICES_MD)
-        printf("\nUse: --device virtual:NAME, the product's name, or FILE.json for any other GPU\n"
+        printf("\nUse: --device cpu, --device virtual:NAME, the product's name, or FILE.json for "
+               "any other GPU\n"
                "(sweeps/gpus/README.md). In GiB: usable is what the context leaves of all.\n"
                "A table holds the answers of that cuDNN for machines without it.\n");
     json_decref(list);
     return status;
 }
 
-/* All names, alike GPUs together. */
+/* All names: this machine's, then alike GPUs together. */
 static enum vb_status all_names(struct vb_arena *arena, const char ***names, size_t *n,
                                 struct vb_error *err)
 {
@@ -112,13 +151,14 @@ static enum vb_status all_names(struct vb_arena *arena, const char ***names, siz
     enum vb_status status = vb_gpu_index_read(arena, &index, err);
     if (status != VB_OK)
         return status;
-    const char **list = vb_arena_alloc(arena, index.n + 1, sizeof *list);
+    const char **list = vb_arena_alloc(arena, index.n + 2, sizeof *list);
     if (list == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for %zu GPUs", index.n);
+    list[0] = "cpu";
     for (size_t i = 0; i < index.n; i++)
-        list[i] = index.products[i].name;
+        list[i + 1] = index.products[i].name;
     *names = list;
-    *n = index.n;
+    *n = index.n + 1;
     return VB_OK;
 }
 
@@ -141,8 +181,10 @@ int cmd_devices(int argc, char **argv)
         { "format", "NAME", "md, csv or json", &format_text, NULL },
     };
     const struct cli_command command = {
-        .usage = "vrambench devices [GPU...] [options]",
-        .summary = "Lists the GPUs that can be planned for without having them.",
+        .usage = "vrambench devices [NAME...] [options]",
+        .summary =
+            "Lists this machine, which measures, and the GPUs that can be planned for without\n"
+            "having them.",
         .options = options,
         .n_options = sizeof options / sizeof *options,
         .max_positional = 64,

@@ -17,6 +17,7 @@
 #include "cli/commands.h"
 #include "config.h"
 #include "device/cudnn_library.h"
+#include "device/device.h"
 #include "device/gpu_spec.h"
 #include "device/plan_cache.h"
 #include "device/plan_table.h"
@@ -93,6 +94,23 @@ static bool find_program(const char *name, const char *other, char *where, size_
     }
     (void)snprintf(where, room, "%s", other);
     return access(where, X_OK) == 0;
+}
+
+static void check_cpu(void)
+{
+    struct vb_device *device = NULL;
+    struct vb_error err = { 0 };
+    char text[320];
+    if (vb_device_open("cpu", &device, &err) != VB_OK) {
+        missing("cpu", "to run training steps on this machine", err.text);
+        return;
+    }
+    const struct vb_device_info *info = vb_device_info(device);
+    (void)snprintf(text, sizeof text, "%s, %" PRIu32 " threads, %s available, oneDNN %s",
+                   info->product, info->threads, vb_bytes_format(info->capacity_bytes).text,
+                   info->onednn);
+    found("cpu", text);
+    vb_device_close(device);
 }
 
 static void check_cudnn(void)
@@ -199,6 +217,7 @@ int cmd_doctor(int argc, char **argv)
 
     printf("vrambench %s\n", VB_VERSION);
     const bool can_plan = check_gpus();
+    check_cpu();
     check_cudnn();
     check_cache();
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {

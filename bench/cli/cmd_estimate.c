@@ -51,6 +51,12 @@ static enum vb_status estimate(const struct options *options, int *exit_status,
     asked.device_name = name;
     if (status == VB_OK)
         status = vb_device_open(name, &asked.device, err);
+    if (status == VB_OK && vb_device_info(asked.device)->measures)
+        status =
+            vb_fail(err, VB_E_INPUT,
+                    "--device %s: an estimate is a plan, for virtual:GPU; what runs is measured "
+                    "by 'vrambench point' and 'vrambench sweep'",
+                    name);
     if (status == VB_OK && point.workload == VB_AUTOBATCH)
         status = cli_estimate_autobatch(&asked, &point, options->json != NULL, exit_status, err);
     else if (status == VB_OK)

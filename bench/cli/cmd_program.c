@@ -11,7 +11,7 @@ static enum vb_status print_program(const struct vb_point *point, bool csv, stru
     struct vb_arena arena = { 0 };
     struct vb_compiled compiled;
     struct vb_text text = { 0 };
-    enum vb_status status = vb_compile(point, UINT64_MAX, &arena, &compiled, err);
+    enum vb_status status = vb_compile(point, UINT64_MAX, VB_ONLY_PLANNED, &arena, &compiled, err);
     if (status == VB_OK) {
         vb_program_print(&compiled.program, csv, &text);
         (void)fputs(vb_text_data(&text), stdout);

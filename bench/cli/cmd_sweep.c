@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +12,9 @@
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
+#include "cli/sweep_report.h"
 #include "memory/pool.h"
 #include "model/catalogue.h"
-#include "report/results.h"
-#include "report/table.h"
 #include "sweep/measure.h"
 #include "sweep/runner.h"
 
@@ -34,8 +34,8 @@ static void on_signal(int number)
 struct options {
     int argc; /* the command line, for env.json */
     char **argv;
-    const char *out, *device, *resume, *fresh, *retry, *backstop, *jobs, *shard, *dry_run, *section;
-    const char *format;
+    const char *out, *device, *memory, *resume, *fresh, *retry, *backstop, *jobs, *shard, *dry_run;
+    const char *section, *format;
     struct cli_values set, filter;
 };
 
@@ -71,7 +71,7 @@ static enum vb_status read_overrides(const struct options *options, struct vb_ov
     return VB_OK;
 }
 
-/* No CUDA device is built yet, so auto is always the virtual one. */
+/* No CUDA device is built yet, and a processor is no GPU, so auto is always the virtual one. */
 static void choose_device(const struct options *options, const struct vb_sweep *sweep, char *name,
                           size_t room)
 {
@@ -81,8 +81,43 @@ static void choose_device(const struct options *options, const struct vb_sweep *
         (void)snprintf(name, room, "%s", wanted);
     else
         (void)snprintf(name, room, "virtual:%s", gpu);
-    (void)fprintf(stderr, "%s: %zu points, planned for %s%s\n", sweep->name, sweep->n_points, name,
+}
+
+/* Opens the device that `run` names, says which it is, and completes `run` for it. */
+static enum vb_status open_device(const struct options *options, const struct vb_sweep *sweep,
+                                  struct vb_run_options *run, struct vb_device **out,
+                                  struct vb_error *err)
+{
+    struct vb_device *device = NULL;
+    const char *wanted = options->device != NULL ? options->device : sweep->device;
+    enum vb_status status = VB_OK;
+    run->memory_bytes = sweep->memory_bytes;
+    if (options->memory != NULL)
+        status = vb_bytes_parse(options->memory, &run->memory_bytes, err);
+    if (status == VB_OK && options->memory != NULL && run->memory_bytes == 0)
+        status = vb_fail(err, VB_E_INPUT, "--memory is '%s', expected a size above 0, as 2GiB",
+                         options->memory);
+    if (status == VB_OK)
+        status = vb_run_open(run, &device, err);
+    if (status != VB_OK)
+        return status;
+    const struct vb_device_info *info = vb_device_info(device);
+    if (info->measures && run->jobs > 1) {
+        vb_device_close(device);
+        return vb_fail(err, VB_E_INPUT,
+                       "--jobs %" PRIu32 ": what is measured runs alone; leave it out", run->jobs);
+    }
+    (void)fprintf(stderr, "%s: %zu points, %s %s%s\n", sweep->name, sweep->n_points,
+                  info->measures ? "measured on" : "planned for", run->device,
                   strcmp(wanted, "auto") == 0 ? " (no CUDA GPU here)" : "");
+    if (info->measures) {
+        run->program = "/proc/self/exe";
+        run->threads = info->threads;
+        run->timeout_seconds = sweep->timeout_seconds;
+        run->repro = "vrambench point";
+    }
+    *out = device;
+    return VB_OK;
 }
 
 /* Everything that can be wrong with the points is told before the first is run. */
@@ -147,11 +182,11 @@ static const struct vb_point *largest_point(const struct vb_sweep *sweep)
     return largest;
 }
 
-/* The points on stdout; the forecast, from planning the largest of them, on stderr. */
-static enum vb_status dry_run(const struct vb_sweep *sweep, const char *device_name,
+/* The points on stdout; the forecast, from planning the largest of them, on stderr. There is none
+ * where to know is to run it. */
+static enum vb_status dry_run(const struct vb_sweep *sweep, struct vb_device *device,
                               struct vb_error *err)
 {
-    struct vb_device *device = NULL;
     struct vb_arena arena = { 0 };
     struct vb_record record;
     struct timespec start, end;
@@ -161,12 +196,10 @@ static enum vb_status dry_run(const struct vb_sweep *sweep, const char *device_n
         printf("%s,%u,%u,%s,%s\n", p->model, p->batch, p->imgsz, vb_precision_names[p->precision],
                vb_mosaic_names[p->mosaic]);
     }
-    if (sweep->n_points == 0)
+    if (sweep->n_points == 0 || vb_device_info(device)->measures)
         return VB_OK;
     (void)clock_gettime(CLOCK_MONOTONIC, &start);
-    enum vb_status status = vb_device_open(device_name, &device, err);
-    if (status == VB_OK)
-        status = vb_measure(largest_point(sweep), device, false, &arena, &record, err);
+    enum vb_status status = vb_measure(largest_point(sweep), device, false, &arena, &record, err);
     (void)clock_gettime(CLOCK_MONOTONIC, &end);
     double seconds =
         difftime(end.tv_sec, start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) * 1e-9;
@@ -176,114 +209,91 @@ static enum vb_status dry_run(const struct vb_sweep *sweep, const char *device_n
                       record.state == VB_STATE_OOM ? "more than " : "",
                       vb_bytes_format(record.peak_reserved_bytes).text,
                       vb_bytes_format(record.usable_bytes).text);
-    vb_device_close(device);
     vb_arena_clear(&arena);
     return status;
 }
 
-static enum vb_status print_tables(const struct vb_record *records, size_t n, const char *formats,
+/* The journal of the folder, open for writing, and what it holds of this sweep. */
+static enum vb_status open_journal(const struct options *options, const struct vb_sweep *sweep,
+                                   const char *device, const char *folder, struct vb_arena *arena,
+                                   struct vb_rows *known, struct vb_journal **out,
                                    struct vb_error *err)
 {
-    char list[64];
-    (void)snprintf(list, sizeof list, "%s", formats);
-    char *rest = list;
-    for (char *name = strsep(&rest, ","); name != NULL; name = strsep(&rest, ",")) {
-        struct vb_text text = { 0 };
-        int format = -1;
-        for (int i = 0; i < 4; i++) {
-            if (strcmp(vb_table_format_names[i], name) == 0)
-                format = i;
-        }
-        if (format < 0)
-            return vb_fail(err, VB_E_INPUT, "--format is '%s', expected md, csv, json or jsonl",
-                           name);
-        enum vb_status status =
-            vb_table_append(records, n, (enum vb_table_format)format, &text, err);
-        if (status == VB_OK)
-            (void)fputs(vb_text_data(&text), stdout);
-        vb_text_clear(&text);
-        if (status != VB_OK)
-            return status;
-    }
-    return VB_OK;
+    bool fresh = false;
+    enum vb_status status = vb_journal_read(folder, arena, known, err);
+    if (status == VB_OK && known->n_corrupt > 0)
+        (void)fprintf(stderr, "%s; %zu such lines are passed over, their points run again\n",
+                      known->note, known->n_corrupt);
+    if (status == VB_OK)
+        status = check_journal(options, known, sweep, device, folder, &fresh, err);
+    if (status == VB_OK)
+        status = vb_journal_open(folder, fresh, out, err);
+    if (status == VB_OK && fresh)
+        known->n = 0;
+    return status;
 }
 
-static enum vb_status report(const struct vb_record *records, size_t n, const char *folder,
-                             const struct options *options, struct vb_error *err)
+/* Runs the points on the device that is open for it, and closes that: each process has its own. */
+static enum vb_status run_points(const struct vb_sweep *sweep, const struct options *options,
+                                 struct vb_run_options *run, struct vb_device *device,
+                                 struct vb_run_counts *counts, struct vb_error *err)
 {
-    struct vb_results results;
-    enum vb_status status =
-        print_tables(records, n, options->format != NULL ? options->format : "md", err);
+    char folder[512];
+    struct vb_arena arena = { 0 };
+    struct vb_rows known;
+    struct vb_journal *journal = NULL;
+    struct progress progress = { isatty(STDERR_FILENO) != 0, time(NULL) };
+    struct vb_record *records = vb_arena_alloc(&arena, sweep->n_points + 1, sizeof *records);
+    enum vb_status status = VB_OK;
+    run->progress_context = &progress;
+    (void)snprintf(folder, sizeof folder, options->out != NULL ? "%s" : "runs/%s",
+                   options->out != NULL ? options->out : sweep->name);
+    if (records == NULL)
+        status = vb_fail(err, VB_E_SYSTEM, "no host memory left for %zu points", sweep->n_points);
     if (status == VB_OK)
-        status = vb_results_write(records, n, folder, &results, err);
-    if (status != VB_OK)
-        return status;
-    (void)fflush(stdout);
-    (void)fprintf(stderr, "\ntables: %s/points.csv, points.md, fit.md\n", folder);
-    for (size_t i = 0; i < results.n_charts; i++)
-        (void)fprintf(stderr, "chart:  %s/charts/%s.svg and .png\n", folder, results.charts[i]);
-    if (results.note[0] != '\0')
-        (void)fprintf(stderr, "note:   %s\n", results.note);
-    return VB_OK;
+        status = open_journal(options, sweep, run->device, folder, &arena, &known, &journal, err);
+    if (status == VB_OK)
+        status = cli_write_environment(folder, device, options->argc, options->argv, err);
+    vb_device_close(device);
+    if (status == VB_OK)
+        status = vb_run_sweep(sweep, run, &known, journal, &arena, records, counts, err);
+    if (progress.is_shown)
+        (void)fputc('\n', stderr);
+    if (status == VB_OK)
+        status = cli_sweep_report(records, sweep->n_points, options->format, folder, err);
+    if (status == VB_OK && counts->was_stopped)
+        (void)fprintf(stderr, "interrupted; run again with --resume to go on\n");
+    vb_journal_close(journal);
+    vb_arena_clear(&arena);
+    return status;
 }
 
 static enum vb_status run_one(const char *path, const struct vb_sweep *sweep,
                               const struct options *options, struct vb_run_counts *counts,
                               struct vb_error *err)
 {
-    char device[320], folder[512];
-    struct vb_arena arena = { 0 };
-    struct vb_rows known;
-    struct vb_journal *journal = NULL;
-    struct progress progress = { isatty(STDERR_FILENO) != 0, time(NULL) };
-    bool fresh = false;
-    choose_device(options, sweep, device, sizeof device);
-    (void)snprintf(folder, sizeof folder, options->out != NULL ? "%s" : "runs/%s",
-                   options->out != NULL ? options->out : sweep->name);
+    char name[320];
+    struct vb_device *device = NULL;
     struct vb_run_options run = {
         .measure = vb_measure,
-        .device = device,
+        .device = name,
         .repro = "vrambench estimate",
         .jobs = options->jobs != NULL ? (uint32_t)strtoul(options->jobs, NULL, 10) : 1,
         .retry_failed = options->retry != NULL,
         .backstop = sweep->backstop || options->backstop != NULL,
         .stop = &stop,
         .progress = show_progress,
-        .progress_context = &progress,
     };
+    choose_device(options, sweep, name, sizeof name);
     enum vb_status status = check_points(path, sweep, err);
-    struct vb_record *records = vb_arena_alloc(&arena, sweep->n_points + 1, sizeof *records);
+    if (status == VB_OK)
+        status = open_device(options, sweep, &run, &device, err);
     if (status == VB_OK && options->dry_run != NULL) {
         status = dry_run(sweep, device, err);
-        goto out;
+        vb_device_close(device);
+        return status;
     }
-    if (status == VB_OK && records == NULL)
-        status = vb_fail(err, VB_E_SYSTEM, "no host memory left for %zu points", sweep->n_points);
-    if (status == VB_OK)
-        status = vb_journal_read(folder, &arena, &known, err);
-    if (status == VB_OK && known.n_corrupt > 0)
-        (void)fprintf(stderr, "%s; %zu such lines are passed over, their points run again\n",
-                      known.note, known.n_corrupt);
-    if (status == VB_OK)
-        status = check_journal(options, &known, sweep, device, folder, &fresh, err);
-    if (status == VB_OK)
-        status = vb_journal_open(folder, fresh, &journal, err);
-    if (status == VB_OK)
-        status = cli_write_environment(folder, device, options->argc, options->argv, err);
-    if (status == VB_OK && fresh)
-        known.n = 0;
-    if (status == VB_OK)
-        status = vb_run_sweep(sweep, &run, &known, journal, &arena, records, counts, err);
-    if (progress.is_shown)
-        (void)fputc('\n', stderr);
-    if (status == VB_OK)
-        status = report(records, sweep->n_points, folder, options, err);
-    if (status == VB_OK && counts->was_stopped)
-        (void)fprintf(stderr, "interrupted; run again with --resume to go on\n");
-out:
-    vb_journal_close(journal);
-    vb_arena_clear(&arena);
-    return status;
+    return status == VB_OK ? run_points(sweep, options, &run, device, counts, err) : status;
 }
 
 static enum vb_status run_all(const char *path, const struct options *options, int *exit_status,
@@ -312,7 +322,8 @@ int cmd_sweep(int argc, char **argv)
     struct options options = { .argc = argc, .argv = argv };
     const struct cli_option table[] = {
         { "out", "DIR", "the results' folder; runs/NAME", &options.out, NULL },
-        { "device", "NAME", "auto or virtual:GPU", &options.device, NULL },
+        { "device", "NAME", "auto, virtual:GPU, cpu or cpu:THREADS", &options.device, NULL },
+        { "memory", "SIZE", "the device has no more: 2GiB", &options.memory, NULL },
         { "resume", NULL, "go on with an unfinished sweep", &options.resume, NULL },
         { "fresh", NULL, "start over", &options.fresh, NULL },
         { "retry-failed", NULL, "go on, and run failed points again", &options.retry, NULL },
@@ -333,7 +344,8 @@ int cmd_sweep(int argc, char **argv)
             "draws.\n"
             "'vrambench help keys' lists what the file may say.",
         .examples = "  vrambench sweep sweeps/v5s.ini\n"
-                    "  vrambench sweep sweeps/v5s.ini --device virtual:t4 --out runs/t4",
+                    "  vrambench sweep sweeps/v5s.ini --device virtual:t4 --out runs/t4\n"
+                    "  vrambench sweep sweeps/cpu.ini        # measured, on this machine",
         .options = table,
         .n_options = sizeof table / sizeof *table,
         .min_positional = 1,

@@ -10,6 +10,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_estimate(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_oracle(int argc, char **argv);
+int cmd_point(int argc, char **argv);
 int cmd_program(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);

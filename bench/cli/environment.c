@@ -12,15 +12,11 @@
 
 #include "base/file.h"
 #include "config.h"
-#include "device/device.h"
 
-static void add_device(json_t *root, const char *name)
+static void add_device(json_t *root, const struct vb_device *device)
 {
-    struct vb_device *device = NULL;
-    (void)json_object_set_new(root, "device", json_string(name));
-    if (vb_device_open(name, &device, NULL) != VB_OK)
-        return;
     const struct vb_device_info *info = vb_device_info(device);
+    (void)json_object_set_new(root, "device", json_string(info->name));
     (void)json_object_set_new(root, "gpu", json_string(info->product));
     (void)json_object_set_new(root, "provenance",
                               json_string(info->measures ? "measured" : "planned"));
@@ -31,7 +27,10 @@ static void add_device(json_t *root, const char *name)
         json_integer((json_int_t)(info->capacity_bytes - info->context_bytes)));
     if (info->cudnn_version > 0)
         (void)json_object_set_new(root, "cudnn", json_integer((json_int_t)info->cudnn_version));
-    vb_device_close(device);
+    if (info->onednn[0] != '\0')
+        (void)json_object_set_new(root, "onednn", json_string(info->onednn));
+    if (info->threads > 0)
+        (void)json_object_set_new(root, "threads", json_integer((json_int_t)info->threads));
 }
 
 static void add_machine(json_t *root)
@@ -48,7 +47,7 @@ static void add_machine(json_t *root)
     (void)json_object_set_new(root, "glibc", json_string(gnu_get_libc_version()));
 }
 
-enum vb_status cli_write_environment(const char *folder, const char *device, int argc,
+enum vb_status cli_write_environment(const char *folder, const struct vb_device *device, int argc,
                                      char *const *argv, struct vb_error *err)
 {
     char path[PATH_MAX];

@@ -22,10 +22,11 @@ static const struct command {
     { "estimate", cmd_estimate, "one configuration: will it fit, and what takes the memory" },
     { "validate", cmd_validate, "predictions beside published or measured numbers" },
     { "oracle", cmd_oracle, "cuDNN's workspaces, and the tables that ship" },
-    { "devices", cmd_devices, "the GPUs that can be planned for" },
+    { "devices", cmd_devices, "this machine, and the GPUs that can be planned for" },
     { "doctor", cmd_doctor, "what this machine can do, and what is missing" },
     { "models", cmd_models, "the built-in models, or one model's graph" },
     { "replay", cmd_replay, "a PyTorch memory trace through the pool" },
+    { "point", cmd_point, "one point on a device, as a record: what a measuring sweep runs" },
     { "program", cmd_program, "the instructions of one point" },
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

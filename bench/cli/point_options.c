@@ -18,7 +18,8 @@ void cli_add_point_options(struct cli_point_options *options, struct cli_option 
     table[(*n)++] =
         (struct cli_option){ "gpu", "NAME", "the GPU, as in sweeps/gpus, or a JSON file",
                              &options->gpu, NULL };
-    table[(*n)++] = (struct cli_option){ "device", "NAME", "virtual:GPU", &options->device, NULL };
+    table[(*n)++] = (struct cli_option){ "device", "NAME", "virtual:GPU, cpu or cpu:THREADS",
+                                         &options->device, NULL };
 }
 
 enum vb_status cli_read_point(const struct cli_point_options *options, struct vb_point *out,

@@ -30,6 +30,9 @@ struct vb_cpu;
 VB_CHECKED enum vb_status vb_cpu_open(uint32_t threads, struct vb_cpu **out, struct vb_error *err);
 void vb_cpu_close(struct vb_cpu *cpu);
 
+/* oneDNN's version, as "2.6.3". */
+void vb_cpu_version(char *text, size_t room);
+
 /* Scratch that the call needs while it runs. VB_E_UNSUPPORTED: there is no kernel for it. */
 VB_CHECKED enum vb_status vb_cpu_workspace(struct vb_cpu *cpu, const struct vb_call *call,
                                            uint64_t *bytes, struct vb_error *err);

@@ -3,6 +3,7 @@
 #include "device/device.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 /* All kinds of this build. */
 static const struct vb_device_kind *const kinds[] = {
     &vb_device_virtual,
+    &vb_device_cpu,
 };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
@@ -25,9 +27,21 @@ enum vb_status vb_device_open(const char *name, struct vb_device **out, struct v
             return kinds[i]->open(selector, out, err);
     }
     return vb_fail(err, VB_E_INPUT,
-                   "no device is called '%.64s'; this build has virtual:GPU, as virtual:rtx3090 "
-                   "('vrambench devices' lists the GPUs)",
+                   "no device is called '%.64s'; this build has cpu, cpu:THREADS and virtual:GPU, "
+                   "as virtual:rtx3090 ('vrambench devices' lists the GPUs)",
                    name);
+}
+
+enum vb_status vb_device_limit(struct vb_device *device, uint64_t bytes, struct vb_error *err)
+{
+    struct vb_device_info *info = &device->info;
+    if (bytes <= info->context_bytes)
+        return vb_fail(err, VB_E_INPUT,
+                       "%s: %" PRIu64 " B are no memory, its context takes %" PRIu64, info->name,
+                       bytes, info->context_bytes);
+    if (bytes < info->capacity_bytes)
+        info->capacity_bytes = bytes;
+    return VB_OK;
 }
 
 void vb_device_close(struct vb_device *device)
@@ -64,11 +78,34 @@ uint64_t vb_device_free_bytes(const struct vb_device *device)
     return device->kind->free_bytes(device);
 }
 
+void vb_device_mark(struct vb_device *device, vb_address address, uint64_t bytes, bool is_taken)
+{
+    if (device->kind->mark != NULL)
+        device->kind->mark(device, address, bytes, is_taken);
+}
+
 enum vb_status vb_device_plan(struct vb_device *device, const struct vb_conv *conv,
                               const struct vb_conv_rules *rules, struct vb_conv_plan *out,
                               struct vb_error *err)
 {
+    if (device->kind->plan == NULL)
+        return vb_fail(err, VB_E_UNSUPPORTED, "%s plans nothing: it runs what it is given",
+                       device->info.name);
     return device->kind->plan(device, conv, rules, out, err);
+}
+
+enum vb_status vb_device_workspace(struct vb_device *device, const struct vb_call *call,
+                                   uint64_t *bytes, struct vb_error *err)
+{
+    assert(device->info.layout != VB_ONLY_PLANNED);
+    return device->kind->workspace(device, call, bytes, err);
+}
+
+enum vb_status vb_device_read(struct vb_device *device, vb_address address, void *out, size_t bytes,
+                              struct vb_error *err)
+{
+    assert(device->info.layout != VB_ONLY_PLANNED);
+    return device->kind->read(device, address, out, bytes, err);
 }
 
 enum vb_status vb_device_run(struct vb_device *device, const struct vb_work *work,

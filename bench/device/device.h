@@ -5,7 +5,8 @@
 /* A device holds raw memory and runs operators. It decides nothing about lifetimes: the pool
  * (memory/pool.h) asks it for segments, the executor (device/execute.h) tells it what to run.
  *
- * `virtual:GPU` plans. To add a kind, read device/kind.h. A device serves one thread at a time.
+ * `virtual:GPU` plans, `cpu` and `cpu:THREADS` compute on this machine. To add a kind, read
+ * device/kind.h. A device serves one thread at a time.
  */
 
 #include <stdbool.h>
@@ -34,13 +35,18 @@ struct vb_device_info {
     uint64_t granularity_bytes;   /* segments are multiples of this power of two */
     uint64_t cudnn_version;       /* whose plans these are, as 91900; 0: none */
     uint32_t compute_capability;  /* times 100; 0: no GPU */
-    bool measures;                /* false: every number that it gives is planned */
+    uint32_t threads;             /* that operators run on; 0: on a GPU */
+    char onednn[32];              /* version of oneDNN that runs them; "": none */
+    /* How the programs lie that it runs; VB_ONLY_PLANNED: it needs to know of no operands. */
+    enum vb_layout layout;
+    bool measures; /* false: every number that it gives is planned */
 };
 
 /* One operator's work: for a device that models time the call alone. */
 struct vb_work {
     const struct vb_call *call;
-    const vb_address *tensors; /* where the tensor of each operand begins; 0: it is not given */
+    const vb_address *tensors; /* where the tensor of each operand begins; 0: it is not given, or
+                                * has no elements */
     vb_address workspace;      /* as many bytes as its plan says; 0: none */
     uint32_t update;           /* number of the optimizer's step, from 1 */
 };
@@ -62,6 +68,11 @@ VB_CHECKED enum vb_status vb_device_open_virtual(const char *gpu,
 VB_CHECKED enum vb_status vb_device_open_boundless(const char *name, struct vb_device **out,
                                                    struct vb_error *err);
 
+/* From now on the device has no more than `bytes` in all. VB_E_INPUT: its context alone takes them.
+ */
+VB_CHECKED enum vb_status vb_device_limit(struct vb_device *device, uint64_t bytes,
+                                          struct vb_error *err);
+
 /* Gives back whatever is still reserved. `device` may be NULL. */
 void vb_device_close(struct vb_device *device);
 
@@ -81,10 +92,24 @@ void vb_device_release(struct vb_device *device, struct vb_segment segment);
 /* What the device still has. */
 uint64_t vb_device_free_bytes(const struct vb_device *device);
 
+/* Tells that `bytes` of a segment are taken for a tensor, or free again, so that a device whose
+ * memory can be touched may make mistakes show: VRAMBENCH_POISON=1 fills both with NaN, and under
+ * AddressSanitizer what is free cannot be read. */
+void vb_device_mark(struct vb_device *device, vb_address address, uint64_t bytes, bool is_taken);
+
 /* The plan that the device would run `conv` with. VB_E_UNSUPPORTED: it has none. */
 VB_CHECKED enum vb_status vb_device_plan(struct vb_device *device, const struct vb_conv *conv,
                                          const struct vb_conv_rules *rules,
                                          struct vb_conv_plan *out, struct vb_error *err);
+
+/* Scratch that a device which executes (its layout is not VB_ONLY_PLANNED) needs while it runs the
+ * call. VB_E_UNSUPPORTED: it cannot run it. */
+VB_CHECKED enum vb_status vb_device_workspace(struct vb_device *device, const struct vb_call *call,
+                                              uint64_t *bytes, struct vb_error *err);
+
+/* Copies `bytes` of the memory of a device that executes to the host. */
+VB_CHECKED enum vb_status vb_device_read(struct vb_device *device, vb_address address, void *out,
+                                         size_t bytes, struct vb_error *err);
 
 /* Runs one operator; a device that plans adds its modelled time. */
 VB_CHECKED enum vb_status vb_device_run(struct vb_device *device, const struct vb_work *work,

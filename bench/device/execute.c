@@ -52,6 +52,7 @@ enum vb_status vb_walk_take(struct vb_walk *walk, uint64_t bytes, uint32_t categ
     if (status != VB_OK || *out == NULL)
         return status;
     walk->addresses = (walk->addresses ^ vb_block_address(*out)) * UINT64_C(0x100000001b3);
+    vb_device_mark(walk->device, vb_block_address(*out), bytes, true);
     vb_ledger_take(&walk->ledger, category, vb_block_bytes(*out), place_of(walk, instruction));
     return VB_OK;
 }
@@ -60,90 +61,9 @@ void vb_walk_give(struct vb_walk *walk, struct vb_block *block, uint32_t categor
 {
     if (block == NULL)
         return;
+    vb_device_mark(walk->device, vb_block_address(block), vb_block_bytes(block), false);
     vb_ledger_give(&walk->ledger, category, vb_block_bytes(block));
     vb_pool_free(walk->pool, block);
-}
-
-static enum vb_conv_type conv_type(enum vb_dtype dtype)
-{
-    if (dtype == VB_FLOAT16)
-        return VB_CONV_FP16;
-    return dtype == VB_BFLOAT16 ? VB_CONV_BF16 : VB_CONV_FP32;
-}
-
-static struct vb_conv conv_of(const struct vb_walk *walk, const struct vb_call *call)
-{
-    const struct vb_call_window *of = call->window;
-    return (struct vb_conv){
-        .direction = (enum vb_conv_direction)call->op,
-        .type = conv_type(call->dtype),
-        .channels_last = walk->point->channels_last,
-        .n = of->n,
-        .c = of->c,
-        .h = of->h,
-        .w = of->w,
-        .k = of->k,
-        .kernel_h = of->window.kernel_h,
-        .kernel_w = of->window.kernel_w,
-        .stride = of->window.stride,
-        .pad = of->window.pad,
-        .dilation = of->window.dilation,
-        .groups = of->groups,
-    };
-}
-
-/* Asks for the call's plan, once; where cuDNN times its plans, that comes with the first of each
- * question. */
-static enum vb_status plan_conv(struct vb_walk *walk, size_t instruction, uint32_t index,
-                                struct vb_error *err)
-{
-    const struct vb_conv conv = conv_of(walk, &walk->program->calls[index]);
-    const struct vb_conv_rules rules = { walk->program->deterministic, walk->point->tf32,
-                                         walk->program->benchmark,
-                                         walk->program->fixed_algorithms };
-    if (walk->has_plan[index])
-        return VB_OK;
-    enum vb_status status = vb_device_plan(walk->device, &conv, &rules, &walk->plans[index], err);
-    walk->has_plan[index] = status == VB_OK;
-    if (status == VB_OK && walk->program->benchmark)
-        status = vb_walk_search(walk, &conv, &walk->plans[index], instruction, err);
-    return status;
-}
-
-static uint64_t workspace_of(const struct vb_walk *walk, uint32_t index)
-{
-    const struct vb_conv_plan *plan = &walk->plans[index];
-    if (walk->choice == VB_LEAST_PLAN)
-        return plan->low_bytes;
-    return walk->choice == VB_MOST_PLAN ? plan->high_bytes : plan->workspace_bytes;
-}
-
-static enum vb_status run_call(struct vb_walk *walk, size_t instruction, uint32_t index,
-                               struct vb_error *err)
-{
-    const struct vb_call *call = &walk->program->calls[index];
-    const struct vb_work work = { .call = call };
-    if (!vb_operator_is_conv(call->op))
-        return vb_device_run(walk->device, &work, err);
-
-    enum vb_status status = plan_conv(walk, instruction, index, err);
-    if (status != VB_OK)
-        return status;
-    uint64_t bytes = workspace_of(walk, index);
-    uint64_t peak_bytes = walk->ledger.peak_bytes;
-    struct vb_block *workspace = NULL;
-    status = vb_walk_take(walk, bytes, VB_WORKSPACE, instruction, &workspace, err);
-    if (status != VB_OK)
-        return status;
-    if (bytes > walk->peak_workspace_bytes)
-        walk->peak_workspace_bytes = bytes;
-    if (walk->ledger.peak_bytes > peak_bytes) {
-        walk->workspace_at_peak = call->module;
-        walk->workspace_at_peak_bytes = bytes;
-    }
-    status = vb_device_run(walk->device, &work, err);
-    vb_walk_give(walk, workspace, VB_WORKSPACE);
-    return status;
 }
 
 static void keep_curve(struct vb_walk *walk, size_t instruction)
@@ -231,7 +151,7 @@ static enum vb_status run_instruction(struct vb_walk *walk, size_t i, struct vb_
         walk->blocks[index] = NULL;
         return VB_OK;
     case VB_RUN:
-        return run_call(walk, i, index, err);
+        return vb_walk_call(walk, i, index, err);
     case VB_PHASE:
         vb_ledger_enter(&walk->ledger, index);
         return VB_OK;
@@ -280,6 +200,8 @@ static enum vb_status run_loop(struct vb_walk *walk, struct vb_error *err)
         status = run_range(walk, program->loop_start, program->loop_end, err);
         if (status == VB_OK)
             status = vb_device_elapsed(walk->device, &seconds, err);
+        if (status == VB_OK)
+            status = vb_walk_end_step(walk, program->loss, seconds, err);
         if (status != VB_OK)
             break;
         carry(walk);
@@ -296,8 +218,11 @@ static enum vb_status run_program(struct vb_walk *walk, struct vb_error *err)
 {
     const struct vb_program *program = walk->program;
     enum vb_status status = run_range(walk, 0, program->loop_start, err);
-    if (status == VB_OK && program->loop_end > program->loop_start)
-        status = run_loop(walk, err);
+    if (status == VB_OK && program->loop_end > program->loop_start) {
+        status = vb_walk_end_step(walk, program->first_loss, 0, err);
+        if (status == VB_OK)
+            status = run_loop(walk, err);
+    }
     if (status == VB_OK && program->n_instructions > program->loop_end)
         status = run_range(walk, program->loop_end, program->n_instructions, err);
     walk->record->time_is_modelled = !vb_device_info(walk->device)->measures;
@@ -314,6 +239,42 @@ static uint64_t eager_bytes_of(const struct vb_program *program, struct vb_devic
     return info->context_eager_bytes - info->context_bytes;
 }
 
+/* What a device that executes cannot do is found before memory is taken. */
+static enum vb_status check(struct vb_walk *walk, const struct vb_pool_options *options,
+                            struct vb_error *err)
+{
+    const struct vb_device_info *info = vb_device_info(walk->device);
+    if (info->layout == VB_ONLY_PLANNED)
+        return VB_OK;
+    if (options->expandable_segments)
+        return vb_fail(err, VB_E_UNSUPPORTED,
+                       "%s has no expandable segments: take them out of alloc_conf", info->name);
+    if (walk->program->layout != info->layout)
+        return vb_fail(err, VB_E_UNSUPPORTED, "%s runs programs that were built for it alone",
+                       info->name);
+    return vb_walk_ask_workspaces(walk, err);
+}
+
+static enum vb_status prepare(struct vb_walk *walk, struct vb_pool_options *options,
+                              struct vb_error *err)
+{
+    const struct vb_program *program = walk->program;
+    struct vb_arena *arena = walk->arena;
+    const size_t n_steps = (size_t)walk->point->warmup + walk->point->steps;
+    enum vb_status status = vb_pool_options_parse(walk->point->alloc_conf, options, err);
+    if (status != VB_OK)
+        return status;
+    options->native = walk->point->pool == VB_POOL_NATIVE;
+    walk->blocks = vb_arena_alloc(arena, program->n_tensors + 1, sizeof(struct vb_block *));
+    walk->plans = vb_arena_alloc(arena, program->n_calls + 1, sizeof *walk->plans);
+    walk->has_plan = vb_arena_alloc(arena, program->n_calls + 1, sizeof *walk->has_plan);
+    walk->samples = vb_arena_alloc(arena, n_steps + 1, sizeof *walk->samples);
+    if (walk->blocks == NULL || walk->plans == NULL || walk->has_plan == NULL ||
+        walk->samples == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left to execute the program");
+    return check(walk, options, err);
+}
+
 static enum vb_status execute(const struct vb_program *program, const struct vb_point *point,
                               struct vb_device *device, enum vb_choice_of_plan choice,
                               bool with_curve, struct vb_arena *arena, struct vb_record *record,
@@ -328,17 +289,11 @@ static enum vb_status execute(const struct vb_program *program, const struct vb_
                             .eager_bytes = eager_bytes_of(program, device),
                             .keeps_curve = with_curve };
     struct vb_pool_options options;
-    enum vb_status status = vb_pool_options_parse(point->alloc_conf, &options, err);
+    vb_walk_tell_device(&walk);
+    enum vb_status status = prepare(&walk, &options, err);
     if (status != VB_OK)
         return status;
-    options.native = point->pool == VB_POOL_NATIVE;
-    walk.blocks = vb_arena_alloc(arena, program->n_tensors + 1, sizeof(struct vb_block *));
-    walk.plans = vb_arena_alloc(arena, program->n_calls + 1, sizeof *walk.plans);
-    walk.has_plan = vb_arena_alloc(arena, program->n_calls + 1, sizeof *walk.has_plan);
-    if (walk.blocks == NULL || walk.plans == NULL || walk.has_plan == NULL)
-        return vb_fail(err, VB_E_SYSTEM, "no host memory left to execute the program");
 
-    vb_walk_tell_device(&walk);
     record->profile = (struct vb_profile){ .n_sizes = program->n_profiled };
     struct vb_source source = { &walk, source_reserve, source_release, record->capacity_bytes };
     status = vb_pool_open(&source, &options, &walk.pool, err);
@@ -350,6 +305,7 @@ static enum vb_status execute(const struct vb_program *program, const struct vb_
         status = VB_OK;
     }
     vb_pool_close(walk.pool);
+    vb_walk_end_calls(&walk);
     vb_plan_map_clear(&walk.searched);
     return status;
 }

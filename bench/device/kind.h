@@ -23,10 +23,19 @@ struct vb_device_kind {
     void (*release)(struct vb_device *base, struct vb_segment segment);
     uint64_t (*free_bytes)(const struct vb_device *base);
 
-    /* Convolutions and work, as device.h has them. */
+    /* As device.h has it. NULL: there is nothing to be done. */
+    void (*mark)(struct vb_device *base, vb_address address, uint64_t bytes, bool is_taken);
+
+    /* Of a kind that plans; NULL where its layout is not VB_ONLY_PLANNED. */
     enum vb_status (*plan)(struct vb_device *base, const struct vb_conv *conv,
                            const struct vb_conv_rules *rules, struct vb_conv_plan *out,
                            struct vb_error *err);
+    /* Of a kind that executes; NULL where its layout is VB_ONLY_PLANNED. */
+    enum vb_status (*workspace)(struct vb_device *base, const struct vb_call *call, uint64_t *bytes,
+                                struct vb_error *err);
+    enum vb_status (*read)(struct vb_device *base, vb_address address, void *out, size_t bytes,
+                           struct vb_error *err);
+
     enum vb_status (*run)(struct vb_device *base, const struct vb_work *work, struct vb_error *err);
     enum vb_status (*elapsed)(struct vb_device *base, double *seconds, struct vb_error *err);
 };
@@ -34,9 +43,10 @@ struct vb_device_kind {
 /* The first member of every kind's own struct. */
 struct vb_device {
     const struct vb_device_kind *kind;
-    struct vb_device_info info; /* filled by open(), never changed after */
+    struct vb_device_info info; /* filled by open(); vb_device_limit() alone changes it after */
 };
 
 extern const struct vb_device_kind vb_device_virtual;
+extern const struct vb_device_kind vb_device_cpu;
 
 #endif

@@ -139,7 +139,8 @@ void vb_walk_tell(struct vb_walk *walk, enum vb_status status)
     record->peak_allocated_bytes = walk->peaks.allocated_bytes;
     record->peak_reserved_bytes = walk->peaks.reserved_bytes;
     record->end_reserved_bytes = vb_pool_stats(walk->pool)->reserved_bytes.current;
-    record->peak_device_bytes = record->peak_reserved_bytes + record->context_bytes;
+    if (record->provenance == VB_PLANNED)
+        record->peak_device_bytes = record->peak_reserved_bytes + record->context_bytes;
     record->peak_workspace_bytes = walk->peak_workspace_bytes;
     record->peak_phase = (enum vb_phase)walk->ledger.peak_phase;
     memcpy(record->phase_peak_bytes, walk->ledger.phase_peak_bytes,
@@ -148,6 +149,7 @@ void vb_walk_tell(struct vb_walk *walk, enum vb_status status)
            sizeof record->peak_category_bytes);
     find_largest(walk);
     tell_sources(walk);
+    vb_walk_tell_measured(walk);
     if (walk->keeps_curve && status == VB_OK)
         thin_curve(walk);
 }
@@ -162,6 +164,8 @@ void vb_walk_tell_device(struct vb_walk *walk)
         (void)snprintf(record->cudnn, sizeof record->cudnn, "%" PRIu64 ".%" PRIu64 ".%" PRIu64,
                        info->cudnn_version / 10000, info->cudnn_version / 100 % 100,
                        info->cudnn_version % 100);
+    (void)snprintf(record->onednn, sizeof record->onednn, "%s", info->onednn);
+    record->threads = info->threads;
     record->provenance = info->measures ? VB_MEASURED : VB_PLANNED;
     record->capacity_bytes = info->capacity_bytes;
     record->context_bytes = info->context_bytes + walk->eager_bytes;

@@ -26,6 +26,9 @@ struct vb_walk {
     struct vb_block **blocks;   /* of each tensor; NULL while it is not there */
     struct vb_conv_plan *plans; /* of each call; asked for once */
     bool *has_plan;
+    struct vb_segment outside; /* scratch beside the pool; no bytes: none was needed yet */
+    double *samples;           /* seconds of each measured step that counts */
+    size_t n_samples;
     uint64_t eager_bytes; /* of the context, beyond what the device counts, where kernels are not
                              loaded lazily */
     struct vb_plan_map searched; /* autotuning's questions so far; the answers are not looked at */
@@ -53,6 +56,23 @@ void vb_walk_give(struct vb_walk *walk, struct vb_block *block, uint32_t categor
 
 /* What the driver still has for segments. */
 uint64_t vb_walk_free_bytes(const struct vb_walk *walk);
+
+/* Asks a device that executes what each call takes. VB_E_UNSUPPORTED: there is one that it cannot
+ * run. */
+VB_CHECKED enum vb_status vb_walk_ask_workspaces(struct vb_walk *walk, struct vb_error *err);
+
+/* Runs the call of that index, its workspace taken and given back. */
+VB_CHECKED enum vb_status vb_walk_call(struct vb_walk *walk, size_t instruction, uint32_t index,
+                                       struct vb_error *err);
+/* Gives back what calls had beside the pool. */
+void vb_walk_end_calls(struct vb_walk *walk);
+
+/* A step is done that took so long and whose loss is that tensor: notes both where the device
+ * executes. VB_E_DEVICE: the loss is not a finite number. */
+VB_CHECKED enum vb_status vb_walk_end_step(struct vb_walk *walk, uint32_t loss, double seconds,
+                                           struct vb_error *err);
+/* What was measured, to the record: times, rates, the process's memory. */
+void vb_walk_tell_measured(struct vb_walk *walk);
 
 /* torch.backends.cudnn.benchmark: the search before the first run of a convolution. Source:
  * torch-memory.md, part A, 3. VB_E_SYSTEM: no host memory. */

@@ -12,11 +12,11 @@
 
 enum vb_member_kind {
     VB_MEMBER_TEXT,  /* absent while empty */
-    VB_MEMBER_BYTES, /* uint64_t, absent while 0 */
+    VB_MEMBER_BYTES, /* uint64_t, absent while 0; counts too */
     VB_MEMBER_U32,
     VB_MEMBER_BOOL,
-    VB_MEMBER_NAME,    /* an enum by its name */
-    VB_MEMBER_SECONDS, /* double, absent while 0 */
+    VB_MEMBER_NAME,     /* an enum by its name */
+    VB_MEMBER_POSITIVE, /* double, absent while 0 */
 };
 
 struct vb_member {

@@ -11,6 +11,7 @@ const char *const vb_choice_names[3] = { "recipe", "on", "off" };
 const char *const vb_autobatch_fit_names[VB_N_AUTOBATCH_FITS] = { "line", "logarithms",
                                                                   "whole-gib" };
 const char *const vb_pool_kind_names[2] = { "caching", "native" };
+const char *const vb_scratch_names[2] = { "pool", "outside" };
 
 /* As the newest recipe trains: mosaics made on the host, TF32 allowed, NCHW, EMA kept. Eight boxes
  * an image is COCO's mean (7.3) rounded up. */

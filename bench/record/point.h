@@ -17,6 +17,9 @@ enum vb_optimizer { VB_SGD, VB_ADAM, VB_ADAMW };
 enum vb_workload { VB_TRAIN, VB_AUTOBATCH, VB_WHOLE_RUN };
 enum vb_choice { VB_AS_RECIPE, VB_ON, VB_OFF };
 enum vb_pool_kind { VB_POOL_CACHING, VB_POOL_NATIVE };
+/* Where the scratch of operators comes from: the pool, as PyTorch has it, or the device beside the
+ * pool, so that the pool's figures do not depend on whose kernels run. */
+enum vb_scratch { VB_SCRATCH_POOL, VB_SCRATCH_OUTSIDE };
 
 struct vb_point {
     char model[256]; /* a built-in name, or the path of a YAML file */
@@ -29,6 +32,8 @@ struct vb_point {
     uint32_t classes; /* 0: as many as the model's file says */
     enum vb_precision precision;
     enum vb_mosaic mosaic;
+    bool mixup;      /* each image is a mean of two mosaics; on the device alone */
+    bool copy_paste; /* parts of a mosaic's mirror image are put on it; likewise */
     enum vb_optimizer optimizer;
     uint32_t accumulate; /* batches whose gradients are summed before a step; 0: as the recipe */
     uint32_t targets;    /* boxes an image as trained on, the mean */
@@ -41,6 +46,7 @@ struct vb_point {
     bool channels_last;
     bool multiscale; /* each batch is brought to a size drawn for it: --multi-scale */
     enum vb_pool_kind pool;
+    enum vb_scratch workspace;
     char alloc_conf[256]; /* as PYTORCH_CUDA_ALLOC_CONF's text */
     uint32_t warmup;      /* steps before the ones that count */
     uint32_t steps;
@@ -56,5 +62,6 @@ extern const char *const vb_optimizer_names[3];
 extern const char *const vb_workload_names[3];
 extern const char *const vb_choice_names[3];
 extern const char *const vb_pool_kind_names[2];
+extern const char *const vb_scratch_names[2];
 
 #endif

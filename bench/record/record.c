@@ -11,7 +11,7 @@
 #include "record/json.h"
 #include "record/profile.h"
 
-enum { SCHEMA = 3 };
+enum { SCHEMA = 4 };
 
 const char *const vb_state_names[VB_N_STATES] = {
     "ok", "lower-bound", "oom", "backstop", "unsupported", "throttled", "timeout", "error",
@@ -49,6 +49,8 @@ const struct vb_member vb_point_members[] = {
     MEMBER(vb_point, imgsz, VB_MEMBER_U32),
     NAMED(vb_point, precision, vb_precision_names),
     NAMED(vb_point, mosaic, vb_mosaic_names),
+    MEMBER(vb_point, mixup, VB_MEMBER_BOOL),
+    MEMBER(vb_point, copy_paste, VB_MEMBER_BOOL),
     NAMED(vb_point, optimizer, vb_optimizer_names),
     MEMBER(vb_point, accumulate, VB_MEMBER_U32),
     MEMBER(vb_point, targets, VB_MEMBER_U32),
@@ -63,6 +65,7 @@ const struct vb_member vb_point_members[] = {
     MEMBER(vb_point, multiscale, VB_MEMBER_BOOL),
     MEMBER(vb_point, alloc_conf, VB_MEMBER_TEXT),
     NAMED(vb_point, pool, vb_pool_kind_names),
+    NAMED(vb_point, workspace, vb_scratch_names),
     NAMED(vb_point, workload, vb_workload_names),
     MEMBER(vb_point, warmup, VB_MEMBER_U32),
     MEMBER(vb_point, steps, VB_MEMBER_U32),
@@ -78,6 +81,8 @@ const struct vb_member vb_record_members[] = {
     MEMBER(vb_record, gpu, VB_MEMBER_TEXT),
     MEMBER(vb_record, recipe, VB_MEMBER_TEXT),
     MEMBER(vb_record, cudnn, VB_MEMBER_TEXT),
+    MEMBER(vb_record, onednn, VB_MEMBER_TEXT),
+    MEMBER(vb_record, threads, VB_MEMBER_BYTES),
     MEMBER(vb_record, workspaces, VB_MEMBER_TEXT),
     MEMBER(vb_record, usable_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, capacity_bytes, VB_MEMBER_BYTES),
@@ -86,6 +91,7 @@ const struct vb_member vb_record_members[] = {
     MEMBER(vb_record, peak_allocated_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, peak_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, peak_device_bytes, VB_MEMBER_BYTES),
+    MEMBER(vb_record, peak_rss_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, end_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, epoch_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, later_reserved_bytes, VB_MEMBER_BYTES),
@@ -98,7 +104,13 @@ const struct vb_member vb_record_members[] = {
     NAMED(vb_record, peak_phase, vb_phase_names),
     MEMBER(vb_record, parameters, VB_MEMBER_BYTES),
     MEMBER(vb_record, rule_of_thumb_bytes, VB_MEMBER_BYTES),
-    MEMBER(vb_record, step_seconds, VB_MEMBER_SECONDS),
+    MEMBER(vb_record, step_seconds, VB_MEMBER_POSITIVE),
+    MEMBER(vb_record, step_p10_seconds, VB_MEMBER_POSITIVE),
+    MEMBER(vb_record, step_p90_seconds, VB_MEMBER_POSITIVE),
+    MEMBER(vb_record, step_flops, VB_MEMBER_POSITIVE),
+    MEMBER(vb_record, flops_per_second, VB_MEMBER_POSITIVE),
+    MEMBER(vb_record, loss_first, VB_MEMBER_POSITIVE),
+    MEMBER(vb_record, loss_last, VB_MEMBER_POSITIVE),
     MEMBER(vb_record, time_is_modelled, VB_MEMBER_BOOL),
 };
 const size_t vb_record_member_count = sizeof vb_record_members / sizeof *vb_record_members;
@@ -119,7 +131,7 @@ static json_t *write_member(const struct vb_member *member, const void *base)
         return json_boolean(*(const bool *)(const void *)at);
     case VB_MEMBER_NAME:
         return json_string(member->names[*(const int *)(const void *)at]);
-    case VB_MEMBER_SECONDS: {
+    case VB_MEMBER_POSITIVE: {
         double value = *(const double *)(const void *)at;
         return value > 0 ? json_real(value) : NULL;
     }
@@ -228,7 +240,7 @@ static enum vb_status read_member(const struct vb_member *member, const json_t *
 {
     void *at = (char *)base + member->offset;
     bool may_miss = member->kind == VB_MEMBER_TEXT || member->kind == VB_MEMBER_BYTES ||
-                    member->kind == VB_MEMBER_SECONDS;
+                    member->kind == VB_MEMBER_POSITIVE;
     if (value == NULL)
         return may_miss ? VB_OK : bad_member(member, err);
     json_int_t number = json_integer_value(value);
@@ -255,7 +267,7 @@ static enum vb_status read_member(const struct vb_member *member, const json_t *
         return VB_OK;
     case VB_MEMBER_NAME:
         return read_name(member, value, at, err);
-    case VB_MEMBER_SECONDS:
+    case VB_MEMBER_POSITIVE:
         if (!json_is_number(value) || json_number_value(value) < 0)
             return bad_member(member, err);
         *(double *)at = json_number_value(value);

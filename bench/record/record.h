@@ -109,10 +109,12 @@ struct vb_record {
     char reason[512]; /* each state but ok */
     char repro[1024]; /* each state but ok: the one command that reproduces it */
 
-    char device[64];     /* "virtual:rtx3090", "cuda:0", "cpu" */
+    char device[64];     /* "virtual:rtx3090", "cpu:2" */
     char gpu[64];        /* the product's name */
     char recipe[96];     /* whose code trains: the files of sweeps/recipes that say so */
     char cudnn[32];      /* version that answered, "" if none */
+    char onednn[32];     /* version that ran, "" if none */
+    uint64_t threads;    /* that operators ran on; 0: on a GPU */
     char workspaces[16]; /* where workspaces came from: "library", "table", "fitted", or "mixed" */
     uint64_t usable_bytes;   /* what the driver gives to a process's segments: capacity - context */
     uint64_t capacity_bytes; /* as the driver reports it */
@@ -123,7 +125,8 @@ struct vb_record {
     uint64_t peak_requested_bytes;
     uint64_t peak_allocated_bytes;
     uint64_t peak_reserved_bytes;
-    uint64_t peak_device_bytes;  /* reserved + context */
+    uint64_t peak_device_bytes;  /* reserved + context; 0 where they are not the driver's all */
+    uint64_t peak_rss_bytes;     /* of the process that ran the point, its code and graph too */
     uint64_t end_reserved_bytes; /* after the last step */
     /* Workload run: reserved when the first epoch's last batch is done, which is what a training
      * log prints as GPU_mem, and when a later epoch's is. */
@@ -153,8 +156,13 @@ struct vb_record {
     uint64_t
         rule_of_thumb_bytes; /* parameters x 4 B x 3 + the input batch: shown to be distrusted */
 
-    double step_seconds; /* one step; 0: not known */
+    /* One batch's step; 0: not known. Measured: the median of the steps that count. */
+    double step_seconds;
+    double step_p10_seconds, step_p90_seconds; /* measured: a tenth is quicker, a tenth slower */
     bool time_is_modelled;
+    double step_flops;            /* measured: the program's count of operations, one batch's */
+    double flops_per_second;      /* measured: those over the median */
+    double loss_first, loss_last; /* measured: of the first batch and of the last; 0: not known */
     const struct vb_curve_point *curve; /* one steady step, thinned; NULL where not kept */
     size_t n_curve;
 };

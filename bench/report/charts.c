@@ -73,9 +73,9 @@ static void settings_of(const struct vb_record *record, const struct vb_series *
                         const char *what, struct vb_text *out)
 {
     const char *slash = strrchr(series->model, '/');
-    vb_text_append(out, "title = \"%s: %s\\n%s for %s, %s, mosaic %s\"\nusable = %.4f\n",
+    vb_text_append(out, "title = \"%s: %s\\n%s %s, %s, mosaic %s\"\nusable = %.4f\n",
                    slash != NULL ? slash + 1 : series->model, what,
-                   record->provenance == VB_MEASURED ? "measured" : "planned", record->gpu,
+                   record->provenance == VB_MEASURED ? "measured on" : "planned for", record->gpu,
                    vb_precision_names[series->precision], vb_mosaic_names[series->mosaic],
                    vb_to_gib(record->usable_bytes));
 }
@@ -242,9 +242,10 @@ static bool write_kinds(const struct vb_record *records, size_t n, const struct 
 static void kinds_title(const struct vb_record *record, const struct vb_series *series,
                         const char *what, const char *other, struct vb_text *settings)
 {
-    vb_text_append(settings, "title = \"%s: %s\\n%s for %s, %s, \".size.\" px\"\nusable = %.4f\n",
-                   series->model, what, record->provenance == VB_MEASURED ? "measured" : "planned",
-                   record->gpu, other, vb_to_gib(record->usable_bytes));
+    vb_text_append(settings, "title = \"%s: %s\\n%s %s, %s, \".size.\" px\"\nusable = %.4f\n",
+                   series->model, what,
+                   record->provenance == VB_MEASURED ? "measured on" : "planned for", record->gpu,
+                   other, vb_to_gib(record->usable_bytes));
 }
 
 static bool write_precision(const struct vb_record *records, size_t n,

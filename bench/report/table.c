@@ -26,9 +26,12 @@ static const struct vb_record *first_reached(const struct vb_record *records, si
 
 static void heading(const struct vb_record *record, struct vb_text *out)
 {
-    vb_text_append(out, "%s for %s (%s)",
-                   record->provenance == VB_MEASURED ? "Measured" : "Planned", record->device,
-                   record->gpu);
+    vb_text_append(out, "%s %s (%s)",
+                   record->provenance == VB_MEASURED ? "Measured on" : "Planned for",
+                   record->device, record->gpu);
+    if (record->onednn[0] != '\0')
+        vb_text_append(out, ",\noneDNN %s, %" PRIu64 " thread%s", record->onednn, record->threads,
+                       record->threads == 1 ? "" : "s");
     if (record->cudnn[0] != '\0')
         vb_text_append(out, ",\nworkspaces of cuDNN %s (%s)", record->cudnn, record->workspaces);
     vb_text_append(out, "\n%.2f GiB usable of %.2f GiB; memory in GiB%s\n\n",
@@ -74,13 +77,53 @@ static void append_md(const struct vb_record *records, size_t n, struct vb_text 
     }
 }
 
+/* Nothing where the number is not known. */
+static void append_bytes(uint64_t bytes, struct vb_text *out)
+{
+    if (bytes > 0)
+        vb_text_append(out, "%" PRIu64, bytes);
+    vb_text_append(out, ",");
+}
+
+static void append_real(double value, struct vb_text *out)
+{
+    if (value > 0)
+        vb_text_append(out, "%.6g", value);
+    vb_text_append(out, ",");
+}
+
+static void append_csv_memory(const struct vb_record *r, struct vb_text *out)
+{
+    const bool is_ok = r->state == VB_STATE_OK;
+    const uint64_t columns[] = { r->peak_reserved_bytes,  r->peak_allocated_bytes,
+                                 r->peak_requested_bytes, r->peak_device_bytes,
+                                 r->peak_rss_bytes,       r->end_reserved_bytes,
+                                 r->peak_workspace_bytes };
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+        append_bytes(is_ok ? columns[i] : 0, out);
+    append_bytes(r->usable_bytes, out);
+}
+
+static void append_csv_step(const struct vb_record *r, struct vb_text *out)
+{
+    append_real(r->step_seconds, out);
+    append_real(r->step_p10_seconds, out);
+    append_real(r->step_p90_seconds, out);
+    append_real(r->flops_per_second, out);
+    append_real(r->loss_first, out);
+    append_real(r->loss_last, out);
+    vb_text_append(out, "%s,", r->time_is_modelled ? "true" : "false");
+}
+
 static void append_csv(const struct vb_record *records, size_t n, struct vb_text *out)
 {
     vb_text_append(
         out, "model,batch,imgsz,precision,mosaic,optimizer,accumulate,device,provenance,state,"
              "reason,peak_reserved_bytes,peak_allocated_bytes,peak_requested_bytes,"
-             "peak_device_bytes,end_reserved_bytes,peak_workspace_bytes,usable_bytes,"
-             "peak_phase,largest_category,step_seconds,time_is_modelled,workspaces\n");
+             "peak_device_bytes,peak_rss_bytes,end_reserved_bytes,peak_workspace_bytes,"
+             "usable_bytes,peak_phase,largest_category,step_seconds,step_p10_seconds,"
+             "step_p90_seconds,flops_per_second,loss_first,loss_last,time_is_modelled,"
+             "workspaces\n");
     for (size_t i = 0; i < n; i++) {
         const struct vb_record *r = &records[i];
         const struct vb_point *p = &r->point;
@@ -91,18 +134,15 @@ static void append_csv(const struct vb_record *records, size_t n, struct vb_text
                        vb_mosaic_names[p->mosaic], vb_optimizer_names[p->optimizer], p->accumulate,
                        r->device, vb_provenance_names[r->provenance], vb_state_names[r->state],
                        r->reason);
-        if (r->state != VB_STATE_OK) {
-            vb_text_append(out, ",,,,,,%" PRIu64 ",,,,,%s\n", r->usable_bytes, r->workspaces);
-            continue;
+        append_csv_memory(r, out);
+        if (r->state == VB_STATE_OK) {
+            vb_text_append(out, "%s,%s,", vb_phase_names[r->peak_phase],
+                           vb_category_names[largest_category(r)]);
+            append_csv_step(r, out);
+        } else {
+            vb_text_append(out, ",,,,,,,,,");
         }
-        vb_text_append(out,
-                       "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
-                       ",%" PRIu64 ",%s,%s,%.6f,%s,%s\n",
-                       r->peak_reserved_bytes, r->peak_allocated_bytes, r->peak_requested_bytes,
-                       r->peak_device_bytes, r->end_reserved_bytes, r->peak_workspace_bytes,
-                       r->usable_bytes, vb_phase_names[r->peak_phase],
-                       vb_category_names[largest_category(r)], r->step_seconds,
-                       r->time_is_modelled ? "true" : "false", r->workspaces);
+        vb_text_append(out, "%s\n", r->workspaces);
     }
 }
 

@@ -8,20 +8,24 @@
 #include "step/tape.h"
 #include "step/targets.h"
 
-/* The sizes of one call. */
+/* The sizes of one call, what it is about, and what it gives. */
 struct vb_assignment {
     uint32_t batch, anchors, classes;
     uint32_t boxes; /* the most in any image: the rest is padded to it */
     uint32_t n_inside;
-    uint32_t n_foreground;
-    struct vb_variable boxes_wanted;  /* out: [batch, anchors, 4], held */
+    uint32_t n_foreground;            /* the most that there can be */
+    struct vb_variable centres;       /* [anchors, 2] in cells */
+    struct vb_variable strides;       /* [anchors, 1] */
+    struct vb_variable known;         /* [batch, boxes, 5]: class and corners in pixels */
+    struct vb_variable valid;         /* [batch, boxes, 1] fp32: 1 where there is a box */
+    struct vb_variable boxes_wanted;  /* out: [batch, anchors, 4] in pixels, held */
     struct vb_variable scores_wanted; /* out: [batch, anchors, classes] fp32, held */
     struct vb_variable foreground;    /* out: [batch, anchors] bool, held */
     struct vb_variable which;         /* out: [batch, anchors] int64, held */
 };
 
-/* `scores` [batch, anchors, classes] and `boxes` [batch, anchors, 4]: predictions, in autocast's
- * type. */
+/* `scores` [batch, anchors, classes], as logits, and `boxes` [batch, anchors, 4], corners in cells:
+ * predictions, in autocast's type. */
 void vb_assign_targets(struct vb_tape *tape, struct vb_assignment *sizes, struct vb_variable scores,
                        struct vb_variable boxes);
 

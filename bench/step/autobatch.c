@@ -227,7 +227,7 @@ static enum vb_status set_up(const struct profile *profile, struct vb_error *err
     vb_builder_enter(self, VB_PHASE_SETUP, VB_TEMPORARY);
     if (self->recipe->trainer.loads_on_device)
         checkpoint = read_checkpoint(profile);
-    vb_make_weights(self, VB_WEIGHTS, NULL);
+    vb_make_weights(self, VB_WEIGHTS, self->storages);
     self->tape.category = VB_TEMPORARY;
     widen_checkpoint(profile, checkpoint);
     enum vb_status status = vb_check_amp(self, profile->description, err);

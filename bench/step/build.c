@@ -16,22 +16,6 @@ void vb_builder_enter(struct vb_builder *self, enum vb_phase phase, enum vb_cate
     self->tape.module = "";
 }
 
-/* Every parameter and buffer once more: the model itself, then the copy that is averaged. */
-void vb_make_weights(struct vb_builder *self, enum vb_category category, uint32_t *storages)
-{
-    const struct vb_graph *graph = self->graph;
-    self->tape.category = category;
-    for (uint32_t i = 0; i < graph->n_parameters + graph->n_buffers; i++) {
-        const struct vb_parameter *parameter = &graph->parameters[i];
-        self->tape.module = category == VB_EMA ? "ema" : "";
-        struct vb_variable made = vb_tape_new(&self->tape, parameter->name, &parameter->shape,
-                                              parameter->is_int64 ? VB_INT64 : VB_FLOAT32);
-        if (storages != NULL)
-            storages[i] = made.storage;
-    }
-    self->tape.module = "";
-}
-
 void vb_open_autocast(struct vb_builder *self)
 {
     if (self->point->precision == VB_FP32)
@@ -145,14 +129,35 @@ static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
     return VB_OK;
 }
 
+/* What the loader composes on the device has no counterpart elsewhere: a host's costs it nothing.
+ */
+static enum vb_status check_augmentation(const struct vb_point *point, struct vb_error *err)
+{
+    const char *key = point->mixup ? "mixup" : "copy_paste";
+    if (point->mosaic == VB_MOSAIC_ON || (!point->mixup && !point->copy_paste))
+        return VB_OK;
+    return vb_fail(err, VB_E_INPUT,
+                   "%s is on, but mosaic is %s: what it takes on the device is that of a mosaic "
+                   "composed there, so set mosaic to on or %s to off",
+                   key, vb_mosaic_names[point->mosaic], key);
+}
+
 enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *graph,
                                const struct vb_point *point, const struct vb_recipe *recipe,
                                struct vb_program *out, struct vb_error *err)
 {
     struct vb_arena *arena = out->arena;
     size_t n = graph->n_parameters;
+    enum vb_status status = check_augmentation(point, err);
+    if (status != VB_OK)
+        return status;
     *self = (struct vb_builder){
         .tape = { .program = out, .torch = &recipe->torch, .module = "" },
+        /* The recordings on a CPU were made without one. */
+        .scaler = { .is_on = point->precision == VB_FP16 && !recipe->torch.cpu_kernels,
+                    .scale = vb_undefined,
+                    .steps = vb_undefined,
+                    .found = vb_undefined },
         .graph = graph,
         .point = point,
         .recipe = recipe,
@@ -182,7 +187,7 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
     struct vb_variable *names = &self->names.batch.images;
     for (size_t i = 0; i < VB_N_NAMES; i++)
         names[i] = vb_undefined;
-    self->constants.projection = vb_undefined;
+    self->constants.projection = self->constants.anchors = vb_undefined;
     for (size_t i = 0; i < n + 1; i++)
         self->tape.gradients[i] = vb_undefined;
     for (size_t i = 0; i < n; i++) {

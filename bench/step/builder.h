@@ -9,6 +9,7 @@
 #include "step/loss.h"
 #include "step/optimizer.h"
 #include "step/recipe.h"
+#include "step/scaler.h"
 #include "step/tape.h"
 #include "step/targets.h"
 #include "step/upload.h"
@@ -37,8 +38,15 @@ struct vb_builder {
     const struct vb_graph *loaded;
     struct vb_names names;
     struct vb_optimizer_state state;
+    struct vb_scaler scaler;
     struct vb_loss_constants constants;
 };
+
+/* What the optimizer works on. */
+static inline struct vb_trained vb_trained_of(const struct vb_builder *self)
+{
+    return (struct vb_trained){ self->graph, self->storages, &self->state, self->scaler.found };
+}
 
 /* Lives in the arena, as all that it makes. `torch` is the recipe's, or a test's. */
 VB_CHECKED enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *graph,
@@ -49,8 +57,8 @@ VB_CHECKED enum vb_status vb_builder_init(struct vb_builder *self, const struct 
 /* Emits the beginning of a phase; what is allocated next is of `category`. */
 void vb_builder_enter(struct vb_builder *self, enum vb_phase phase, enum vb_category category);
 
-/* Every parameter and buffer once more: the model itself, or the copy that is averaged; their
- * tensors go to `storages` unless it is NULL. */
+/* Every parameter and buffer once more: a model with its initial values; or, of the category of the
+ * average, a copy of the one that is trained. Their tensors go to `storages`. */
 void vb_make_weights(struct vb_builder *self, enum vb_category category, uint32_t *storages);
 
 /* Where the point is not fp32. */

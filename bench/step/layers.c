@@ -76,7 +76,7 @@ static struct vb_variable new_input(struct vb_tape *tape, const struct vb_node *
 /* [K] as [K,1,1], which an image broadcasts. */
 static struct vb_variable per_channel(struct vb_variable x)
 {
-    return vb_with_axis(vb_with_axis(x, 1), 1);
+    return vb_with_axis(vb_with_axis(vb_flat(x), 1), 1);
 }
 
 /* Source: torch-memory.md, part A, 4.2: grad_input, its workspace, grad_weight, its workspace,

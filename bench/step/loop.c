@@ -7,6 +7,7 @@
 #include "step/builder.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "step/loop_classify.h"
 #include "step/math.h"
@@ -21,7 +22,7 @@ static void upload(struct vb_builder *self)
     vb_drop_batch(tape, &self->names.batch);
     if (self->point->mosaic == VB_MOSAIC_ON) {
         vb_builder_enter(self, VB_PHASE_AUGMENT, VB_AUGMENTATION);
-        bytes = vb_compose_mosaic(tape, self->graph);
+        bytes = vb_compose(tape, self->graph, self->point);
     }
     vb_builder_enter(self, VB_PHASE_INPUT, VB_INPUT);
     vb_upload_batch(tape, self->loaded != NULL ? self->loaded : self->graph, &self->targets, bytes,
@@ -58,6 +59,21 @@ static void take_parts(struct vb_builder *self, const struct vb_loss *loss)
     log_mean(self);
 }
 
+/* The model's buffer, where its weights are now. */
+static struct vb_variable anchors_of(const struct vb_builder *self)
+{
+    const struct vb_graph *graph = self->graph;
+    for (uint32_t i = graph->n_parameters; i < graph->n_parameters + graph->n_buffers; i++) {
+        const char *part = strrchr(graph->parameters[i].name, '.');
+        if (part == NULL || strcmp(part, ".anchors") != 0)
+            continue;
+        struct vb_variable anchors = vb_tape_parameter(&self->tape, VB_NONE, self->storages[i]);
+        anchors.requires_grad = false;
+        return anchors;
+    }
+    return vb_undefined;
+}
+
 enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
 {
     struct vb_tape *tape = &self->tape;
@@ -79,6 +95,8 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     vb_builder_enter(self, VB_PHASE_LOSS, VB_LOSS);
     program->saved_loss = (struct vb_saved){ 0 };
     tape->saved_sum = &program->saved_loss;
+    if (is_v5)
+        self->constants.anchors = anchors_of(self);
     struct vb_loss loss =
         is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets, &self->constants)
               : vb_loss_v8(tape, self->graph, predictions, &self->targets, &self->constants);
@@ -94,7 +112,9 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     vb_tape_autocast_end(tape);
 
     vb_builder_enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
-    vb_tape_backward(tape, names->loss);
+    struct vb_variable scaled = vb_scale_loss(tape, &self->scaler, names->loss);
+    vb_tape_backward(tape, scaled);
+    vb_tape_drop(tape, scaled);
     return VB_OK;
 }
 
@@ -104,20 +124,23 @@ void vb_log_losses(struct vb_builder *self)
         log_mean(self);
 }
 
+static struct vb_variable constant(struct vb_tape *tape, const char *what, double value, uint32_t n)
+{
+    const struct vb_call fill = { .op = VB_OP_FILL, .a = value };
+    return vb_make_named(tape, what, &fill, &VB_SHAPE(n), VB_FLOAT32, NULL, 0);
+}
+
 void vb_set_up_train(struct vb_builder *self)
 {
+    struct vb_tape *tape = &self->tape;
     if (self->point->ema)
         vb_make_weights(self, VB_EMA, self->average);
-    self->tape.category = VB_LOSS;
-    if (self->graph->head == VB_HEAD_CLASSIFY)
+    tape->category = VB_LOSS;
+    if (self->graph->head != VB_HEAD_V5)
         return;
-    if (self->graph->head == VB_HEAD_V5) {
-        self->constants.class_weight =
-            vb_tape_new(&self->tape, "class_weight", &VB_SHAPE(1), VB_FLOAT32);
-        self->constants.objectness_weight =
-            vb_tape_new(&self->tape, "objectness_weight", &VB_SHAPE(1), VB_FLOAT32);
-        self->names.mean_loss = vb_tape_new(&self->tape, "mean_loss", &VB_SHAPE(3), VB_FLOAT32);
-    }
+    self->constants.class_weight = constant(tape, "class_weight", 1, 1);
+    self->constants.objectness_weight = constant(tape, "objectness_weight", 1, 1);
+    self->names.mean_loss = constant(tape, "mean_loss", 0, 3);
 }
 
 /* The new tensor is there before the old one goes; what is int64 stays as it is. */
@@ -129,8 +152,13 @@ static void convert_weights(struct vb_builder *self, enum vb_dtype dtype)
         const struct vb_parameter *parameter = &graph->parameters[i];
         if (parameter->is_int64)
             continue;
-        struct vb_variable next = vb_tape_new(tape, parameter->name, &parameter->shape, dtype);
-        vb_tape_drop(tape, vb_tape_parameter(tape, i, self->storages[i]));
+        struct vb_variable next =
+            vb_tape_new_image(tape, parameter->name, &parameter->shape, dtype);
+        if (tape->program->failed)
+            return;
+        const struct vb_variable both[] = { vb_tape_parameter(tape, i, self->storages[i]), next };
+        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+        vb_tape_drop(tape, both[0]);
         self->storages[i] = next.storage;
     }
 }
@@ -151,15 +179,21 @@ void vb_update_weights(struct vb_builder *self)
         return;
     }
     vb_builder_enter(self, VB_PHASE_CLIP, VB_TEMPORARY);
-    if (self->recipe->trainer.clips)
+    if (self->recipe->trainer.clips) {
+        vb_unscale_gradients(tape, &self->scaler, self->graph);
         vb_clip_gradients(tape, self->graph);
+    }
     vb_builder_enter(self, VB_PHASE_OPTIMIZER, VB_TEMPORARY);
-    vb_optimizer_step(tape, self->graph, self->point->optimizer, &self->state);
+    if (!self->recipe->trainer.clips)
+        vb_unscale_gradients(tape, &self->scaler, self->graph);
+    const struct vb_trained trained = vb_trained_of(self);
+    vb_optimizer_step(tape, &trained, self->point->optimizer);
+    vb_update_scale(tape, &self->scaler);
     vb_builder_enter(self, VB_PHASE_ZERO_GRAD, VB_TEMPORARY);
     vb_zero_gradients(tape, self->graph);
     if (self->point->ema) {
         vb_builder_enter(self, VB_PHASE_EMA, VB_TEMPORARY);
-        vb_update_average(tape, self->graph);
+        vb_update_average(tape, &trained, self->average);
     }
     self->tape.category = VB_LOSS;
 }

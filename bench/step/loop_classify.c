@@ -6,17 +6,36 @@
 
 #include "step/loop_classify.h"
 
+#include <math.h>
+
 #include "step/loss_classify.h"
 
-/* `images, labels = batch[0].to(device), batch[1].to(device)`: both are there before either name
+enum { IMAGES_SEED = 1 };
+
+/* The classes one after the other. */
+static struct vb_variable upload_labels(struct vb_builder *self)
+{
+    struct vb_tape *tape = &self->tape;
+    uint32_t n = self->graph->batch;
+    struct vb_variable labels = vb_tape_new(tape, "labels", &VB_SHAPE(n), VB_INT64);
+    int64_t *classes = vb_arena_alloc(tape->program->arena, n, sizeof *classes);
+    for (uint32_t i = 0; i < n && classes != NULL; i++)
+        classes[i] = i % self->graph->classes;
+    vb_tape_upload(tape, labels, classes);
+    return labels;
+}
+
+/* Images are noise of mean 0 and deviation 1, as photographs are brought to.
+ * `images, labels = batch[0].to(device), batch[1].to(device)`: both are there before either name
  * lets go. */
 static void upload(struct vb_builder *self)
 {
     struct vb_tape *tape = &self->tape;
     vb_builder_enter(self, VB_PHASE_INPUT, VB_INPUT);
     struct vb_variable images = vb_new_images(tape, self->graph, "images", VB_FLOAT32);
-    struct vb_variable labels =
-        vb_tape_new(tape, "labels", &VB_SHAPE(self->point->batch), VB_INT64);
+    const struct vb_call call = { .op = VB_OP_UNIFORM, .a = IMAGES_SEED, .b = sqrt(3) };
+    vb_tape_apply(tape, &call, &images, 1);
+    struct vb_variable labels = upload_labels(self);
     vb_tape_assign(tape, &self->names.batch.images, images);
     vb_tape_assign(tape, &self->names.labels, labels);
 }
@@ -60,7 +79,9 @@ enum vb_status vb_classify_batch(struct vb_builder *self, struct vb_error *err)
     vb_builder_enter(self, VB_PHASE_ZERO_GRAD, VB_TEMPORARY);
     vb_zero_gradients(tape, self->graph);
     vb_builder_enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
-    vb_tape_backward(tape, names->loss);
+    struct vb_variable scaled = vb_scale_loss(tape, &self->scaler, names->loss);
+    vb_tape_backward(tape, scaled);
+    vb_tape_drop(tape, scaled);
     return VB_OK;
 }
 
@@ -68,12 +89,15 @@ void vb_classify_update(struct vb_builder *self)
 {
     struct vb_tape *tape = &self->tape;
     vb_builder_enter(self, VB_PHASE_OPTIMIZER, VB_TEMPORARY);
+    vb_unscale_gradients(tape, &self->scaler, self->graph);
+    const struct vb_trained trained = vb_trained_of(self);
     if (self->point->optimizer == VB_SGD)
-        vb_plain_sgd_step(tape, self->graph, &self->state);
+        vb_plain_sgd_step(tape, &trained);
     else
-        vb_optimizer_step(tape, self->graph, self->point->optimizer, &self->state);
+        vb_optimizer_step(tape, &trained, self->point->optimizer);
+    vb_update_scale(tape, &self->scaler);
     if (self->point->ema) {
         vb_builder_enter(self, VB_PHASE_EMA, VB_TEMPORARY);
-        vb_update_average(tape, self->graph);
+        vb_update_average(tape, &trained, self->average);
     }
 }

@@ -18,6 +18,7 @@ struct vb_loss {
 /* What a loss makes once and keeps for the run; undefined where it has none. */
 struct vb_loss_constants {
     struct vb_variable class_weight, objectness_weight; /* v5: of the positives, [1] each */
+    struct vb_variable anchors;    /* v5: the model's, [levels,anchors,2], in cells; not held */
     struct vb_variable projection; /* v8: the bins' distances, [16]; the first loss makes it */
 };
 

@@ -7,167 +7,32 @@
 
 #include "step/layers.h"
 #include "step/loss.h"
+#include "step/match_v5.h"
 #include "step/math.h"
+#include "step/upload.h"
+#include "step/view.h"
 
-enum { COLUMNS = 7, MAX_LEVELS = 8, OFFSETS = 5 };
+/* What the parts count for: YOLOv5 v7.0, data/hyps/hyp.scratch-low.yaml (box, cls, obj; cls_pw and
+ * obj_pw are 1, fl_gamma and label smoothing 0), scaled to levels, classes and image size as its
+ * train.py does; each level's objectness as its utils/loss.py balances it, which has no more than
+ * five levels. */
+static const double box_gain = 0.05, class_gain = 0.5, objectness_gain = 1.0;
+static const double balance_of_three[] = { 4.0, 1.0, 0.4 };
+static const double balance_of_more[] = { 4.0, 1.0, 0.25, 0.06, 0.02 };
+enum { MAX_LEVELS = 8, BALANCED = 5, NOMINAL_LEVELS = 3, NOMINAL_CLASSES = 80, NOMINAL_SIZE = 640 };
 
-/* What matching names, level after level. */
-struct names {
-    struct vb_variable targets, gain, anchor_index;
-    struct vb_variable t, r, j, k, l, m, gxy, gxi, gwh, bc, offsets;
-};
-
-/* What it hands on, one a level. */
-struct match {
-    struct vb_matches count;
-    struct vb_variable image_and_label, anchor, cell; /* int64: [n,2], [n], [n,2] */
-    struct vb_variable box;                           /* [n,4] */
-    struct vb_variable anchor_size;                   /* [n,2] */
-};
-
-static struct vb_variable fresh(struct vb_tape *tape, const char *what, enum vb_dtype dtype,
-                                struct vb_shape shape)
+static double balance_of(const struct vb_graph *graph, uint32_t level)
 {
-    return vb_tape_new(tape, what, &shape, dtype);
+    if (graph->n_levels == NOMINAL_LEVELS)
+        return balance_of_three[level];
+    return balance_of_more[level < BALANCED ? level : BALANCED - 1];
 }
 
-/* A short-lived tensor: there and gone. */
-static void passing(struct vb_tape *tape, const char *what, enum vb_dtype dtype,
-                    struct vb_shape shape)
+static struct vb_variable filled(struct vb_tape *tape, const char *what, double value,
+                                 enum vb_dtype dtype, struct vb_shape shape)
 {
-    vb_tape_drop(tape, fresh(tape, what, dtype, shape));
-}
-
-/* The boxes once for each anchor, with the anchor's number as a last column. */
-static void repeat_for_anchors(struct vb_tape *tape, struct names *names, uint32_t n_anchors,
-                               uint32_t n)
-{
-    names->gain = fresh(tape, "gain", VB_FLOAT32, VB_SHAPE(COLUMNS));
-    struct vb_variable range = fresh(tape, "arange", VB_INT64, VB_SHAPE(n_anchors));
-    struct vb_variable real = fresh(tape, "arange", VB_FLOAT32, VB_SHAPE(n_anchors));
-    vb_done(tape, range);
-    names->anchor_index = fresh(tape, "anchor_index", VB_FLOAT32, VB_SHAPE(n_anchors, n));
-    vb_done(tape, real);
-    struct vb_variable repeated =
-        fresh(tape, "repeat", VB_FLOAT32, VB_SHAPE(n_anchors, n, COLUMNS - 1));
-    names->targets = fresh(tape, "targets", VB_FLOAT32, VB_SHAPE(n_anchors, n, COLUMNS));
-    vb_done(tape, repeated);
-    passing(tape, "offsets", VB_INT64, VB_SHAPE(OFFSETS, 2));
-}
-
-/* t: the boxes in cells of this level, those whose shape is within 4 times the anchor's. */
-static void match_shapes(struct vb_tape *tape, struct names *names, uint32_t n_anchors, uint32_t n,
-                         uint32_t n_matched)
-{
-    vb_tape_assign(tape, &names->t, vb_binary(tape, VB_OP_MUL, names->targets, names->gain));
-    vb_tape_assign(tape, &names->r, fresh(tape, "ratio", VB_FLOAT32, VB_SHAPE(n_anchors, n, 2)));
-    struct vb_variable inverse = vb_unary(tape, VB_OP_RECIPROCAL, names->r, 0);
-    struct vb_variable scaled = vb_unary(tape, VB_OP_MUL_NUMBER, inverse, 0);
-    vb_done(tape, inverse);
-    struct vb_variable larger = vb_binary(tape, VB_OP_MAXIMUM, names->r, scaled);
-    vb_done(tape, scaled);
-    struct vb_variable worst = fresh(tape, "max", VB_FLOAT32, VB_SHAPE(n_anchors, n));
-    struct vb_variable which = fresh(tape, "max", VB_INT64, VB_SHAPE(n_anchors, n));
-    vb_done(tape, larger);
-    vb_done(tape, which);
-    struct vb_variable mask = vb_unary(tape, VB_OP_LESS_NUMBER, worst, 0);
-    vb_done(tape, worst);
-    vb_tape_assign(tape, &names->j, mask);
-    vb_tape_assign(tape, &names->t,
-                   vb_mask(tape, names->t, names->j, n_matched, &VB_SHAPE(n_matched, COLUMNS)));
-}
-
-/* (x % 1 < 0.5) & (x > 1), its two columns under two names. */
-static void nearest_cells(struct vb_tape *tape, struct vb_variable x, struct vb_variable *first,
-                          struct vb_variable *second)
-{
-    struct vb_variable rest = vb_unary(tape, VB_OP_REMAINDER, x, 1);
-    struct vb_variable low = vb_unary(tape, VB_OP_LESS_NUMBER, rest, 0);
-    vb_done(tape, rest);
-    struct vb_variable inside = vb_unary(tape, VB_OP_LESS_NUMBER, x, 0);
-    struct vb_variable both = vb_binary(tape, VB_OP_AND, low, inside);
-    vb_done(tape, low);
-    vb_done(tape, inside);
-    vb_tape_assign(tape, first, both);
-    vb_tape_assign(tape, second, vb_tape_hold(tape, both));
-}
-
-static struct vb_variable column_pair(struct vb_tape *tape, struct vb_variable t, uint32_t n)
-{
-    struct vb_variable view = vb_tape_hold(tape, t);
-    view.shape = VB_SHAPE(n, 2);
-    return view;
-}
-
-/* t: each match also for the neighbouring cells that its centre is nearest to. */
-static void match_neighbours(struct vb_tape *tape, struct names *names, uint32_t n_matched,
-                             uint32_t n)
-{
-    vb_tape_assign(tape, &names->gxy, column_pair(tape, names->t, n_matched));
-    struct vb_variable order = fresh(tape, "order", VB_INT64, VB_SHAPE(2));
-    struct vb_variable size = fresh(tape, "index", VB_FLOAT32, VB_SHAPE(2));
-    vb_done(tape, order);
-    struct vb_variable mirrored = vb_binary(tape, VB_OP_SUB, names->gxy, size);
-    vb_done(tape, size);
-    vb_tape_assign(tape, &names->gxi, mirrored);
-    nearest_cells(tape, names->gxy, &names->j, &names->k);
-    nearest_cells(tape, names->gxi, &names->l, &names->m);
-
-    struct vb_variable ones = fresh(tape, "ones", VB_BOOL, VB_SHAPE(n_matched));
-    struct vb_variable stack = fresh(tape, "stack", VB_BOOL, VB_SHAPE(OFFSETS, n_matched));
-    vb_done(tape, ones);
-    vb_tape_assign(tape, &names->j, stack);
-    struct vb_variable repeated =
-        fresh(tape, "repeat", VB_FLOAT32, VB_SHAPE(OFFSETS, n_matched, COLUMNS));
-    struct vb_variable t = vb_mask(tape, repeated, names->j, n, &VB_SHAPE(n, COLUMNS));
-    vb_done(tape, repeated);
-    vb_tape_assign(tape, &names->t, t);
-
-    struct vb_variable zeros = vb_unary(tape, VB_OP_FILL, names->gxy, 0);
-    struct vb_variable shifts = fresh(tape, "add", VB_FLOAT32, VB_SHAPE(OFFSETS, n_matched, 2));
-    vb_done(tape, zeros);
-    struct vb_variable offsets = vb_mask(tape, shifts, names->j, n, &VB_SHAPE(n, 2));
-    vb_done(tape, shifts);
-    vb_tape_assign(tape, &names->offsets, offsets);
-}
-
-/* Whole numbers for the indices, the box relative to its cell, the anchor's size. */
-static void collect(struct vb_tape *tape, struct names *names, uint32_t n, struct match *match)
-{
-    vb_tape_assign(tape, &names->bc, column_pair(tape, names->t, n));
-    vb_tape_assign(tape, &names->gxy, column_pair(tape, names->t, n));
-    vb_tape_assign(tape, &names->gwh, column_pair(tape, names->t, n));
-    match->anchor = fresh(tape, "long", VB_INT64, VB_SHAPE(n));
-    match->image_and_label = fresh(tape, "long", VB_INT64, VB_SHAPE(n, 2));
-    vb_tape_assign(tape, &names->bc, vb_undefined);
-    struct vb_variable moved = vb_binary(tape, VB_OP_SUB, names->gxy, names->offsets);
-    match->cell = fresh(tape, "long", VB_INT64, VB_SHAPE(n, 2));
-    vb_done(tape, moved);
-    struct vb_variable within = vb_tape_new(tape, "sub", &VB_SHAPE(n, 2), VB_FLOAT32);
-    match->box = fresh(tape, "box", VB_FLOAT32, VB_SHAPE(n, 4));
-    vb_done(tape, within);
-    match->anchor_size = fresh(tape, "anchor", VB_FLOAT32, VB_SHAPE(n, 2));
-}
-
-static void match_targets(struct vb_tape *tape, const struct vb_graph *graph,
-                          const struct vb_targets *targets, struct match *matches)
-{
-    struct names names;
-    struct vb_variable *all = &names.targets;
-    size_t n_names = sizeof names / sizeof *all;
-    for (size_t i = 0; i < n_names; i++)
-        all[i] = vb_undefined;
-
-    repeat_for_anchors(tape, &names, graph->levels[0].n_anchors, targets->n);
-    for (uint32_t i = 0; i < graph->n_levels; i++) {
-        const struct vb_level *level = &graph->levels[i];
-        matches[i].count = vb_targets_match(targets, level);
-        match_shapes(tape, &names, level->n_anchors, targets->n, matches[i].count.n_anchor_boxes);
-        match_neighbours(tape, &names, matches[i].count.n_anchor_boxes, matches[i].count.n);
-        collect(tape, &names, matches[i].count.n, &matches[i]);
-    }
-    for (size_t i = 0; i < n_names; i++)
-        vb_tape_drop(tape, all[i]);
+    const struct vb_call fill = { .op = VB_OP_FILL, .a = value };
+    return vb_make_named(tape, what, &fill, &shape, dtype, NULL, 0);
 }
 
 /* What the loss proper names. */
@@ -183,21 +48,33 @@ enum { N_TERMS = offsetof(struct terms, constants) / sizeof(struct vb_variable) 
 static struct vb_variable twice_sigmoid(struct vb_tape *tape, struct vb_variable x)
 {
     struct vb_variable probability = vb_unary(tape, VB_OP_SIGMOID, x, 0);
-    struct vb_variable twice = vb_unary(tape, VB_OP_MUL_NUMBER, probability, 0);
+    struct vb_variable twice = vb_unary(tape, VB_OP_MUL_NUMBER, probability, 2);
     vb_done(tape, probability);
     return twice;
 }
 
+/* Where the matches are in a prediction: image, anchor, row and column. */
+enum { N_INDICES = 4 };
+static void indices_of(const struct vb_match *match, struct vb_variable *indices)
+{
+    indices[0] = vb_at(match->image_and_label, 1, 0);
+    indices[1] = match->anchor;
+    indices[2] = vb_at(match->cell, 1, 1);
+    indices[3] = vb_at(match->cell, 1, 0);
+}
+
 /* The matched predictions, their boxes decoded. */
 static void decode(struct vb_tape *tape, struct terms *terms, struct vb_variable prediction,
-                   const struct match *match, uint32_t classes)
+                   const struct vb_match *match, uint32_t classes)
 {
     uint32_t n = match->count.n;
-    const struct vb_variable indices[] = { match->image_and_label, match->anchor, match->cell };
+    struct vb_variable indices[N_INDICES];
     struct vb_variable views[4];
     uint32_t sizes[] = { 2, 2, 1, classes };
 
-    struct vb_variable rows = vb_index(tape, prediction, indices, 3, &VB_SHAPE(n, classes + 5));
+    indices_of(match, indices);
+    struct vb_variable rows =
+        vb_index(tape, prediction, indices, N_INDICES, &VB_SHAPE(n, classes + 5));
     vb_split(tape, rows, 1, sizes, 4, views);
     vb_done(tape, rows);
     vb_tape_assign(tape, &terms->pxy, views[0]);
@@ -206,7 +83,7 @@ static void decode(struct vb_tape *tape, struct terms *terms, struct vb_variable
     vb_tape_assign(tape, &terms->classes, views[3]);
 
     struct vb_variable twice = twice_sigmoid(tape, terms->pxy);
-    struct vb_variable centre = vb_unary(tape, VB_OP_ADD_NUMBER, twice, 0);
+    struct vb_variable centre = vb_unary(tape, VB_OP_ADD_NUMBER, twice, -0.5);
     vb_done(tape, twice);
     vb_tape_assign(tape, &terms->pxy, centre);
     twice = twice_sigmoid(tape, terms->pwh);
@@ -220,7 +97,7 @@ static void decode(struct vb_tape *tape, struct terms *terms, struct vb_variable
 }
 
 /* CIoU's loss; what is left of it without a gradient becomes the objectness that is wanted. */
-static void box_term(struct vb_tape *tape, struct terms *terms, const struct match *match,
+static void box_term(struct vb_tape *tape, struct terms *terms, const struct vb_match *match,
                      enum vb_dtype dtype)
 {
     struct vb_variable column = vb_ciou(tape, terms->box, match->box, false);
@@ -238,15 +115,24 @@ static void box_term(struct vb_tape *tape, struct terms *terms, const struct mat
     struct vb_variable typed = vb_tape_cast(tape, clamped, dtype);
     vb_done(tape, clamped);
     vb_tape_assign(tape, &terms->iou, typed);
+    struct vb_variable put[N_INDICES + 2] = { typed };
+    indices_of(match, put + 1);
+    put[N_INDICES + 1] = terms->objectness_target;
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_INDEX_PUT }, put, N_INDICES + 2);
 }
 
-static void class_term(struct vb_tape *tape, struct terms *terms, uint32_t n)
+static void class_term(struct vb_tape *tape, struct terms *terms, const struct vb_match *match)
 {
+    const struct vb_call count = { .op = VB_OP_RANGE, .b = 1 };
     struct vb_variable target =
-        vb_tape_new(tape, "class_target", &terms->classes.shape, terms->classes.dtype);
+        filled(tape, "class_target", 0, terms->classes.dtype, terms->classes.shape);
     vb_tape_assign(tape, &terms->class_target, target);
-    struct vb_variable one = vb_tape_new(tape, "one", &(struct vb_shape){ 0 }, target.dtype);
-    passing(tape, "range", VB_INT64, VB_SHAPE(n));
+    struct vb_variable one = filled(tape, "one", 1, target.dtype, VB_SCALAR);
+    struct vb_variable rows =
+        vb_make_named(tape, "range", &count, &VB_SHAPE(match->count.n), VB_INT64, NULL, 0);
+    struct vb_variable put[] = { one, rows, vb_at(match->image_and_label, 1, 1), target };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_INDEX_PUT }, put, 4);
+    vb_done(tape, rows);
     vb_done(tape, one);
     struct vb_variable mean =
         vb_bce_mean(tape, terms->classes, terms->class_target, terms->constants->class_weight);
@@ -255,40 +141,56 @@ static void class_term(struct vb_tape *tape, struct terms *terms, uint32_t n)
 }
 
 static void level_terms(struct vb_tape *tape, struct terms *terms, struct vb_variable prediction,
-                        const struct match *match, uint32_t classes)
+                        const struct vb_match *match, uint32_t classes, double balance)
 {
     const uint32_t *dims = prediction.shape.dims;
-    struct vb_variable wanted = fresh(tape, "objectness_target", prediction.dtype,
-                                      VB_SHAPE(dims[0], dims[1], dims[2], dims[3]));
+    struct vb_variable wanted = filled(tape, "objectness_target", 0, prediction.dtype,
+                                       VB_SHAPE(dims[0], dims[1], dims[2], dims[3]));
     vb_tape_assign(tape, &terms->objectness_target, wanted);
     if (match->count.n > 0) {
         decode(tape, terms, prediction, match, classes);
         box_term(tape, terms, match, prediction.dtype);
-        class_term(tape, terms, match->count.n);
+        class_term(tape, terms, match);
     }
     struct vb_variable logits = vb_select_last(tape, prediction, 4);
     struct vb_variable mean =
         vb_bce_mean(tape, logits, terms->objectness_target, terms->constants->objectness_weight);
     vb_done(tape, logits);
     vb_tape_assign(tape, &terms->objectness, mean);
-    struct vb_variable balanced = vb_unary(tape, VB_OP_MUL_NUMBER, mean, 0);
+    struct vb_variable balanced = vb_unary(tape, VB_OP_MUL_NUMBER, mean, balance);
     vb_add_in_place(tape, &terms->objectness_loss, balanced);
     vb_done(tape, balanced);
 }
 
+/* The parts beside each other, without their history. */
+static struct vb_variable list_parts(struct vb_tape *tape, const struct terms *terms)
+{
+    const struct vb_variable parts[] = { terms->box_loss, terms->objectness_loss,
+                                         terms->class_loss };
+    struct vb_variable items = vb_tape_new(tape, "loss_items", &VB_SHAPE(3), VB_FLOAT32);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct vb_variable both[] = { parts[i], vb_stretch_of(items, 0, i, 1) };
+        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+    }
+    return items;
+}
+
 /* The parts weighted, added up and scaled by the batch. */
-static struct vb_loss total(struct vb_tape *tape, struct terms *terms)
+static struct vb_loss total(struct vb_tape *tape, struct terms *terms, const struct vb_graph *graph)
 {
     struct vb_loss loss = { .parts = vb_undefined };
-    vb_scale_in_place(tape, &terms->box_loss, 1);
-    vb_scale_in_place(tape, &terms->objectness_loss, 1);
-    vb_scale_in_place(tape, &terms->class_loss, 1);
+    double levels = (double)NOMINAL_LEVELS / graph->n_levels;
+    double size = (double)graph->imgsz / NOMINAL_SIZE;
+    double classes = (double)graph->classes / NOMINAL_CLASSES;
+    vb_scale_in_place(tape, &terms->box_loss, box_gain * levels);
+    vb_scale_in_place(tape, &terms->objectness_loss, objectness_gain * size * size * levels);
+    vb_scale_in_place(tape, &terms->class_loss, class_gain * classes * levels);
     struct vb_variable two = vb_binary(tape, VB_OP_ADD, terms->box_loss, terms->objectness_loss);
     struct vb_variable three = vb_binary(tape, VB_OP_ADD, two, terms->class_loss);
     vb_done(tape, two);
-    loss.total = vb_unary(tape, VB_OP_MUL_NUMBER, three, 0);
+    loss.total = vb_unary(tape, VB_OP_MUL_NUMBER, three, graph->batch);
     vb_done(tape, three);
-    loss.items = fresh(tape, "loss_items", VB_FLOAT32, VB_SHAPE(3));
+    loss.items = list_parts(tape, terms);
     return loss;
 }
 
@@ -296,21 +198,21 @@ struct vb_loss vb_loss_v5(struct vb_tape *tape, const struct vb_graph *graph,
                           const struct vb_variable *predictions, const struct vb_targets *targets,
                           const struct vb_loss_constants *constants)
 {
-    struct match matches[MAX_LEVELS];
+    struct vb_match matches[MAX_LEVELS];
     struct terms terms = { .constants = constants };
     struct vb_variable *all = &terms.objectness_target;
     for (size_t i = 0; i < N_TERMS; i++)
         all[i] = vb_undefined;
 
-    struct vb_variable uploaded =
-        fresh(tape, "targets", VB_FLOAT32, VB_SHAPE(targets->n, COLUMNS - 1));
-    terms.class_loss = fresh(tape, "class_loss", VB_FLOAT32, VB_SHAPE(1));
-    terms.box_loss = fresh(tape, "box_loss", VB_FLOAT32, VB_SHAPE(1));
-    terms.objectness_loss = fresh(tape, "objectness_loss", VB_FLOAT32, VB_SHAPE(1));
-    match_targets(tape, graph, targets, matches);
+    struct vb_variable boxes = vb_upload_boxes(tape, targets, graph->classes);
+    terms.class_loss = filled(tape, "class_loss", 0, VB_FLOAT32, VB_SHAPE(1));
+    terms.box_loss = filled(tape, "box_loss", 0, VB_FLOAT32, VB_SHAPE(1));
+    terms.objectness_loss = filled(tape, "objectness_loss", 0, VB_FLOAT32, VB_SHAPE(1));
+    vb_match_targets(tape, graph, targets, boxes, constants->anchors, matches);
     for (uint32_t i = 0; i < graph->n_levels; i++)
-        level_terms(tape, &terms, predictions[i], &matches[i], graph->classes);
-    struct vb_loss loss = total(tape, &terms);
+        level_terms(tape, &terms, predictions[i], &matches[i], graph->classes,
+                    balance_of(graph, i));
+    struct vb_loss loss = total(tape, &terms, graph);
 
     for (uint32_t i = 0; i < graph->n_levels; i++) {
         struct vb_variable handed[] = { matches[i].image_and_label, matches[i].anchor,
@@ -320,6 +222,6 @@ struct vb_loss vb_loss_v5(struct vb_tape *tape, const struct vb_graph *graph,
     }
     for (size_t i = 0; i < N_TERMS; i++)
         vb_tape_drop(tape, all[i]);
-    vb_tape_drop(tape, uploaded);
+    vb_tape_drop(tape, boxes);
     return loss;
 }

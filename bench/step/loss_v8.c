@@ -4,14 +4,20 @@
  * Names of the traced program hold what they name until they are given something else or the
  * function returns. */
 
+#include <math.h>
+
 #include "step/anchors.h"
 #include "step/assign.h"
 #include "step/box_loss.h"
 #include "step/layers.h"
 #include "step/loss.h"
 #include "step/math.h"
+#include "step/view.h"
 
 enum { MAX_LEVELS = 8, TERMS = 3 };
+
+/* What the parts count for: ultralytics 8.3's cfg/default.yaml (box, cls, dfl). */
+static const double gains[TERMS] = { 7.5, 0.5, 1.5 };
 
 /* What the loss names. */
 struct names {
@@ -57,19 +63,43 @@ static void side_by_side(struct vb_tape *tape, const struct vb_graph *graph,
     vb_done(tape, halves[1]);
 }
 
+/* Height and width of the images: those of the finest level, in pixels. */
+static struct vb_variable image_size_of(struct vb_tape *tape, const struct vb_graph *graph,
+                                        enum vb_dtype dtype)
+{
+    const struct vb_level *level = &graph->levels[0];
+    const uint32_t sides[] = { level->grid_h, level->grid_w };
+    const struct vb_call scale = { .op = VB_OP_MUL_NUMBER, .a = level->stride };
+    struct vb_variable cells = vb_tape_new(tape, "cells", &VB_SHAPE(2), dtype);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct vb_variable side = vb_stretch_of(cells, 0, i, 1);
+        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_FILL, .a = sides[i] }, &side, 1);
+    }
+    struct vb_variable size =
+        vb_make_named(tape, "image_size", &scale, &cells.shape, dtype, &cells, 1);
+    vb_done(tape, cells);
+    return size;
+}
+
 /* Cell centres and strides of all anchors, and the boxes padded to as many an image. */
-static void prepare(struct vb_tape *tape, const struct vb_assignment *s,
-                    const struct vb_graph *graph, const struct vb_targets *targets,
-                    struct names *names)
+static void prepare(struct vb_tape *tape, struct vb_assignment *s, const struct vb_graph *graph,
+                    const struct vb_targets *targets, struct names *names)
 {
     enum vb_dtype dtype = names->scores.dtype;
-    struct vb_variable cells = vb_fresh(tape, "cells", dtype, VB_SHAPE(2));
-    names->image_size = vb_fresh(tape, "image_size", dtype, VB_SHAPE(2));
-    vb_done(tape, cells);
+    names->image_size = image_size_of(tape, graph, dtype);
     vb_make_anchors(tape, graph, dtype, &names->centres, &names->strides);
-    names->boxes_known = vb_pad_boxes(tape, targets, s->batch, dtype);
-    names->valid = vb_fresh(tape, "valid", VB_FLOAT32, VB_SHAPE(s->batch, s->boxes));
+    names->boxes_known = vb_pad_boxes(tape, graph, targets, names->image_size);
+    struct vb_variable corners = vb_stretch_of(names->boxes_known, 2, 1, VB_SIDES);
+    names->valid = vb_make_named(tape, "valid", &(struct vb_call){ .op = VB_OP_SUM },
+                                 &VB_SHAPE(s->batch, s->boxes, 1), VB_FLOAT32, &corners, 1);
+    struct vb_variable both[] = { names->valid, names->valid };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_GREATER_NUMBER }, both, 2);
     vb_cpu_number(tape, VB_FLOAT32);
+    s->centres = names->centres;
+    s->strides = names->strides;
+    s->known = names->boxes_known;
+    s->valid = names->valid;
+    s->n_inside = vb_targets_count_inside(targets, graph, dtype);
 }
 
 /* Each side's distance is the mean of its distribution; corners from it. */
@@ -106,7 +136,7 @@ static void score_term(struct vb_tape *tape, const struct vb_assignment *s, stru
 
 static void box_terms(struct vb_tape *tape, const struct vb_assignment *s, struct names *names)
 {
-    struct vb_variable in_cells = vb_unary(tape, VB_OP_MUL_NUMBER, s->boxes_wanted, 0);
+    struct vb_variable in_cells = vb_binary(tape, VB_OP_DIV, s->boxes_wanted, s->strides);
     struct vb_box_loss parts =
         vb_box_loss(tape, s, names->distances, names->boxes, in_cells, names->score_sum);
     vb_done(tape, in_cells);
@@ -120,7 +150,9 @@ static void box_terms(struct vb_tape *tape, const struct vb_assignment *s, struc
 static struct vb_variable sum_scores(struct vb_tape *tape, const struct vb_assignment *s)
 {
     struct vb_variable sum = vb_sum(tape, s->scores_wanted);
-    vb_done(tape, vb_unary(tape, VB_OP_LESS_NUMBER, sum, 0));
+    struct vb_variable both[] = { sum, sum };
+    vb_done(tape, vb_unary(tape, VB_OP_LESS_NUMBER, sum, 1));
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_CLAMP, .a = 1, .b = INFINITY }, both, 2);
     return sum;
 }
 
@@ -132,7 +164,7 @@ static void all_terms(struct vb_tape *tape, const struct vb_assignment *s, struc
     if (s->n_foreground > 0)
         box_terms(tape, s, names);
     for (uint32_t i = 0; i < TERMS; i++)
-        vb_scale_entry(tape, &names->loss, i, 1);
+        vb_scale_entry(tape, &names->loss, i, gains[i]);
 }
 
 struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
@@ -144,16 +176,19 @@ struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
                                .classes = graph->classes,
                                .boxes = targets->most_in_an_image,
                                .n_foreground = targets->n_foreground };
-    for (uint32_t i = 0; i < graph->n_levels; i++)
-        s.n_inside += vb_targets_count_inside(targets, &graph->levels[i]);
+    if (s.n_foreground > s.batch * s.anchors)
+        s.n_foreground = s.batch * s.anchors;
 
     struct names names;
     struct vb_variable *all = &names.loss;
     for (size_t i = 0; i < sizeof names / sizeof *all; i++)
         all[i] = vb_undefined;
     if (!vb_is_defined(&constants->projection))
-        constants->projection = vb_fresh(tape, "projection", VB_FLOAT32, VB_SHAPE(VB_BINS));
-    names.loss = vb_fresh(tape, "loss_items", VB_FLOAT32, VB_SHAPE(TERMS));
+        constants->projection =
+            vb_make_named(tape, "projection", &(struct vb_call){ .op = VB_OP_RANGE, .b = 1 },
+                          &VB_SHAPE(VB_BINS), VB_FLOAT32, NULL, 0);
+    names.loss = vb_make_named(tape, "loss_items", &(struct vb_call){ .op = VB_OP_FILL },
+                               &VB_SHAPE(TERMS), VB_FLOAT32, NULL, 0);
     side_by_side(tape, graph, predictions, &names);
     prepare(tape, &s, graph, targets, &names);
     decode(tape, &s, &names, constants->projection);
@@ -161,7 +196,7 @@ struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
     all_terms(tape, &s, &names);
 
     struct vb_loss loss = { .total = vb_undefined };
-    loss.parts = vb_unary(tape, VB_OP_MUL_NUMBER, names.loss, 0);
+    loss.parts = vb_unary(tape, VB_OP_MUL_NUMBER, names.loss, graph->batch);
     loss.items = vb_tape_hold(tape, names.loss);
     loss.items.node = VB_NONE;
     loss.items.requires_grad = false;

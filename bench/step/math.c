@@ -22,17 +22,24 @@ struct vb_variable vb_make_like(struct vb_tape *tape, const struct vb_call *call
     return operands[n];
 }
 
-struct vb_variable vb_make(struct vb_tape *tape, const struct vb_call *call,
-                           const struct vb_shape *shape, enum vb_dtype dtype,
-                           const struct vb_variable *from, uint32_t n)
+struct vb_variable vb_make_named(struct vb_tape *tape, const char *what, const struct vb_call *call,
+                                 const struct vb_shape *shape, enum vb_dtype dtype,
+                                 const struct vb_variable *from, uint32_t n)
 {
     struct vb_variable operands[VB_MAX_OPERANDS];
     assert(n < VB_MAX_OPERANDS);
     for (uint32_t i = 0; i < n; i++)
         operands[i] = from[i];
-    operands[n] = vb_tape_new(tape, vb_operator_names[call->op], shape, dtype);
+    operands[n] = vb_tape_new(tape, what, shape, dtype);
     vb_tape_apply(tape, call, operands, n + 1);
     return operands[n];
+}
+
+struct vb_variable vb_make(struct vb_tape *tape, const struct vb_call *call,
+                           const struct vb_shape *shape, enum vb_dtype dtype,
+                           const struct vb_variable *from, uint32_t n)
+{
+    return vb_make_named(tape, vb_operator_names[call->op], call, shape, dtype, from, n);
 }
 
 /* A step towards the input's gradient, in the type of the gradient that came: the result's, which
@@ -305,14 +312,22 @@ static void save_inputs(struct vb_tape *tape, struct vb_node *node, enum vb_oper
         vb_tape_save(tape, node, b);
 }
 
+/* Whether `other` is broadcast to this shape and not the other way round: an axis of no length is
+ * not repeated, so what is empty makes the result empty. */
+static bool is_larger(const struct vb_shape *shape, const struct vb_shape *other)
+{
+    uint64_t n = vb_shape_elements(shape), n_other = vb_shape_elements(other);
+    if (n == n_other)
+        return shape->n_dims > other->n_dims;
+    return n == 0 || (n_other > 0 && n > n_other);
+}
+
 struct vb_variable vb_binary(struct vb_tape *tape, enum vb_operator op, struct vb_variable a,
                              struct vb_variable b)
 {
     const struct binary *binary = &binaries[op];
-    uint64_t in_a = vb_shape_elements(&a.shape), in_b = vb_shape_elements(&b.shape);
-    bool b_is_larger = in_b > in_a || (in_b == in_a && b.shape.n_dims > a.shape.n_dims);
     struct vb_variable inputs[] = { a, b };
-    struct vb_variable like = b_is_larger ? b : a;
+    struct vb_variable like = is_larger(&b.shape, &a.shape) ? b : a;
     like.dtype = a.dtype > b.dtype ? a.dtype : b.dtype;
     if (compares(op))
         like.dtype = VB_BOOL;

@@ -17,11 +17,18 @@
 struct vb_variable vb_make(struct vb_tape *tape, const struct vb_call *call,
                            const struct vb_shape *shape, enum vb_dtype dtype,
                            const struct vb_variable *from, uint32_t n);
-/* The same of the shape and type of `like`, lying as that does. */
+/* The same under a name of its own. */
+struct vb_variable vb_make_named(struct vb_tape *tape, const char *what, const struct vb_call *call,
+                                 const struct vb_shape *shape, enum vb_dtype dtype,
+                                 const struct vb_variable *from, uint32_t n);
+/* As vb_make(), of the shape and type of `like`, lying as that does. */
 struct vb_variable vb_make_like(struct vb_tape *tape, const struct vb_call *call,
                                 struct vb_variable like, const struct vb_variable *from,
                                 uint32_t n);
 struct vb_variable vb_zeros_like(struct vb_tape *tape, struct vb_variable x);
+
+/* Fills a tensor that is there, or a view of one. */
+void vb_copy(struct vb_tape *tape, struct vb_variable from, struct vb_variable to);
 
 /* An operator of one tensor and the number a; what it keeps is autograd's. A power under autocast
  * is in fp32. Followed are sigmoid, power, atan, clamp, and x with a number added, multiplied or
@@ -96,11 +103,6 @@ struct vb_variable vb_bce_mean(struct vb_tape *tape, struct vb_variable logits,
 /* The same of each element, unweighted. */
 struct vb_variable vb_bce(struct vb_tape *tape, struct vb_variable logits,
                           struct vb_variable target);
-
-/* An operator that autograd does not follow: its result; and one that is gone at once. */
-struct vb_variable vb_fresh(struct vb_tape *tape, const char *what, enum vb_dtype dtype,
-                            struct vb_shape shape);
-void vb_passing(struct vb_tape *tape, const char *what, enum vb_dtype dtype, struct vb_shape shape);
 
 /* The result of an operator of a part that is only planned; and one that is gone at once. */
 struct vb_variable vb_fresh(struct vb_tape *tape, const char *what, enum vb_dtype dtype,

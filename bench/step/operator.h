@@ -74,6 +74,11 @@ enum vb_operator {
     VB_OP_SCATTER,              /* places [..,k], y [..,n]: y[places] = a */
     VB_OP_SCATTER_ADD,          /* places [..,k], z [..,k], y [..,n]: y[places] += z */
 
+    /* overlaps [b,k,n], claims [b,k,n], both of one type, claims of 0 and 1 and written in place:
+     * of the k claims to each of b x n places, where more than one is 1, all become 0 but that of
+     * the largest of the k overlaps, the first such, which becomes 1 whether it was or not. */
+    VB_OP_RESOLVE_CLAIMS,
+
     /* Rows. An index is k int64 operands i1 .. ik of one shape S: x[i1,..,ik] is S followed by x's
      * other axes. */
     VB_OP_NONZERO,      /* mask, places [n,axes]: of what is true, in order; there are n */
@@ -113,20 +118,33 @@ enum vb_operator {
 
     VB_OP_PLANNED, /* operators of parts that are only planned (validation); no device runs them */
 
-    /* The update of a parameter; all operands of one size. */
-    VB_OP_SGD, /* direction, momentum, parameter: Nesterov; a is the rate, b the momentum; the
-                * first momentum is the direction */
-    VB_OP_ADAM_MOMENTS, /* gradient, mean, mean of squares: decay by a and by b, 0 at first */
-    /* mean, root of the mean of squares, parameter: parameter - rate mean / (root + 1e-8), both
-     * corrected for their start, where a is the mean's decay and b the squares'. */
+    /* The update of a parameter; tensors of one size, each as it lies in memory. `found` is a
+     * scalar: where it is not 0 the operator does nothing; where it is not given the operator
+     * works. */
+    VB_OP_SGD, /* found, direction, momentum, step, parameter: momentum = b momentum + direction;
+                * step = direction + b momentum (Nesterov's; may be the direction's tensor);
+                * parameter -= a step. Where no step is given it is the momentum */
+    VB_OP_ADAM_MOMENTS, /* found, gradient, mean, squares: mean = a mean + (1 - a) gradient; squares
+                         * = b squares + (1 - b) gradient ** 2 */
+    /* found, mean, root of the squares, denominator, parameter: denominator = root /
+     * sqrt(1 - VB_SQUARES_DECAY ** t) + VB_ADAM_EPSILON (may be the root's tensor);
+     * parameter -= a / (1 - b ** t) mean / denominator; b is the mean's decay. t counts the steps
+     * from 1, but not those at which something was found. */
     VB_OP_ADAM_STEP,
+    VB_OP_DECAY,   /* found, parameter: times a */
     VB_OP_CLIP,    /* norm, gradient: times min(1, a / (norm + 1e-6)) */
-    VB_OP_UNSCALE, /* scale, gradient, found: gradient / scale; found = 1 where that is not finite
-                    */
-    VB_OP_RESCALE, /* found, steps, scale: halved after an infinity, doubled after 2,000 steps */
-    VB_OP_EMA,     /* parameter, product, average: a is the largest decay, b its time constant */
+    VB_OP_UNSCALE, /* inverse, gradient, found: found = 1 where a gradient is not finite; gradient
+                    * times the inverse */
+    VB_OP_RESCALE, /* found, steps, scale: where found, scale halves and steps = 0; else steps += 1
+                    * and, when that makes a, scale doubles and steps = 0 */
+    VB_OP_EMA, /* parameter, product, average: product = (1 - d) parameter; average = d average +
+                * product. d = a (1 - exp(-u / b)), where u counts the averages taken, from 1 */
 };
 enum { VB_N_OPERATORS = VB_OP_EMA + 1 };
+
+/* Adam's numbers that nobody changes: PyTorch's defaults. */
+#define VB_SQUARES_DECAY 0.999
+#define VB_ADAM_EPSILON 1e-8
 
 /* As PyTorch's profiler calls them, or as the list above. */
 extern const char *const vb_operator_names[VB_N_OPERATORS];

@@ -109,21 +109,6 @@ void vb_tape_assign(struct vb_tape *tape, struct vb_variable *variable, struct v
     *variable = value;
 }
 
-void vb_tape_run(struct vb_tape *tape, const char *name, double flops,
-                 const struct vb_variable *variables, size_t n)
-{
-    (void)name;
-    struct vb_call call = {
-        .op = VB_OP_COPY, .module = tape->module, .flops = flops, .dtype = VB_FLOAT32
-    };
-    for (size_t i = 0; i < n; i++) {
-        if (vb_is_defined(&variables[i]))
-            call.bytes +=
-                vb_shape_elements(&variables[i].shape) * vb_dtype_bytes[variables[i].dtype];
-    }
-    vb_program_run(tape->program, &call);
-}
-
 static uint64_t bytes_of(const struct vb_variable *variable)
 {
     return vb_shape_elements(&variable->shape) * vb_dtype_bytes[variable->dtype];
@@ -168,6 +153,13 @@ void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,
         full.n_operands = n;
     }
     vb_program_run(tape->program, &full);
+}
+
+void vb_tape_upload(struct vb_tape *tape, struct vb_variable y, const void *data)
+{
+    if (data == NULL)
+        tape->program->failed = true;
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_UPLOAD, .data = data }, &y, 1);
 }
 
 void vb_make_cublas_workspace(struct vb_tape *tape)

@@ -119,14 +119,14 @@ void vb_tape_drop(struct vb_tape *tape, struct vb_variable variable);
 /* `*variable = value` as Python does it: the new value is there before the old one goes. */
 void vb_tape_assign(struct vb_tape *tape, struct vb_variable *variable, struct vb_variable value);
 
-/* Emits an operator that reads and writes these and does `flops`. */
-void vb_tape_run(struct vb_tape *tape, const char *name, double flops,
-                 const struct vb_variable *variables, size_t n);
-
 /* Emits `call`, of which `op`, the numbers and what else the operator needs are given, with these
  * operands. */
 void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,
                    const struct vb_variable *operands, uint32_t n);
+
+/* Emits the upload of y's elements, in its type and the order of its axes, from the arena. NULL:
+ * the arena had no memory. */
+void vb_tape_upload(struct vb_tape *tape, struct vb_variable y, const void *data);
 
 /* A copy of an operator's detail in the program's arena; NULL where that has no memory. */
 const void *vb_tape_keep(struct vb_tape *tape, const void *detail, size_t bytes);

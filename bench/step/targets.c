@@ -2,6 +2,9 @@
 #include "step/targets.h"
 
 #include <math.h>
+#include <stdbool.h>
+
+#include "base/narrow.h"
 
 enum { CLASSES = 80, SEED = 12345, ANCHORS_A_BOX = 10, MOSAIC_PARTS = 4, HALVINGS = 60 };
 
@@ -115,61 +118,140 @@ struct vb_targets vb_targets_drawn(struct vb_arena *arena, const struct vb_point
     return targets;
 }
 
+void vb_anchors_in_cells(const struct vb_level *level, float *cells)
+{
+    for (uint32_t i = 0; i < 2 * level->n_anchors; i++)
+        cells[i] = level->anchors[i] / (float)level->stride;
+}
+
+static bool is_near(float x)
+{
+    float rest = x - floorf(x);
+    return rest < 0.5f && x > 1.0f;
+}
+
 /* How many of the two neighbours along one axis share a box whose centre is at `x` of `cells`. */
 static uint32_t neighbours(float x, float cells)
 {
     float mirrored = cells - x;
-    uint32_t n = 0;
-    if (fmodf(x, 1.0f) < 0.5f && x > 1.0f)
-        n++;
-    if (fmodf(mirrored, 1.0f) < 0.5f && mirrored > 1.0f)
-        n++;
-    return n;
+    return (uint32_t)is_near(x) + (uint32_t)is_near(mirrored);
+}
+
+/* Comparisons of their own and no maximum: what is not a number matches nothing. */
+static bool is_alike(float side, float anchor)
+{
+    float ratio = side / anchor;
+    float inverse = 1.0f / ratio;
+    return ratio < (float)VB_MOST_RATIO && inverse < (float)VB_MOST_RATIO;
 }
 
 struct vb_matches vb_targets_match(const struct vb_targets *targets, const struct vb_level *level)
 {
     struct vb_matches matches = { 0 };
+    float anchors[sizeof level->anchors / sizeof *level->anchors];
     float grid_w = (float)level->grid_w;
     float grid_h = (float)level->grid_h;
 
+    vb_anchors_in_cells(level, anchors);
     for (uint32_t a = 0; a < level->n_anchors; a++) {
-        float anchor_w = level->anchors[2 * a] / (float)level->stride;
-        float anchor_h = level->anchors[2 * a + 1] / (float)level->stride;
         for (uint32_t i = 0; i < targets->n; i++) {
             const struct vb_target *target = &targets->items[i];
-            float ratio_w = target->w * grid_w / anchor_w;
-            float ratio_h = target->h * grid_h / anchor_h;
-            float worst = fmaxf(fmaxf(ratio_w, 1.0f / ratio_w), fmaxf(ratio_h, 1.0f / ratio_h));
-            if (!(worst < 4.0f))
+            float cx = target->cx * grid_w, cy = target->cy * grid_h;
+            float w = target->w * grid_w, h = target->h * grid_h;
+            if (!is_alike(w, anchors[2 * a]) || !is_alike(h, anchors[2 * a + 1]))
                 continue;
             matches.n_anchor_boxes++;
-            matches.n += 1 + neighbours(target->cx * grid_w, grid_w) +
-                         neighbours(target->cy * grid_h, grid_h);
+            matches.n += 1 + neighbours(cx, grid_w) + neighbours(cy, grid_h);
         }
     }
     return matches;
 }
 
-/* Cell centres (i + 0.5, of `cells`) strictly between the box's edges along one axis. */
-static uint32_t centres_inside(float centre, float side, uint32_t cells)
+static float nearest(float x, enum vb_dtype dtype)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < cells; i++) {
-        float x = ((float)i + 0.5f) / (float)cells;
-        if (x > centre - side / 2 && x < centre + side / 2)
-            n++;
-    }
-    return n;
+    if (dtype == VB_FLOAT32)
+        return x;
+    return dtype == VB_FLOAT16 ? vb_nearest_float16(x) : vb_nearest_bfloat16(x);
 }
 
-uint32_t vb_targets_count_inside(const struct vb_targets *targets, const struct vb_level *level)
+/* An axis of a level. */
+struct cells {
+    uint32_t n;
+    float stride;
+    enum vb_dtype dtype;
+};
+
+/* (i + 0.5) * stride */
+static float centre_of(const struct cells *cells, uint32_t i)
 {
-    uint32_t n = 0;
+    float middle = nearest((float)i, cells->dtype) + 0.5f;
+    float pixels = nearest(middle, cells->dtype) * nearest(cells->stride, cells->dtype);
+    return nearest(pixels, cells->dtype);
+}
+
+/* By how much an anchor is to lie inside: the assigner's epsilon. */
+static bool is_above(float x, float edge)
+{
+    float distance = x - edge;
+    return (double)distance > 1e-9;
+}
+
+/* A cell near to the pixel, as a place to begin to look. */
+static uint32_t cell_at(const struct cells *cells, float pixel)
+{
+    float cell = pixel / cells->stride - 0.5f;
+    if (!(cell > 0.0f))
+        return 0;
+    return cell < (float)cells->n ? (uint32_t)cell : cells->n;
+}
+
+/* Cell centres between the box's edges: they ascend, so those inside are one stretch. */
+static uint32_t centres_inside(const struct cells *cells, float low, float high)
+{
+    uint32_t first = cell_at(cells, low), end = cell_at(cells, high);
+    while (first > 0 && is_above(centre_of(cells, first - 1), low))
+        first--;
+    while (first < cells->n && !is_above(centre_of(cells, first), low))
+        first++;
+    while (end > 0 && !is_above(high, centre_of(cells, end - 1)))
+        end--;
+    while (end < cells->n && is_above(high, centre_of(cells, end)))
+        end++;
+    return end > first ? end - first : 0;
+}
+
+/* A box's edges along one axis in pixels. */
+struct stretch {
+    float low, high;
+};
+
+static struct stretch stretch_of(float centre, float side, float size)
+{
+    float middle = centre * size, whole = side * size;
+    float half = whole * 0.5f;
+    return (struct stretch){ middle - half, middle + half };
+}
+
+uint32_t vb_targets_count_inside(const struct vb_targets *targets, const struct vb_graph *graph,
+                                 enum vb_dtype dtype)
+{
+    const struct vb_level *finest = &graph->levels[0];
+    float width = nearest(nearest((float)finest->grid_w, dtype) * (float)finest->stride, dtype);
+    float height = nearest(nearest((float)finest->grid_h, dtype) * (float)finest->stride, dtype);
+    uint32_t n = 0, in_image = 0;
     for (uint32_t i = 0; i < targets->n; i++) {
         const struct vb_target *target = &targets->items[i];
-        n += centres_inside(target->cx, target->w, level->grid_w) *
-             centres_inside(target->cy, target->h, level->grid_h);
+        in_image = i > 0 && target->image == target[-1].image ? in_image + 1 : 1;
+        if (in_image > targets->most_in_an_image)
+            continue;
+        struct stretch x = stretch_of(target->cx, target->w, width);
+        struct stretch y = stretch_of(target->cy, target->h, height);
+        for (uint32_t k = 0; k < graph->n_levels; k++) {
+            const struct vb_level *level = &graph->levels[k];
+            const struct cells across = { level->grid_w, (float)level->stride, dtype };
+            const struct cells down = { level->grid_h, (float)level->stride, dtype };
+            n += centres_inside(&across, x.low, x.high) * centres_inside(&down, y.low, y.high);
+        }
     }
     return n;
 }

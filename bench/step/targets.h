@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "model/graph.h"
 #include "record/point.h"
+#include "step/program.h"
 
 struct vb_target {
     uint32_t image; /* of the batch, from 0 */
@@ -20,9 +21,9 @@ struct vb_target {
 };
 
 struct vb_targets {
-    const struct vb_target *items;
+    const struct vb_target *items; /* in the order of their images */
     uint32_t n;
-    uint32_t most_in_an_image;
+    uint32_t most_in_an_image; /* YOLOv8's loss leaves out what an image has beyond */
     /* Anchors that YOLOv8's assigner takes as foreground: that depends on the network's output.
      * Drawn boxes take ten each, which is what the assigner picks where boxes do not contend. */
     uint32_t n_foreground;
@@ -50,8 +51,16 @@ struct vb_targets vb_targets_drawn(struct vb_arena *arena, const struct vb_point
 /* The boxes of the fullest of so many images: the point's `most`, or what is expected. */
 uint32_t vb_targets_most(const struct vb_point *point, uint32_t images);
 
-/* How many boxes match an anchor of the level (shape ratio below 4), before and after each is also
- * given to the neighbouring cells that its centre is nearest to. */
+/* Between a box's sides and an anchor's, for a match: anchor_t of YOLOv5 v7.0's
+ * data/hyps/hyp.scratch-low.yaml. */
+enum { VB_MOST_RATIO = 4 };
+
+/* The level's anchors in its cells: width and height of each, as YOLOv5's model holds them. */
+void vb_anchors_in_cells(const struct vb_level *level, float *cells);
+
+/* How many boxes match an anchor of the level, before and after each is also given to the
+ * neighbouring cells that its centre is nearest to. The loss finds as many: each step here is one
+ * of its operators in fp32 (match_v5.c), rounded once, in the same order. */
 struct vb_matches {
     uint32_t n_anchor_boxes;
     uint32_t n;
@@ -59,7 +68,9 @@ struct vb_matches {
 struct vb_matches vb_targets_match(const struct vb_targets *targets, const struct vb_level *level);
 
 /* How many (box, anchor) pairs of YOLOv8 there are in which the anchor's cell centre lies in the
- * box. */
-uint32_t vb_targets_count_inside(const struct vb_targets *targets, const struct vb_level *level);
+ * box. Centres and the images' size are in `dtype`. The loss finds as many: each step here is one
+ * of its operators (anchors.c, assign.c), rounded once, in the same order. */
+uint32_t vb_targets_count_inside(const struct vb_targets *targets, const struct vb_graph *graph,
+                                 enum vb_dtype dtype);
 
 #endif

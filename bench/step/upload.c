@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "step/upload.h"
 
-enum { LEAST_STRIDE = 32 };
+#include <string.h>
+
+#include "step/math.h"
+#include "step/view.h"
+
+enum { LEAST_STRIDE = 32, BOX_COLUMNS = 6 };
+
+/* What pictures and pastes are drawn from. */
+enum { SEED_BATCH = 1, SEED_SECOND = 2 };
 
 uint32_t vb_loader_stride(const struct vb_graph *graph)
 {
@@ -16,7 +24,8 @@ static struct vb_variable image_tensor(struct vb_tape *tape, const struct vb_gra
                                        uint32_t scale)
 {
     const uint32_t *dims = graph->values[0].shape.dims;
-    return vb_tape_new(tape, what, &VB_SHAPE(images, 3, dims[2] * scale, dims[3] * scale), dtype);
+    return vb_tape_new_image(tape, what, &VB_SHAPE(images, 3, dims[2] * scale, dims[3] * scale),
+                             dtype);
 }
 
 struct vb_variable vb_new_images(struct vb_tape *tape, const struct vb_graph *graph,
@@ -25,56 +34,159 @@ struct vb_variable vb_new_images(struct vb_tape *tape, const struct vb_graph *gr
     return image_tensor(tape, graph, what, dtype, graph->batch, 1);
 }
 
-static void copy_images(struct vb_tape *tape, const char *name, struct vb_variable from,
-                        struct vb_variable to)
+static void apply(struct vb_tape *tape, enum vb_operator op, double a, struct vb_variable from,
+                  struct vb_variable to)
 {
-    struct vb_variable both[] = { from, to };
-    vb_tape_run(tape, name, 0, both, 2);
+    const struct vb_variable both[] = { from, to };
+    vb_tape_apply(tape, &(struct vb_call){ .op = op, .a = a }, both, 2);
 }
 
-struct vb_variable vb_compose_mosaic(struct vb_tape *tape, const struct vb_graph *graph)
+static void draw(struct vb_tape *tape, struct vb_variable pictures, uint32_t seed)
 {
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_NOISE, .a = seed }, &pictures, 1);
+}
+
+/* Parts of the canvas's mirror image on the canvas. */
+static struct vb_variable paste(struct vb_tape *tape, const struct vb_graph *graph,
+                                struct vb_variable canvas, uint32_t seed)
+{
+    const struct vb_call call = { .op = VB_OP_COPY_PASTE, .a = seed };
+    struct vb_variable mirrored = image_tensor(tape, graph, "mirrored", VB_UINT8, graph->batch, 2);
+    apply(tape, VB_OP_FLIP, 0, canvas, mirrored);
+    struct vb_variable pasted = image_tensor(tape, graph, "pasted", VB_UINT8, graph->batch, 2);
+    const struct vb_variable operands[] = { canvas, mirrored, pasted };
+    vb_tape_apply(tape, &call, operands, 3);
+    vb_tape_drop(tape, mirrored);
+    vb_tape_drop(tape, canvas);
+    return pasted;
+}
+
+/* Four images each on a canvas of twice the side, and the window in its middle. */
+static struct vb_variable compose(struct vb_tape *tape, const struct vb_graph *graph,
+                                  bool copy_paste, uint32_t seed)
+{
+    const uint32_t *dims = graph->values[0].shape.dims;
     uint32_t n = graph->batch;
     struct vb_variable sources = image_tensor(tape, graph, "sources", VB_UINT8, 4 * n, 1);
+    draw(tape, sources, seed);
     struct vb_variable canvas = image_tensor(tape, graph, "canvas", VB_UINT8, n, 2);
-    copy_images(tape, "mosaic", sources, canvas);
+    apply(tape, VB_OP_MOSAIC, 0, sources, canvas);
     vb_tape_drop(tape, sources);
+    if (copy_paste)
+        canvas = paste(tape, graph, canvas, seed);
     struct vb_variable window = vb_new_images(tape, graph, "window", VB_UINT8);
-    copy_images(tape, "crop", canvas, window);
+    struct vb_variable rows = vb_stretch_of(canvas, 2, dims[2] / 2, dims[2]);
+    apply(tape, VB_OP_COPY, 0, vb_stretch_of(rows, 3, dims[3] / 2, dims[3]), window);
     vb_tape_drop(tape, canvas);
+    return window;
+}
+
+/* r x + (1 - r) z with r drawn from Beta(32, 32), whose mean is a half. */
+static struct vb_variable mix(struct vb_tape *tape, const struct vb_graph *graph,
+                              struct vb_variable x, struct vb_variable z)
+{
+    struct vb_variable mixed = vb_new_images(tape, graph, "mixed", VB_UINT8);
+    const struct vb_variable operands[] = { x, z, mixed };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_MIX, .a = 0.5 }, operands, 3);
+    vb_tape_drop(tape, x);
+    vb_tape_drop(tape, z);
+    return mixed;
+}
+
+struct vb_variable vb_compose(struct vb_tape *tape, const struct vb_graph *graph,
+                              const struct vb_point *point)
+{
+    struct vb_variable images = compose(tape, graph, point->copy_paste, SEED_BATCH);
+    if (point->mixup) {
+        struct vb_variable second = compose(tape, graph, point->copy_paste, SEED_SECOND);
+        images = mix(tape, graph, images, second);
+    }
     struct vb_variable flipped = vb_new_images(tape, graph, "flipped", VB_UINT8);
-    copy_images(tape, "flip", window, flipped);
-    vb_tape_drop(tape, window);
+    apply(tape, VB_OP_FLIP, 0, images, flipped);
+    vb_tape_drop(tape, images);
     return flipped;
+}
+
+/* The loader's three: class, centre and sides, image. Classes count round, as below. */
+static void upload_targets(struct vb_tape *tape, const struct vb_targets *targets,
+                           uint32_t n_classes, struct vb_batch *batch)
+{
+    struct vb_arena *arena = tape->program->arena;
+    float *classes = vb_arena_alloc(arena, (size_t)targets->n + 1, sizeof *classes);
+    float(*boxes)[4] = vb_arena_alloc(arena, (size_t)targets->n + 1, sizeof *boxes);
+    float *images = vb_arena_alloc(arena, (size_t)targets->n + 1, sizeof *images);
+    bool has_room = classes != NULL && boxes != NULL && images != NULL;
+    for (uint32_t i = 0; i < targets->n && has_room; i++) {
+        const struct vb_target *target = &targets->items[i];
+        const float box[] = { target->cx, target->cy, target->w, target->h };
+        classes[i] = (float)(target->label % n_classes);
+        images[i] = (float)target->image;
+        memcpy(boxes[i], box, sizeof box);
+    }
+    batch->classes = vb_tape_new(tape, "classes", &VB_SHAPE(targets->n, 1), VB_FLOAT32);
+    vb_tape_upload(tape, batch->classes, classes);
+    batch->boxes = vb_tape_new(tape, "boxes", &VB_SHAPE(targets->n, 4), VB_FLOAT32);
+    vb_tape_upload(tape, batch->boxes, boxes);
+    batch->image_indices = vb_tape_new(tape, "image_indices", &VB_SHAPE(targets->n), VB_FLOAT32);
+    vb_tape_upload(tape, batch->image_indices, images);
 }
 
 void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
                      const struct vb_targets *targets, struct vb_variable bytes, enum vb_upload how,
                      struct vb_batch *batch)
 {
-    if (!vb_is_defined(&bytes))
+    if (!vb_is_defined(&bytes)) {
         bytes = vb_new_images(tape, graph, "batch", VB_UINT8);
-    if (how == VB_UPLOAD_ALL) {
-        batch->classes = vb_tape_new(tape, "classes", &VB_SHAPE(targets->n, 1), VB_FLOAT32);
-        batch->boxes = vb_tape_new(tape, "boxes", &VB_SHAPE(targets->n, 4), VB_FLOAT32);
-        batch->image_indices =
-            vb_tape_new(tape, "image_indices", &VB_SHAPE(targets->n), VB_FLOAT32);
+        draw(tape, bytes, SEED_BATCH);
     }
+    if (how == VB_UPLOAD_ALL)
+        upload_targets(tape, targets, graph->classes, batch);
     struct vb_variable real = vb_new_images(tape, graph, "images", VB_FLOAT32);
-    copy_images(tape, "to", bytes, real);
+    apply(tape, VB_OP_COPY, 0, bytes, real);
     if (how == VB_UPLOAD_IMAGES)
         vb_tape_drop(tape, bytes);
     batch->images = vb_new_images(tape, graph, "images", VB_FLOAT32);
-    copy_images(tape, "div", real, batch->images);
+    apply(tape, VB_OP_MUL_NUMBER, 1.0 / 255, real, batch->images);
     vb_tape_drop(tape, real);
     if (how == VB_UPLOAD_ALL)
         vb_tape_drop(tape, bytes);
 }
 
+/* Only where somebody is to run the program. */
+static const float *list_boxes(struct vb_program *program, const struct vb_targets *targets,
+                               uint32_t classes)
+{
+    if (program->layout == VB_ONLY_PLANNED)
+        return NULL;
+    float(*rows)[BOX_COLUMNS] =
+        vb_arena_alloc(program->arena, (size_t)targets->n + 1, sizeof *rows);
+    if (rows == NULL) {
+        program->failed = true;
+        return NULL;
+    }
+    for (uint32_t i = 0; i < targets->n; i++) {
+        const struct vb_target *box = &targets->items[i];
+        const float row[BOX_COLUMNS] = {
+            (float)box->image, (float)(box->label % classes), box->cx, box->cy, box->w, box->h
+        };
+        memcpy(rows[i], row, sizeof row);
+    }
+    return rows[0];
+}
+
+struct vb_variable vb_upload_boxes(struct vb_tape *tape, const struct vb_targets *targets,
+                                   uint32_t classes)
+{
+    const struct vb_call upload = { .op = VB_OP_UPLOAD,
+                                    .data = list_boxes(tape->program, targets, classes) };
+    return vb_make_named(tape, "targets", &upload, &VB_SHAPE(targets->n, BOX_COLUMNS), VB_FLOAT32,
+                         NULL, 0);
+}
+
 void vb_resize_batch(struct vb_tape *tape, const struct vb_graph *graph, struct vb_batch *batch)
 {
     struct vb_variable resized = vb_new_images(tape, graph, "images", VB_FLOAT32);
-    copy_images(tape, "upsample_bilinear2d", batch->images, resized);
+    apply(tape, VB_OP_RESIZE, 0, batch->images, resized);
     vb_tape_assign(tape, &batch->images, resized);
 }
 

@@ -27,6 +27,8 @@ void vb_strides_of_image(const struct vb_shape *shape, bool channels_last, uint3
 
 struct vb_variable vb_stretch_of(struct vb_variable x, uint32_t axis, uint32_t start, uint32_t size)
 {
+    if (axis >= x.shape.n_dims) /* undefined: host memory has run out */
+        return x;
     x.offset += (uint64_t)start * x.strides[axis];
     x.shape.dims[axis] = size;
     return x;
@@ -35,6 +37,8 @@ struct vb_variable vb_stretch_of(struct vb_variable x, uint32_t axis, uint32_t s
 struct vb_variable vb_at(struct vb_variable x, uint32_t axis, uint32_t i)
 {
     struct vb_variable y = vb_stretch_of(x, axis, i, 1);
+    if (axis >= x.shape.n_dims)
+        return x;
     y.shape.n_dims--;
     for (uint32_t k = axis; k < y.shape.n_dims; k++) {
         y.shape.dims[k] = x.shape.dims[k + 1];

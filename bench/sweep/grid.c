@@ -11,7 +11,7 @@
 #include "model/catalogue.h"
 #include "sweep/range.h"
 
-enum { MAX_AXES = 24, MAX_SWEEPS = 256 };
+enum { MAX_AXES = 24, MAX_SWEEPS = 256, MAX_TIMEOUT_SECONDS = 86400 };
 
 struct axis {
     const struct vb_option *key;
@@ -51,6 +51,41 @@ static enum vb_status unknown_key(struct plan *plan, const struct vb_ini_entry *
                    entry->file, entry->line, entry->key, entry->section);
 }
 
+static enum vb_status bad_sweep_key(struct plan *plan, const struct vb_ini_entry *entry,
+                                    const char *expected)
+{
+    return vb_fail(plan->err, VB_E_INPUT, "%s:%" PRIu32 ": %s is '%s', expected %s", entry->file,
+                   entry->line, entry->key, entry->value, expected);
+}
+
+static enum vb_status set_timeout(struct plan *plan, const struct vb_ini_entry *entry)
+{
+    char rest = '\0';
+    uint32_t seconds = 0;
+    if (sscanf(entry->value, "%" SCNu32 "%c", &seconds, &rest) != 1 || entry->value[0] == '-' ||
+        seconds < 1 || seconds > MAX_TIMEOUT_SECONDS)
+        return bad_sweep_key(plan, entry, "seconds, 1 to 86400");
+    plan->sweep->timeout_seconds = seconds;
+    return VB_OK;
+}
+
+static enum vb_status set_memory(struct plan *plan, const struct vb_ini_entry *entry)
+{
+    struct vb_error inner = { 0 };
+    enum vb_status status = vb_bytes_parse(entry->value, &plan->sweep->memory_bytes, &inner);
+    if (status == VB_OK && plan->sweep->memory_bytes == 0)
+        return bad_sweep_key(plan, entry, "a size above 0, as 2GiB");
+    return at(plan, entry, status, &inner);
+}
+
+static enum vb_status set_backstop(struct plan *plan, const struct vb_ini_entry *entry)
+{
+    plan->sweep->backstop = strcmp(entry->value, "on") == 0;
+    if (!plan->sweep->backstop && strcmp(entry->value, "off") != 0)
+        return bad_sweep_key(plan, entry, "on or off");
+    return VB_OK;
+}
+
 static enum vb_status set_sweep_key(struct plan *plan, const struct vb_ini_entry *entry)
 {
     struct vb_sweep *sweep = plan->sweep;
@@ -61,22 +96,22 @@ static enum vb_status set_sweep_key(struct plan *plan, const struct vb_ini_entry
     } texts[] = { { "title", sweep->title, sizeof sweep->title },
                   { "device", sweep->device, sizeof sweep->device },
                   { "virtual", sweep->virtual_gpu, sizeof sweep->virtual_gpu } };
-    static const char *const names[] = { "title", "device", "virtual", "backstop" };
+    static const char *const names[] = { "title",    "device", "virtual",
+                                         "backstop", "memory", "timeout" };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (strcmp(texts[i].name, entry->key) == 0) {
             (void)snprintf(texts[i].text, texts[i].room, "%s", entry->value);
             return VB_OK;
         }
     }
-    if (strcmp(entry->key, "backstop") != 0)
-        return unknown_key(plan, entry, vb_text_nearest(entry->key, names, 4));
-    bool is_on = strcmp(entry->value, "on") == 0;
-    if (!is_on && strcmp(entry->value, "off") != 0)
-        return vb_fail(plan->err, VB_E_INPUT,
-                       "%s:%" PRIu32 ": backstop is '%s', expected on or off", entry->file,
-                       entry->line, entry->value);
-    sweep->backstop = is_on;
-    return VB_OK;
+    if (strcmp(entry->key, "backstop") == 0)
+        return set_backstop(plan, entry);
+    if (strcmp(entry->key, "memory") == 0)
+        return set_memory(plan, entry);
+    if (strcmp(entry->key, "timeout") == 0)
+        return set_timeout(plan, entry);
+    return unknown_key(plan, entry,
+                       vb_text_nearest(entry->key, names, sizeof names / sizeof *names));
 }
 
 /* Sets a value, and for a model looks whether there is one. */
@@ -267,6 +302,7 @@ static enum vb_status plan_sweep(const char *path, const struct vb_ini *ini, con
     (void)snprintf(sweep->name, sizeof sweep->name, name[0] != '\0' ? "%.*s-%s" : "%.*s%s", length,
                    file, name);
     (void)snprintf(sweep->device, sizeof sweep->device, "auto");
+    sweep->timeout_seconds = VB_USUAL_TIMEOUT_SECONDS;
     for (int is_named = 0; is_named < 2; is_named++) {
         for (size_t i = 0; i < ini->n; i++) {
             const struct vb_ini_entry *entry = &ini->entries[i];

@@ -9,14 +9,16 @@
 #include "record/point.h"
 #include "sweep/keys.h"
 
-enum { VB_MAX_POINTS = 1000000, VB_MAX_OVERRIDES = 64 };
+enum { VB_MAX_POINTS = 1000000, VB_MAX_OVERRIDES = 64, VB_USUAL_TIMEOUT_SECONDS = 600 };
 
 struct vb_sweep {
     char name[64]; /* of the section, else of the file without its folder and ending */
     char title[128];
-    char device[64];       /* "auto" unless said */
-    char virtual_gpu[256]; /* planned for this where the machine has none; "" if not said */
-    bool backstop;         /* larger points are skipped once a smaller one ran out */
+    char device[64];          /* "auto" unless said */
+    char virtual_gpu[256];    /* planned for this where the machine has none; "" if not said */
+    bool backstop;            /* larger points are skipped once a smaller one ran out */
+    uint64_t memory_bytes;    /* the device has no more than that; 0: what it has */
+    uint32_t timeout_seconds; /* a measured point that runs longer is ended */
     struct vb_point *points;
     size_t n_points;
 };

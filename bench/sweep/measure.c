@@ -19,10 +19,15 @@ static uint64_t rule_of_thumb(const struct vb_graph *graph)
 }
 
 enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
-                          struct vb_arena *arena, struct vb_compiled *out, struct vb_error *err)
+                          enum vb_layout layout, struct vb_arena *arena, struct vb_compiled *out,
+                          struct vb_error *err)
 {
     struct vb_description description;
     struct vb_graph *graph = &out->graph;
+    if (layout != VB_ONLY_PLANNED && point->workload != VB_TRAIN)
+        return vb_fail(err, VB_E_UNSUPPORTED,
+                       "workload %s is only planned: take --device virtual:GPU, or workload train",
+                       vb_workload_names[point->workload]);
     enum vb_status status = vb_catalogue_describe(point->model, arena, &description, err);
     if (status == VB_OK)
         status =
@@ -40,8 +45,7 @@ enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
     case VB_TRAIN:
         break;
     }
-    return vb_program_build(graph, point, &out->recipe, NULL, VB_ONLY_PLANNED, arena, &out->program,
-                            err);
+    return vb_program_build(graph, point, &out->recipe, NULL, layout, arena, &out->program, err);
 }
 
 enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device, bool with_curve,
@@ -49,8 +53,9 @@ enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device
 {
     struct vb_compiled compiled;
     *record = (struct vb_record){ .point = *point };
+    const struct vb_device_info *info = vb_device_info(device);
     enum vb_status status =
-        vb_compile(point, vb_device_info(device)->capacity_bytes, arena, &compiled, err);
+        vb_compile(point, info->capacity_bytes, info->layout, arena, &compiled, err);
     if (status != VB_OK)
         return status;
     record->autobatch = compiled.recipe.trainer.autobatch.rules;

@@ -16,15 +16,16 @@ struct vb_compiled {
     struct vb_program program;
 };
 
-/* The point's program, whatever its workload, for a device of so much memory. All of it is of the
- * arena. VB_E_INPUT: the point cannot be (model, imgsz, trainer). */
+/* The point's program, whatever its workload, for a device of so much memory that wants programs to
+ * lie so. All of it is of the arena. VB_E_INPUT: the point cannot be (model, imgsz, trainer).
+ * VB_E_UNSUPPORTED: workloads other than train are only planned. */
 VB_CHECKED enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
-                                     struct vb_arena *arena, struct vb_compiled *out,
-                                     struct vb_error *err);
+                                     enum vb_layout layout, struct vb_arena *arena,
+                                     struct vb_compiled *out, struct vb_error *err);
 
 /* All of the point's memory is of the arena; the record's curve too. That the point runs out of
  * device memory is an answer (state oom). VB_E_INPUT: the point cannot be (model, imgsz,
- * alloc_conf); VB_E_UNSUPPORTED: the device has no plan for a convolution. */
+ * alloc_conf); VB_E_UNSUPPORTED: the device cannot do it; VB_E_DEVICE: it failed. */
 VB_CHECKED enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device,
                                      bool with_curve, struct vb_arena *arena,
                                      struct vb_record *record, struct vb_error *err);

@@ -6,6 +6,7 @@
 #include "sweep/runner.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "sweep/apart.h"
 
 enum { MAX_JOBS = 64, POLL_MS = 200 };
 
@@ -37,12 +39,13 @@ static bool has_failed(const struct vb_record *record)
            record->state == VB_STATE_THROTTLED;
 }
 
-/* The command that works this point out on its own. */
-static void tell_repro(const struct vb_run_options *options, struct vb_record *record)
+void vb_run_tell_repro(const struct vb_run_options *options, struct vb_record *record)
 {
     struct vb_text text = { 0 };
     struct vb_point usual = vb_point_default();
     vb_text_append(&text, "%s --device %s", options->repro, options->device);
+    if (options->memory_bytes > 0)
+        vb_text_append(&text, " --memory %" PRIu64 "B", options->memory_bytes);
     for (size_t i = 0; i < vb_key_count; i++) {
         char value[256], common[256];
         vb_option_get(&vb_keys[i], &record->point, value, sizeof value);
@@ -54,9 +57,8 @@ static void tell_repro(const struct vb_run_options *options, struct vb_record *r
     vb_text_clear(&text);
 }
 
-/* One point to its record, whatever becomes of it. Only a lack of host memory is passed on. */
-static void work_out(const struct vb_run_options *options, const struct vb_point *point,
-                     struct vb_device *device, struct vb_arena *arena, struct vb_record *record)
+void vb_run_point(const struct vb_run_options *options, const struct vb_point *point,
+                  struct vb_device *device, struct vb_arena *arena, struct vb_record *record)
 {
     struct vb_error inner = { 0 };
     enum vb_status status = options->measure(point, device, true, arena, record, &inner);
@@ -73,7 +75,7 @@ static void work_out(const struct vb_run_options *options, const struct vb_point
             record->point.workload == VB_WHOLE_RUN ? vb_part_names[record->oom_part] : "");
     }
     if (record->state != VB_STATE_OK)
-        tell_repro(options, record);
+        vb_run_tell_repro(options, record);
 }
 
 /* The same but for batch and size, and no smaller in either: what ran out there runs out here. */
@@ -104,7 +106,7 @@ static bool is_stopped_by_smaller(const struct run *run, size_t index, struct vb
         (void)snprintf(record->device, sizeof record->device, "%s", run->options->device);
         (void)snprintf(record->reason, sizeof record->reason, "batch %u at %u ran out of memory",
                        run->sweep->points[i].batch, run->sweep->points[i].imgsz);
-        tell_repro(run->options, record);
+        vb_run_tell_repro(run->options, record);
         return true;
     }
     return false;
@@ -139,36 +141,72 @@ static void take_known(struct run *run)
     }
 }
 
+enum vb_status vb_run_open(const struct vb_run_options *options, struct vb_device **out,
+                           struct vb_error *err)
+{
+    struct vb_device *device = NULL;
+    enum vb_status status = vb_device_open(options->device, &device, err);
+    if (status == VB_OK && options->memory_bytes > 0)
+        status = vb_device_limit(device, options->memory_bytes, err);
+    if (status != VB_OK) {
+        vb_device_close(device);
+        return status;
+    }
+    *out = device;
+    return VB_OK;
+}
+
 static bool should_stop(const struct run *run)
 {
     return run->options->stop != NULL && *run->options->stop != 0;
 }
 
+/* The record's curve moves from the point's arena to the run's. */
+static void keep_curve(struct run *run, struct vb_record *record)
+{
+    if (record->n_curve == 0)
+        return;
+    struct vb_curve_point *curve = vb_arena_alloc(run->arena, record->n_curve, sizeof *curve);
+    if (curve != NULL)
+        memcpy(curve, record->curve, record->n_curve * sizeof *curve);
+    record->curve = curve;
+    record->n_curve = curve != NULL ? record->n_curve : 0;
+}
+
+/* `device` NULL: the point has a process of its own. */
+static enum vb_status run_next(struct run *run, size_t index, struct vb_device *device)
+{
+    const struct vb_point *point = &run->sweep->points[index];
+    struct vb_record record = { 0 };
+    struct vb_arena arena = { 0 };
+    enum vb_status status = VB_OK;
+    if (is_stopped_by_smaller(run, index, &record))
+        return finish(run, index, &record);
+    if (device != NULL)
+        vb_run_point(run->options, point, device, &arena, &record);
+    else
+        status =
+            vb_run_apart(run->options, point, &arena, &record, &run->counts->was_stopped, run->err);
+    keep_curve(run, &record);
+    if (status == VB_OK && !run->counts->was_stopped)
+        status = finish(run, index, &record);
+    vb_arena_clear(&arena);
+    return status;
+}
+
 static enum vb_status run_here(struct run *run)
 {
     struct vb_device *device = NULL;
-    enum vb_status status = vb_device_open(run->options->device, &device, run->err);
+    enum vb_status status = VB_OK;
+    if (run->options->program == NULL)
+        status = vb_run_open(run->options, &device, run->err);
     for (size_t i = 0; i < run->sweep->n_points && status == VB_OK; i++) {
-        struct vb_record record = { 0 };
-        struct vb_arena arena = { 0 };
         if (run->is_done[i])
             continue;
-        if (should_stop(run)) {
-            run->counts->was_stopped = true;
+        run->counts->was_stopped = run->counts->was_stopped || should_stop(run);
+        if (run->counts->was_stopped)
             break;
-        }
-        if (!is_stopped_by_smaller(run, i, &record))
-            work_out(run->options, &run->sweep->points[i], device, &arena, &record);
-        if (record.n_curve > 0) {
-            struct vb_curve_point *curve =
-                vb_arena_alloc(run->arena, record.n_curve, sizeof *curve);
-            if (curve != NULL)
-                memcpy(curve, record.curve, record.n_curve * sizeof *curve);
-            record.curve = curve;
-            record.n_curve = curve != NULL ? record.n_curve : 0;
-        }
-        status = finish(run, i, &record);
-        vb_arena_clear(&arena);
+        status = run_next(run, i, device);
     }
     vb_device_close(device);
     return status;
@@ -179,7 +217,7 @@ static int work(const struct run *run, uint32_t worker, uint32_t jobs, int out)
 {
     struct vb_device *device = NULL;
     struct vb_error err = { 0 };
-    if (vb_device_open(run->options->device, &device, &err) != VB_OK)
+    if (vb_run_open(run->options, &device, &err) != VB_OK)
         return 1;
     FILE *pipe = fdopen(out, "w");
     size_t turn = 0;
@@ -189,7 +227,7 @@ static int work(const struct run *run, uint32_t worker, uint32_t jobs, int out)
         char *line = NULL;
         if (run->is_done[i] || turn++ % jobs != worker)
             continue;
-        work_out(run->options, &run->sweep->points[i], device, &arena, &record);
+        vb_run_point(run->options, &run->sweep->points[i], device, &arena, &record);
         if (vb_record_print(&record, &line, &err) == VB_OK)
             (void)fprintf(pipe, "%zu %s\n", i, line);
         (void)fflush(pipe);
@@ -309,10 +347,11 @@ enum vb_status vb_run_sweep(const struct vb_sweep *sweep, const struct vb_run_op
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for %zu points", sweep->n_points);
     take_known(&run);
     uint32_t jobs = options->jobs < MAX_JOBS ? options->jobs : MAX_JOBS;
-    /* A backstop needs to know what came before, so it runs in one process. */
+    /* A backstop needs to know what came before, and what is measured must not be disturbed. */
+    const bool is_alone = options->backstop || options->program != NULL;
     enum vb_status status = VB_OK;
     if (run.n_done < sweep->n_points)
-        status = jobs > 1 && !options->backstop ? run_in_workers(&run, jobs) : run_here(&run);
+        status = jobs > 1 && !is_alone ? run_in_workers(&run, jobs) : run_here(&run);
     for (size_t i = 0; i < sweep->n_points; i++) {
         counts->n_oom += run.is_done[i] && records[i].state == VB_STATE_OOM;
         counts->n_failed += run.is_done[i] && has_failed(&records[i]);

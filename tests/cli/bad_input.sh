@@ -49,7 +49,15 @@ ini "[axes]" "model=yolov5s" "batch=1:60000:1" "imgsz=32:16384:32"
 expect 2 "more than 1000000 points" "${run[@]}"
 ini "[axes]" "model=yolov5s" "batch=1" "imgsz=640" "precision=fp61"
 expect 2 "a.ini:5: precision is 'fp61'; did you mean fp" "${run[@]}"
+ini "[axes]" "model=yolov5s" "batch=1" "imgsz=640" "[step]" "mixup=on"
+expect 2 "mixup is on, but mosaic is cpu" "${run[@]}"
+ini "[sweep]" "memory=64" "${good[@]}"
+expect 2 "a.ini:2: '64' has no unit" "${run[@]}"
+ini "[sweep]" "timout=5" "${good[@]}"
+expect 2 "a.ini:2: unknown key 'timout' in [sweep]; did you mean timeout" "${run[@]}"
 ini "${good[@]}"
+expect 2 "'64' has no unit" "${run[@]}" --memory 64
+expect 2 "1048576 B are no memory, its context takes" "${run[@]}" --memory 1MiB
 expect 2 "no GPU is called 'rtx3091'; did you mean" "${run[@]}" --device virtual:rtx3091
 expect 3 "/proc/nope" "$program" sweep "$folder/a.ini" --out /proc/nope
 expect 2 "cannot be opened" "$program" sweep "$folder/none.ini"

@@ -90,6 +90,8 @@ Test(program, leaves_from_step_to_step_what_the_next_takes_over)
             point.precision = (enum vb_precision)(setting % 3);
             point.optimizer = (enum vb_optimizer)(setting / 3 % 3);
             point.mosaic = (enum vb_mosaic)(setting / 9);
+            point.mixup = point.mosaic == VB_MOSAIC_ON && setting % 2 == 0;
+            point.copy_paste = point.mosaic == VB_MOSAIC_ON && setting % 3 == 0;
             point.accumulate = 1 + (uint32_t)setting % 2;
             point.ema = setting % 4 != 0;
             point.batch = 1 + (uint32_t)setting % 3;
@@ -229,6 +231,82 @@ Test(program, composes_a_mosaic_in_twelve_bytes_a_pixel_twice)
     uint64_t composing = peak_of(point, VB_PHASE_INPUT);
     point.mosaic = VB_MOSAIC_OFF;
     cr_expect_eq(composing - peak_of(point, VB_PHASE_INPUT), 24 * pixels);
+}
+
+/* Three bytes a pixel each: four sources beside a canvas of four times the area; a canvas, its
+ * mirror image and both in one; one image is there while the second for MixUp is composed. */
+Test(program, composes_mixup_and_copy_paste_in_so_many_bytes_a_pixel)
+{
+    static const struct {
+        bool mixup, copy_paste;
+        uint64_t bytes;
+    } cases[] = { { false, false, 12 + 12 },
+                  { true, false, 3 + 12 + 12 },
+                  { false, true, 12 + 12 + 12 },
+                  { true, true, 3 + 12 + 12 + 12 } };
+    struct vb_point point = small_point("yolov5n");
+    uint64_t pixels = 2ull * 320 * 320;
+    uint64_t before = peak_of(point, VB_PHASE_INPUT);
+    point.mosaic = VB_MOSAIC_ON;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        point.mixup = cases[i].mixup;
+        point.copy_paste = cases[i].copy_paste;
+        uint64_t bytes = peak_of(point, VB_PHASE_INPUT) - before;
+        cr_expect_eq(bytes, cases[i].bytes * pixels, "case %zu: %lu bytes a pixel", i,
+                     (unsigned long)(bytes / pixels));
+    }
+}
+
+Test(program, refuses_mixup_and_copy_paste_where_no_mosaic_is_composed_on_the_device)
+{
+    for (int setting = 0; setting < 4; setting++) {
+        struct vb_point point = small_point("yolov5n");
+        struct vb_recipe recipe;
+        struct vb_error err = { 0 };
+        struct made made = { 0 };
+        bool is_mixup = setting % 2 == 0;
+        point.mosaic = setting / 2 == 0 ? VB_MOSAIC_OFF : VB_MOSAIC_CPU;
+        point.mixup = is_mixup;
+        point.copy_paste = !is_mixup;
+        cr_assert_eq(vb_catalogue_expand(point.model, point.batch, point.imgsz, 0, &made.arena,
+                                         &made.graph, &err),
+                     VB_OK);
+        cr_assert_eq(vb_recipe_find(&point, VB_YOLOV5, &recipe, &err), VB_OK);
+        cr_expect_eq(vb_program_build(&made.graph, &point, &recipe, NULL, VB_ONLY_PLANNED,
+                                      &made.arena, &made.program, &err),
+                     VB_E_INPUT);
+        cr_expect(strstr(err.text, is_mixup ? "mixup is on" : "copy_paste is on") != NULL, "%s",
+                  err.text);
+        cr_expect(strstr(err.text, "set mosaic to on") != NULL, "%s", err.text);
+        vb_arena_clear(&made.arena);
+    }
+}
+
+/* fp16 has a scale and a count of steps beside the momentum; bf16 needs none. A step ends with the
+ * scale's update, and has neither the numbers that it unscaled with nor what it found any more. */
+Test(program, scales_the_loss_in_fp16_alone)
+{
+    for (int precision = 0; precision < 3; precision++) {
+        struct vb_point point = small_point("yolov5n");
+        struct made made;
+        size_t n[VB_N_OPERATORS] = { 0 };
+        bool is_fp16 = precision == VB_FP16;
+        point.precision = (enum vb_precision)precision;
+        cr_expect_eq(left_with(point, VB_OPTIMIZER_STATE), 4ull * PARAMETERS + (is_fp16 ? 8 : 0));
+        expect_balanced(&point);
+        make(&made, &point);
+        for (size_t i = made.program.loop_start; i < made.program.loop_end; i++) {
+            struct vb_instruction instruction = made.program.instructions[i];
+            if (instruction.kind == VB_RUN)
+                n[made.program.calls[instruction.index].op]++;
+        }
+        cr_expect_eq(n[VB_OP_UNSCALE], is_fp16 ? n[VB_OP_SGD] : 0);
+        cr_expect_eq(n[VB_OP_RESCALE], is_fp16);
+        cr_expect_eq(count_made(&made.program, "found_inf"), is_fp16 ? 2 : 0);
+        cr_expect_eq(count_made(&made.program, "inverse_scale"), is_fp16 ? 2 : 0);
+        cr_expect_eq(count_made(&made.program, "growth_tracker"), 0, "it is there for good");
+        vb_arena_clear(&made.arena);
+    }
 }
 
 Test(program, sums_gradients_over_the_batches_it_accumulates)

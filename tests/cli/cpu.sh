@@ -1,0 +1,127 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Sweeps that are measured on this machine: the same memory as planned, and what becomes of points that run
+# out, crash, hang or are interrupted.   cpu.sh PROGRAM
+set -u
+program=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+export VRAMBENCH_CACHE="$folder/cache" VRAMBENCH_CUDNN=off
+failures=0
+
+fail() {
+    echo "FAILED: $*"
+    failures=$((failures + 1))
+}
+
+# expect STATUS WHAT COMMAND...: the exit status; output in out and err.
+expect() {
+    local status=$1 what=$2
+    shift 2
+    "$@" >"$folder/out" 2>"$folder/err"
+    local got=$?
+    [ "$got" -eq "$status" ] && return
+    fail "$what: exit status $got, expected $status"
+    cat "$folder/err"
+}
+
+# has TEXT WHAT: in the last output.
+has() {
+    grep -qF -- "$1" "$folder/out" && return
+    fail "$2: no '$1' in"
+    cut -c1-600 "$folder/out"
+}
+
+# value KEY: of the first record in the last output.
+value() {
+    grep -o "\"$1\":[^,}]*" "$folder/out" | head -1 | cut -d: -f2
+}
+
+# The memory of every point of the sweep, planned and measured, is the same to the byte.
+for section in sgd adamw bf16; do
+    sweep=("$program" sweep sweeps/cpu.ini --section "$section" --fresh --format csv --set warmup=1 --set steps=1)
+    expect 0 "cpu.ini, $section, measured" "${sweep[@]}" --out "$folder/measured"
+    cut -d, -f1-7,10-14 "$folder/out" >"$folder/measured.csv"
+    expect 0 "cpu.ini, $section, planned" "${sweep[@]}" --out "$folder/planned" --device virtual:rtx3090
+    cut -d, -f1-7,10-14 "$folder/out" >"$folder/planned.csv"
+    diff "$folder/planned.csv" "$folder/measured.csv" >"$folder/difference" || {
+        fail "$section: planned (<) and measured (>) differ"
+        cat "$folder/difference"
+    }
+    [ "$(grep -c ",ok," "$folder/measured.csv")" -eq $(($(wc -l <"$folder/measured.csv") - 1)) ] ||
+        fail "$section: not all points are ok"
+done
+
+# A step computes: the loss is the same each time, and memory that nobody wrote is not read.
+one=("$program" point --model yolov5n --batch 2 --imgsz 64 --targets 4 --device cpu:2 --warmup 1 --steps 2)
+expect 0 "a point" "${one[@]}"
+has '"provenance":"measured"' "a point"
+has '"threads":2' "a point"
+first=$(value loss_first) last=$(value loss_last)
+[ -n "$(value step_seconds)" ] && [ -n "$(value flops_per_second)" ] && [ -n "$(value peak_rss_bytes)" ] ||
+    fail "a point is not timed"
+[ -n "$first" ] || fail "a point has no loss"
+expect 0 "a poisoned point" env VRAMBENCH_POISON=1 "${one[@]}"
+[ "$first $last" = "$(value loss_first) $(value loss_last)" ] ||
+    fail "losses $first and $last, with poisoned memory $(value loss_first) and $(value loss_last)"
+
+# What a device that executes is not for.
+expect 3 "a whole run" "${one[@]}" --workload run
+has '"state":"unsupported"' "a whole run"
+has 'workload run is only planned' "a whole run"
+expect 3 "expandable segments" "${one[@]}" --alloc_conf expandable_segments:True
+has 'no expandable segments' "expandable segments"
+expect 2 "an estimate" "$program" estimate --model yolov5n --device cpu
+expect 2 "several jobs" "$program" sweep sweeps/cpu.ini --out "$folder/jobs" --jobs 2
+expect 2 "a timeout of 0" "$program" sweep sweeps/cpu.ini --out "$folder/jobs" --set sweep.timeout=0
+grep -q "timeout is '0', expected seconds" "$folder/err" || fail "a timeout of 0 is not told"
+
+# Too little memory is an answer.
+printf '%s\n' "[sweep]" "device=cpu:2" "[axes]" "model=yolov5n" "imgsz=64" "batch=2" "steps=1000,1" "[step]" \
+    "targets=4" >"$folder/a.ini"
+run=("$program" sweep "$folder/a.ini" --format jsonl)
+expect 0 "--memory" "${run[@]}" --out "$folder/memory" --set step.steps=1 --memory 24MiB
+has '"state":"oom"' "--memory"
+has '"capacity_bytes":25165824' "--memory"
+has 'vrambench point --device cpu:2 --memory 25165824B' "--memory"
+# AddressSanitizer's shadow does not fit under such a limit.
+if bash -c 'ulimit -v 1000000; "$1" version || exit 1' - "$program" >"$folder/out" 2>&1; then
+    expect 1 "ulimit -v" bash -c 'ulimit -v 1000000; exec "$@"' - "${one[@]}" --batch 64 --imgsz 256
+    has '"state":"oom"' "ulimit -v"
+fi
+
+# child SWEEP: the process of its point, once it runs.
+child() {
+    local i
+    for i in $(seq 1200); do
+        cat "/proc/$1/task/$1/children" 2>"$folder/none" | grep . && return
+        sleep 0.05
+    done
+    fail "the sweep runs no process"
+}
+
+# A process that is killed is one point's end, and so is one that hangs.
+"${run[@]}" --out "$folder/killed" >"$folder/out" 2>"$folder/err" &
+sweep=$!
+kill -9 "$(child $sweep)"
+wait $sweep
+[ $? -eq 5 ] || fail "a killed point: exit status not 5"
+has 'was ended by signal 9' "a killed point"
+[ "$(grep -c '"state":"ok"' "$folder/out")" -eq 1 ] || fail "the sweep did not go on after a killed point"
+expect 5 "a hang" "${run[@]}" --out "$folder/hang" --set sweep.timeout=1
+has '"state":"timeout"' "a hang"
+[ "$(grep -c '"state":"ok"' "$folder/out")" -eq 1 ] || fail "the sweep did not go on after a timeout"
+
+# Ctrl-C leaves no process and a journal to go on from.
+"${run[@]}" --out "$folder/stopped" >"$folder/out" 2>"$folder/err" &
+sweep=$!
+process=$(child $sweep)
+kill -INT $sweep
+wait $sweep
+[ $? -eq 130 ] || fail "an interrupted sweep: exit status not 130"
+kill -0 "$process" 2>"$folder/err" && fail "an interrupted sweep leaves its point's process"
+expect 5 "--resume" "${run[@]}" --out "$folder/stopped" --resume --set sweep.timeout=1
+[ "$(wc -l <"$folder/out")" -eq 2 ] || fail "--resume: not two points"
+
+[ "$failures" -eq 0 ] && echo "all of it holds"
+exit $((failures > 0))

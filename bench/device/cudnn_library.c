@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "config.h"
-#include "device/hash.h"
 
 #define LIBRARY_NAME "libcudnn.so.9"
 /* Where a wheel puts it, below what Python calls its prefix. */

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "device/hash.h"
+#include "base/hash.h"
 
 #define GPU_README "sweeps/gpus/README.md"
 

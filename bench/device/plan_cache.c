@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/text.h"
-#include "device/hash.h"
 
 enum { MAX_CACHE_BYTES = 256 << 20, MAX_PATH = 4096, CHECK_DIGITS = 8 };
 enum { N_KEY_NUMBERS = sizeof(struct vb_plan_key) / sizeof(uint32_t) };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/hash.h"
+#include "base/hash.h"
 
 enum { FIRST_ROOM = 256 };
 

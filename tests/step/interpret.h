@@ -9,75 +9,8 @@
  * there fails the test.
  */
 
-#include <criterion/criterion.h>
-#include <math.h>
-#include <stdbool.h>
-#include <stdlib.h>
-
-#include "step/program.h"
-
-struct interpreter {
-    const struct vb_program *program;
-    double **values; /* of each tensor while it is allocated, else NULL */
-    bool rounds;
-    const char *now; /* the operator that is being computed, for what a failure says */
-};
-
-/* Elements of a shape; an operand's element `i` of the shape `over`, to which it is broadcast. */
-static inline uint64_t interpret_elements(const struct vb_shape *shape)
-{
-    uint64_t n = 1;
-    for (uint32_t i = 0; i < shape->n_dims; i++)
-        n *= shape->dims[i];
-    return n;
-}
-
-static inline double *interpret_memory(const struct interpreter *in, const struct vb_operand *x)
-{
-    cr_assert_neq(x->tensor, VB_NONE, "%s: an operand is not given", in->now);
-    cr_assert_not_null(in->values[x->tensor], "%s: %s is not there", in->now,
-                       in->program->tensors[x->tensor].name);
-    return in->values[x->tensor];
-}
-
-static inline double *interpret_at(const struct interpreter *in, const struct vb_operand *x,
-                                   const struct vb_shape *over, uint64_t i)
-{
-    uint64_t at = x->offset;
-    cr_assert_leq(x->shape.n_dims, over->n_dims, "%s: an operand has more axes than the result",
-                  in->now);
-    for (uint32_t back = 1; back <= x->shape.n_dims; back++) {
-        uint32_t size = over->dims[over->n_dims - back], axis = x->shape.n_dims - back;
-        bool repeats = x->shape.dims[axis] == 1;
-        cr_assert(repeats || x->shape.dims[axis] == size, "%s: shapes do not go together: %u, %u",
-                  in->now, x->shape.dims[axis], size);
-        at += repeats ? 0 : i % size * x->strides[axis];
-        i /= size;
-    }
-    cr_assert_lt(at, interpret_elements(&in->program->tensors[x->tensor].shape));
-    return interpret_memory(in, x) + at;
-}
-
-/* What a tensor of the operand's type holds once it is given `value`. */
-static inline double interpret_typed(const struct interpreter *in, const struct vb_operand *y,
-                                     double value)
-{
-    switch (in->program->tensors[y->tensor].dtype) {
-    case VB_BOOL:
-        return value != 0;
-    case VB_UINT8:
-    case VB_INT64:
-        cr_assert(isfinite(value), "%s: not a whole number", in->program->tensors[y->tensor].name);
-        return trunc(value);
-    case VB_FLOAT32:
-        return in->rounds ? (double)(float)value : value;
-    case VB_FLOAT16:
-    case VB_BFLOAT16:
-        break;
-    }
-    cr_assert(!in->rounds, "16-bit numbers are not rounded here");
-    return value;
-}
+#include "interpret_lines.h"
+#include "interpret_memory.h"
 
 static inline double interpret_number(const struct vb_call *call, double x, double z)
 {
@@ -171,8 +104,11 @@ static inline void interpret_elementwise(const struct interpreter *in, const str
     for (uint64_t i = 0; i < n; i++) {
         double x[3] = { NAN, NAN, NAN };
         double *to = interpret_at(in, y, &y->shape, i);
-        for (uint32_t k = 0; k < n_inputs; k++)
+        for (uint32_t k = 0; k < n_inputs; k++) {
             x[k] = *interpret_at(in, &call->operands[k], &y->shape, i);
+            cr_assert(!isnan(x[k]), "%s: %s is not a number", in->now,
+                      in->program->tensors[call->operands[k].tensor].name);
+        }
         *to = interpret_typed(in, y, interpret_element(call, x, *to));
     }
 }
@@ -282,15 +218,20 @@ static inline void interpret_rows(const struct interpreter *in, const struct vb_
     }
 }
 
-static inline void interpret_nonzero(const struct interpreter *in, const struct vb_call *call)
+/* Of what is true in the mask, or of what is not, from place `found` on; gives how many there are
+ * then, at most as many as there is room for. */
+static inline uint64_t interpret_places(const struct interpreter *in, const struct vb_call *call,
+                                        bool what, uint64_t found)
 {
     const struct vb_operand *mask = &call->operands[0], *places = &call->operands[1];
-    uint64_t n = interpret_elements(&mask->shape), found = 0;
+    uint64_t n = interpret_elements(&mask->shape);
     uint32_t axes = mask->shape.n_dims;
     cr_assert_eq(places->shape.dims[1], axes);
     for (uint64_t i = 0; i < n; i++) {
-        if (*interpret_at(in, mask, &mask->shape, i) == 0)
+        if ((*interpret_at(in, mask, &mask->shape, i) != 0) != what)
             continue;
+        if (found == places->shape.dims[0] && !what)
+            break;
         cr_assert_lt(found, places->shape.dims[0],
                      "more are true than the %u that there is room for", places->shape.dims[0]);
         uint64_t rest = i;
@@ -299,8 +240,16 @@ static inline void interpret_nonzero(const struct interpreter *in, const struct 
                 (double)(rest % mask->shape.dims[axis]);
         found++;
     }
-    cr_assert_eq(found, places->shape.dims[0], "%lu are true and not %u", (unsigned long)found,
-                 places->shape.dims[0]);
+    return found;
+}
+
+static inline void interpret_nonzero(const struct interpreter *in, const struct vb_call *call)
+{
+    uint32_t n = call->operands[1].shape.dims[0];
+    uint64_t found = interpret_places(in, call, true, 0);
+    if (call->op == VB_OP_NONZERO_FILL)
+        found = interpret_places(in, call, false, found);
+    cr_assert_eq(found, n, "%lu are true and not %u", (unsigned long)found, n);
 }
 
 static inline double interpret_datum(const void *data, enum vb_dtype dtype, uint64_t i)
@@ -340,7 +289,26 @@ static inline void interpret_call(const struct interpreter *in, const struct vb_
     case VB_OP_INDEX_ADD:
         interpret_rows(in, call);
         break;
+    case VB_OP_SOFTMAX:
+    case VB_OP_SOFTMAX_BACKWARD:
+    case VB_OP_LOG_SOFTMAX:
+    case VB_OP_LOG_SOFTMAX_BACKWARD:
+    case VB_OP_MATVEC:
+    case VB_OP_NLL:
+    case VB_OP_NLL_BACKWARD:
+    case VB_OP_TOP_K:
+    case VB_OP_SCATTER:
+    case VB_OP_SCATTER_ADD:
+        interpret_lines(in, call);
+        break;
+    case VB_OP_RESOLVE_CLAIMS:
+        interpret_claims(in, call->operands);
+        break;
+    case VB_OP_UNIQUE:
+        interpret_unique(in, call->operands);
+        break;
     case VB_OP_NONZERO:
+    case VB_OP_NONZERO_FILL:
         interpret_nonzero(in, call);
         break;
     case VB_OP_UPLOAD:

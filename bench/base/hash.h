@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef VB_DEVICE_HASH_H
-#define VB_DEVICE_HASH_H
+#ifndef VB_BASE_HASH_H
+#define VB_BASE_HASH_H
 
 /* FNV-1a, 64 bits: names files and finds entries. It tells apart what differs by accident; it does
  * not withstand someone who looks for two texts with the same value. Source: Fowler, Noll, Vo, "The

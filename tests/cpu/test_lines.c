@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Operators along the last axis: softmax.c, products.c, top_k.c, scatter.c. */
+/* Operators along the last axis: softmax.c, products.c, top_k.c, scatter.c, claims.c. */
 #include "cpu/operands.h"
 
 static const enum vb_dtype floats[] = { VB_FLOAT32, VB_FLOAT16, VB_BFLOAT16 };
@@ -202,6 +202,40 @@ Test(lines, numbers_go_to_their_places)
     }
 }
 
+/* The plain way: of a place that more than one has, all lose it but the first of the best. */
+static void resolve(const struct operand *overlaps, double *claims, size_t k, size_t n, size_t at)
+{
+    size_t best = 0, count = 0;
+    for (size_t i = 0; i < k; i++) {
+        best = get(overlaps, at + i * n) > get(overlaps, at + best * n) ? i : best;
+        count += claims[at + i * n] != 0;
+    }
+    for (size_t i = 0; i < k && count > 1; i++)
+        claims[at + i * n] = i == best;
+}
+
+Test(lines, claims_go_to_the_best)
+{
+    struct vb_error error = { "" };
+    for (uint32_t k = 0; k < 2 * N_LIES; k++) {
+        enum vb_dtype type = k < N_LIES ? VB_FLOAT32 : VB_FLOAT16;
+        struct operand overlaps = new_operand(type, SHAPE(3, 5, 131), IN_ORDER);
+        struct operand claims = new_operand(type, SHAPE(3, 5, 131), (enum lies)(k % N_LIES));
+        double expected[3 * 5 * 131];
+        for (size_t i = 0; i < 3 * 5 * 131; i++) {
+            set(&overlaps, i, random_below(4));
+            set(&claims, i, expected[i] = random_below(3) == 0);
+        }
+        for (size_t i = 0; i < 3 * 131; i++)
+            resolve(&overlaps, expected, 5, 131, i / 131 * 5 * 131 + i % 131);
+        cr_assert_eq(RUN(VB_OP_RESOLVE_CLAIMS, 0, 0, &overlaps, &claims), VB_OK, "%s", error.text);
+        for (size_t i = 0; i < 3 * 5 * 131; i++)
+            cr_assert_eq(get(&claims, i), expected[i]);
+        drop_operand(&overlaps);
+        drop_operand(&claims);
+    }
+}
+
 Test(lines, operands_that_do_not_go_together_are_refused)
 {
     struct vb_error error = { "" };
@@ -218,6 +252,7 @@ Test(lines, operands_that_do_not_go_together_are_refused)
     cr_assert_eq(RUN(VB_OP_TOP_K, 0, 0, &x, &other, &whole), VB_E_DEVICE); /* 5 of 4 */
     cr_assert_eq(RUN(VB_OP_TOP_K, 0, 0, &x, &x, &x), VB_E_DEVICE);
     cr_assert_eq(RUN(VB_OP_SCATTER, 0, 0, &x, &x), VB_E_DEVICE);
+    cr_assert_eq(RUN(VB_OP_RESOLVE_CLAIMS, 0, 0, &x, &x), VB_E_DEVICE);
     cr_assert_eq(RUN(VB_OP_NLL, 0, 0, &x, &vector, &vector), VB_E_DEVICE);
     struct operand *all[] = { &x, &other, &vector, &whole, &one };
     for (size_t i = 0; i < 5; i++)

@@ -6,15 +6,14 @@
 #include "cpu/kernel.h"
 #include "cpu/parallel.h"
 
-struct vb_cpu {
-    uint32_t threads;
-};
-
 /* NULL: there is none. */
 static const struct {
     vb_kernel *run;
     vb_kernel_workspace *workspace; /* NULL: it needs none */
 } kernels[VB_N_OPERATORS] = {
+    [VB_OP_CONV] = { vb_kernel_onednn, vb_onednn_workspace },
+    [VB_OP_CONV_BACKWARD_DATA] = { vb_kernel_onednn, vb_onednn_workspace },
+    [VB_OP_CONV_BACKWARD_FILTER] = { vb_kernel_onednn, vb_onednn_workspace },
     [VB_OP_COPY] = { vb_run_copy, NULL },
     [VB_OP_FILL] = { vb_run_elementwise, NULL },
     [VB_OP_ADD] = { vb_run_elementwise, NULL },
@@ -73,6 +72,16 @@ static const struct {
     [VB_OP_INDEX_ADD] = { vb_run_index, NULL },
     [VB_OP_UNIQUE] = { vb_run_unique, NULL },
     [VB_OP_RANGE] = { vb_run_source, NULL },
+    [VB_OP_BATCH_NORM] = { vb_kernel_batch_norm, vb_batch_norm_workspace },
+    [VB_OP_BATCH_NORM_BACKWARD] = { vb_kernel_batch_norm_backward, vb_batch_norm_workspace },
+    [VB_OP_BATCH_NORM_EVAL] = { vb_kernel_batch_norm_eval, vb_batch_norm_workspace },
+    [VB_OP_MAX_POOL] = { vb_kernel_max_pool, NULL },
+    [VB_OP_MAX_POOL_BACKWARD] = { vb_kernel_max_pool_backward, NULL },
+    [VB_OP_AVERAGE_POOL] = { vb_kernel_average_pool, NULL },
+    [VB_OP_UPSAMPLE] = { vb_kernel_upsample, NULL },
+    [VB_OP_UPSAMPLE_BACKWARD] = { vb_kernel_upsample_backward, NULL },
+    [VB_OP_RESIZE] = { vb_kernel_resize, NULL },
+    [VB_OP_MATMUL] = { vb_kernel_onednn, vb_onednn_workspace },
     [VB_OP_UPLOAD] = { vb_run_source, NULL },
     [VB_OP_NOISE] = { vb_run_noise, NULL },
     [VB_OP_UNIFORM] = { vb_run_source, NULL },
@@ -105,12 +114,20 @@ enum vb_status vb_cpu_open(uint32_t threads, struct vb_cpu **out, struct vb_erro
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the cpu device");
     *cpu = (struct vb_cpu){ .threads = threads };
     vb_parallel_threads(threads);
+    enum vb_status status = vb_onednn_open(&cpu->onednn, err);
+    if (status != VB_OK) {
+        free(cpu);
+        return status;
+    }
     *out = cpu;
     return VB_OK;
 }
 
 void vb_cpu_close(struct vb_cpu *cpu)
 {
+    if (cpu == NULL)
+        return;
+    vb_onednn_close(cpu->onednn);
     free(cpu);
 }
 

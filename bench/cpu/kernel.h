@@ -7,6 +7,13 @@
 
 #include "cpu/cpu.h"
 
+struct vb_onednn;
+
+struct vb_cpu {
+    uint32_t threads;
+    struct vb_onednn *onednn;
+};
+
 typedef enum vb_status vb_kernel(struct vb_cpu *cpu, const struct vb_cpu_work *work,
                                  struct vb_error *err);
 /* The bytes that the kernel wants as work->workspace. */
@@ -23,5 +30,17 @@ vb_kernel vb_run_nonzero, vb_run_index, vb_run_unique;
 vb_kernel vb_run_source, vb_run_noise;
 vb_kernel vb_run_mosaic, vb_run_flip, vb_run_copy_paste;
 vb_kernel vb_run_update, vb_run_unscale, vb_run_rescale;
+
+/* Layers. Convolutions and products of matrices: onednn_run.c; the other files are named likewise,
+ * but for resample.c (average_pool, upsample, resize). */
+vb_kernel vb_kernel_onednn;
+vb_kernel vb_kernel_batch_norm, vb_kernel_batch_norm_backward, vb_kernel_batch_norm_eval;
+vb_kernel vb_kernel_max_pool, vb_kernel_max_pool_backward, vb_kernel_average_pool;
+vb_kernel vb_kernel_upsample, vb_kernel_upsample_backward, vb_kernel_resize;
+vb_kernel_workspace vb_onednn_workspace, vb_batch_norm_workspace;
+
+/* VB_E_DEVICE: oneDNN does not start. */
+VB_CHECKED enum vb_status vb_onednn_open(struct vb_onednn **out, struct vb_error *err);
+void vb_onednn_close(struct vb_onednn *onednn);
 
 #endif

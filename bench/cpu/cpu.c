@@ -64,6 +64,7 @@ static const struct {
     [VB_OP_TOP_K] = { vb_run_top_k, NULL },
     [VB_OP_SCATTER] = { vb_run_scatter, NULL },
     [VB_OP_SCATTER_ADD] = { vb_run_scatter, NULL },
+    [VB_OP_RESOLVE_CLAIMS] = { vb_run_resolve_claims, NULL },
     [VB_OP_NONZERO] = { vb_run_nonzero, NULL },
     [VB_OP_NONZERO_FILL] = { vb_run_nonzero, NULL },
     [VB_OP_INDEX] = { vb_run_index, NULL },

@@ -25,7 +25,7 @@ typedef enum vb_status vb_kernel_workspace(struct vb_cpu *cpu, const struct vb_c
 vb_kernel vb_run_copy, vb_run_elementwise;
 vb_kernel vb_run_reduction, vb_run_argmax;
 vb_kernel vb_run_softmax, vb_run_matvec, vb_run_nll, vb_run_nll_backward;
-vb_kernel vb_run_top_k, vb_run_scatter;
+vb_kernel vb_run_top_k, vb_run_scatter, vb_run_resolve_claims;
 vb_kernel vb_run_nonzero, vb_run_index, vb_run_unique;
 vb_kernel vb_run_source, vb_run_noise;
 vb_kernel vb_run_mosaic, vb_run_flip, vb_run_copy_paste;

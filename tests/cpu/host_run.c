@@ -176,7 +176,20 @@ uint32_t vb_host_run_loss(const struct vb_host_run *self)
     return loss;
 }
 
-/* As the first call that takes the tensor whole has it; in order where there is none. */
+/* All of `whole`, or a stretch along one axis. */
+static bool is_stretch(const struct vb_shape *part, const struct vb_shape *whole)
+{
+    uint32_t n_shorter = 0;
+    for (uint32_t i = 0; i < whole->n_dims && i < part->n_dims; i++) {
+        n_shorter += part->dims[i] != whole->dims[i];
+        if (part->dims[i] > whole->dims[i])
+            return false;
+    }
+    return part->n_dims == whole->n_dims && n_shorter <= 1;
+}
+
+/* As the first call that takes the tensor, or a stretch of it, has it; in order where there is
+ * none. */
 static void strides_of(const struct vb_host_run *self, uint32_t tensor, uint64_t *strides)
 {
     const struct vb_shape *shape = &self->program.tensors[tensor].shape;
@@ -189,8 +202,7 @@ static void strides_of(const struct vb_host_run *self, uint32_t tensor, uint64_t
         const struct vb_call *call = &self->program.calls[i];
         for (uint32_t k = 0; k < call->n_operands; k++) {
             const struct vb_operand *operand = &call->operands[k];
-            if (operand->tensor != tensor || operand->offset != 0 ||
-                !is_same(&operand->shape, shape))
+            if (operand->tensor != tensor || !is_stretch(&operand->shape, shape))
                 continue;
             for (uint32_t d = 0; d < shape->n_dims; d++)
                 strides[d] = operand->strides[d];

@@ -83,11 +83,11 @@ def compare(title, model_name, dump):
         ours = dump.get(kind, {})
         each = sorted((difference(ours[n], theirs[n]), n) for n in theirs if n in ours)
         missing = [n for n in theirs if n not in ours]
-        worst, name = each[-1]
+        worst, name = each[-1] if each else (float("inf"), "")
         print(f"| {title:<24} | {kind:<10} | {len(each):>7} | {worst:.1e} | {name} |")
         agrees = agrees and worst <= LIMIT and not missing
-        for n in missing:
-            print(f"{title}: the dump has no {kind} {n}")
+        if missing:
+            print(f"{title}: the dump has no {kind} {missing[0]} and {len(missing) - 1} more")
     return agrees
 
 

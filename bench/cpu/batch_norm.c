@@ -3,8 +3,12 @@
  * moments are taken mean first and squares about it after, from the cache; patches are put together
  * in fp64 by the formula of Chan, Golub and LeVeque ("Updating formulae and a pairwise algorithm
  * for computing sample variances", 1979). So nothing cancels where a mean is large.
+ *
+ * Rejected: oneDNN's primitive, which wants other statistics than these and is no faster where the
+ * channels are last. Milliseconds on one core with AVX2, oneDNN 2.6.3, images [4,32,160,160] and
+ * [4,128,40,40]: forward 3.2 and 0.47, here 3.6 and 0.36; backward 5.9 and 0.94, here 4.5 and 0.48.
  */
-#include "cpu/batch_norm.h"
+#include "cpu/norm_patch.h"
 
 #include <math.h>
 #include <string.h>

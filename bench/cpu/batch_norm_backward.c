@@ -4,8 +4,8 @@
  * of x = weight / deviation (g - sum g / m - n (sum g n) / m). Two passes over g and x. */
 #include <string.h>
 
-#include "cpu/batch_norm.h"
 #include "cpu/clones.h"
+#include "cpu/norm_patch.h"
 #include "cpu/parallel.h"
 
 enum { GRADIENT, X, WEIGHT, MEAN, DEVIATION, GRADIENT_X, GRADIENT_WEIGHT, GRADIENT_BIAS };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cpu/batch_norm.h"
+#include "cpu/norm_patch.h"
 
 #include "base/bytes.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef VB_CPU_BATCH_NORM_H
-#define VB_CPU_BATCH_NORM_H
+#ifndef VB_CPU_NORM_PATCH_H
+#define VB_CPU_NORM_PATCH_H
 
 /* What batch normalisation's kernels share. An image is cut into patches, stretches of a line's
  * pixels that stay in the cache; for sums the patches are divided into a fixed number of parts, so

@@ -77,10 +77,10 @@ expect 2 "a timeout of 0" "$program" sweep sweeps/cpu.ini --out "$folder/jobs" -
 grep -q "timeout is '0', expected seconds" "$folder/err" || fail "a timeout of 0 is not told"
 
 # Too little memory is an answer.
-printf '%s\n' "[sweep]" "device=cpu:2" "[axes]" "model=yolov5n" "imgsz=64" "batch=2" "steps=1000,1" "[step]" \
-    "targets=4" >"$folder/a.ini"
+printf '%s\n' "[sweep]" "device=cpu:2" "[axes]" "model=yolov5n" "imgsz=128" "batch=4" "steps=1000,1" "[step]" \
+    "targets=4" "warmup=1" >"$folder/a.ini"
 run=("$program" sweep "$folder/a.ini" --format jsonl)
-expect 0 "--memory" "${run[@]}" --out "$folder/memory" --set step.steps=1 --memory 24MiB
+expect 0 "--memory" "${run[@]}" --out "$folder/memory" --memory 24MiB
 has '"state":"oom"' "--memory"
 has '"capacity_bytes":25165824' "--memory"
 has 'vrambench point --device cpu:2 --memory 25165824B' "--memory"
@@ -108,7 +108,7 @@ wait $sweep
 [ $? -eq 5 ] || fail "a killed point: exit status not 5"
 has 'was ended by signal 9' "a killed point"
 [ "$(grep -c '"state":"ok"' "$folder/out")" -eq 1 ] || fail "the sweep did not go on after a killed point"
-expect 5 "a hang" "${run[@]}" --out "$folder/hang" --set sweep.timeout=1
+expect 5 "a hang" "${run[@]}" --out "$folder/hang" --set sweep.timeout=15
 has '"state":"timeout"' "a hang"
 [ "$(grep -c '"state":"ok"' "$folder/out")" -eq 1 ] || fail "the sweep did not go on after a timeout"
 
@@ -120,7 +120,7 @@ kill -INT $sweep
 wait $sweep
 [ $? -eq 130 ] || fail "an interrupted sweep: exit status not 130"
 kill -0 "$process" 2>"$folder/err" && fail "an interrupted sweep leaves its point's process"
-expect 5 "--resume" "${run[@]}" --out "$folder/stopped" --resume --set sweep.timeout=1
+expect 5 "--resume" "${run[@]}" --out "$folder/stopped" --resume --set sweep.timeout=15
 [ "$(wc -l <"$folder/out")" -eq 2 ] || fail "--resume: not two points"
 
 [ "$failures" -eq 0 ] && echo "all of it holds"

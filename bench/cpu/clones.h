@@ -6,7 +6,8 @@
  * loader picks what the processor has, so that one binary is fast and runs on any. Not where a
  * sanitizer watches: its run time is not there yet when the loader picks. clang 14 picks wrongly
  * among the levels x86-64-v3 and -v4, which have multiplication and addition in one, so there it
- * is told by vectors alone. */
+ * is told by vectors alone; and it shows the linker what static functions are picked by, so no two
+ * of this folder have one name. */
 
 #ifndef __has_feature /* clang's way to say it */
 #define __has_feature(feature) 0

@@ -55,20 +55,34 @@ static char **list_arguments(const struct vb_run_options *options, const struct 
     return list;
 }
 
-/* This process's environment with what OpenMP reads as a process begins. */
+static bool is_set(const char *variable, const char *name)
+{
+    const size_t length = strlen(name);
+    return strncmp(variable, name, length) == 0 && variable[length] == '=';
+}
+
+/* This process's environment with what OpenMP reads as a process begins. Threads that wait are to
+ * sleep: where others use the processors too, those that spin keep them from who has work, and a
+ * step takes several times as long. Who has set the policy keeps it. */
 static char **list_environment(const struct vb_run_options *options, struct vb_arena *arena)
 {
-    static const char threads[] = "OMP_NUM_THREADS=";
+    static const char threads[] = "OMP_NUM_THREADS", policy[] = "OMP_WAIT_POLICY";
     size_t n = 0, n_kept = 0;
+    bool has_policy = false;
     while (environ[n] != NULL)
         n++;
-    char **list = vb_arena_alloc(arena, n + MAX_OWN_VARIABLES, sizeof *list);
-    for (size_t i = 0; list != NULL && i < n; i++) {
-        if (options->threads == 0 || strncmp(environ[i], threads, strlen(threads)) != 0)
+    char **list = vb_arena_alloc(arena, n + MAX_OWN_VARIABLES + 1, sizeof *list);
+    if (list == NULL)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        has_policy = has_policy || is_set(environ[i], policy);
+        if (options->threads == 0 || !is_set(environ[i], threads))
             list[n_kept++] = environ[i];
     }
-    if (list != NULL && options->threads > 0)
-        list[n_kept] = vb_arena_format(arena, "%s%" PRIu32, threads, options->threads);
+    if (options->threads > 0)
+        list[n_kept++] = vb_arena_format(arena, "%s=%" PRIu32, threads, options->threads);
+    if (!has_policy)
+        list[n_kept] = vb_arena_format(arena, "%s=passive", policy);
     return list;
 }
 

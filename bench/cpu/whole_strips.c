@@ -5,8 +5,10 @@
 #include "cpu/clones.h"
 #include "cpu/elementwise.h"
 
+/* A loop that makes `value` of x (of x and z) and the numbers: the function whole_<name>. */
 #define UNARY(name, value)                                                                         \
-    VB_CLONES static void name(void *const *strips, size_t n, const struct vb_numbers *numbers)    \
+    VB_CLONES static void whole_##name(void *const *strips, size_t n,                              \
+                                       const struct vb_numbers *numbers)                           \
     {                                                                                              \
         const int64_t a = numbers->whole_a, b = numbers->whole_b;                                  \
         const int64_t *first = strips[0];                                                          \
@@ -20,7 +22,8 @@
     }
 
 #define BINARY(name, value)                                                                        \
-    VB_CLONES static void name(void *const *strips, size_t n, const struct vb_numbers *numbers)    \
+    VB_CLONES static void whole_##name(void *const *strips, size_t n,                              \
+                                       const struct vb_numbers *numbers)                           \
     {                                                                                              \
         const int64_t a = numbers->whole_a;                                                        \
         const int64_t *first = strips[0], *second = strips[1];                                     \
@@ -130,25 +133,25 @@ static void at_least_number(void *const *strips, size_t n, const struct vb_numbe
 }
 
 vb_strip_function *const vb_whole_strips[VB_N_OPERATORS] = {
-    [VB_OP_COPY] = copy,
+    [VB_OP_COPY] = whole_copy,
     [VB_OP_FILL] = fill,
-    [VB_OP_ADD] = add,
-    [VB_OP_ADD_SCALED] = add_scaled,
-    [VB_OP_SUB] = sub,
-    [VB_OP_MUL] = mul,
-    [VB_OP_DIV] = div_by,
-    [VB_OP_MINIMUM] = minimum,
-    [VB_OP_MAXIMUM] = maximum,
-    [VB_OP_AND] = and_of,
-    [VB_OP_EQUAL] = equal,
-    [VB_OP_LESS] = less,
+    [VB_OP_ADD] = whole_add,
+    [VB_OP_ADD_SCALED] = whole_add_scaled,
+    [VB_OP_SUB] = whole_sub,
+    [VB_OP_MUL] = whole_mul,
+    [VB_OP_DIV] = whole_div_by,
+    [VB_OP_MINIMUM] = whole_minimum,
+    [VB_OP_MAXIMUM] = whole_maximum,
+    [VB_OP_AND] = whole_and_of,
+    [VB_OP_EQUAL] = whole_equal,
+    [VB_OP_LESS] = whole_less,
     [VB_OP_WHERE] = where,
     [VB_OP_MASKED_FILL] = masked_fill,
-    [VB_OP_ADD_NUMBER] = add_number,
-    [VB_OP_MUL_NUMBER] = mul_number,
-    [VB_OP_SUBTRACT_FROM] = subtract_from,
+    [VB_OP_ADD_NUMBER] = whole_add_number,
+    [VB_OP_MUL_NUMBER] = whole_mul_number,
+    [VB_OP_SUBTRACT_FROM] = whole_subtract_from,
     [VB_OP_REMAINDER] = remainder_of,
-    [VB_OP_CLAMP] = clamp,
+    [VB_OP_CLAMP] = whole_clamp,
     [VB_OP_LESS_NUMBER] = less_number,
     [VB_OP_GREATER_NUMBER] = greater_number,
     [VB_OP_AT_LEAST_NUMBER] = at_least_number,

@@ -152,7 +152,7 @@ static struct vb_variable sum_scores(struct vb_tape *tape, const struct vb_assig
     struct vb_variable sum = vb_sum(tape, s->scores_wanted);
     struct vb_variable both[] = { sum, sum };
     vb_done(tape, vb_unary(tape, VB_OP_LESS_NUMBER, sum, 1));
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_CLAMP, .a = 1, .b = INFINITY }, both, 2);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_CLAMP, .a = 1, .b = HUGE_VAL }, both, 2);
     return sum;
 }
 

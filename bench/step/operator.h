@@ -6,8 +6,12 @@
  * which are tensors or views of them (program.h), and takes up to two numbers, called a and b here.
  * Operands stand in the order given after the name, what is written last.
  *
- * Arithmetic is in fp32 and rounded once to the result's type (int64 and bool are exact); a result
- * may be one of the inputs. Shapes as PyTorch's operators of the same names have them.
+ * Arithmetic is in fp32 and rounded once to the result's type; sums are taken in double. Where no
+ * operand is a floating-point number it is exact, in int64, and wraps around; a quotient is then
+ * rounded down, and 0 where it is by 0. A floating-point number becomes a whole one towards zero,
+ * and a bool where it is not 0. What is no number stays none. A result may be one of the inputs;
+ * no element of it is another one too (a stride of 0). Shapes as PyTorch's operators of the same
+ * names have them.
  */
 
 enum vb_operator {
@@ -69,8 +73,8 @@ enum vb_operator {
     VB_OP_MATVEC,               /* x [..,k], vector [k], y [..] */
     VB_OP_NLL,                  /* x [n,k], target [n], y [n] or its mean []: -x[i,target[i]] */
     VB_OP_NLL_BACKWARD,         /* gradient [n], or of the mean [], target [n], gradient of x */
-    VB_OP_TOP_K,                /* x [..,n], values [..,k], places [..,k]: descending; ties as they
-                                 * come */
+    VB_OP_TOP_K,                /* x [..,n], values [..,k], places [..,k]: descending; of equal ones
+                                 * the first place first */
     VB_OP_SCATTER,              /* places [..,k], y [..,n]: y[places] = a */
     VB_OP_SCATTER_ADD,          /* places [..,k], z [..,k], y [..,n]: y[places] += z */
 
@@ -79,14 +83,15 @@ enum vb_operator {
      * the largest of the k overlaps, the first such, which becomes 1 whether it was or not. */
     VB_OP_RESOLVE_CLAIMS,
 
-    /* Rows. An index is k int64 operands i1 .. ik of one shape S: x[i1,..,ik] is S followed by x's
-     * other axes. */
+    /* Rows. An index is k int64 operands i1 .. ik of one shape S, or broadcast to it: x[i1,..,ik]
+     * is S followed by x's other axes. A place outside x is an error, a negative one too. */
     VB_OP_NONZERO,      /* mask, places [n,axes]: of what is true, in order; there are n */
     VB_OP_NONZERO_FILL, /* the same; there are n at most, and places of what is false follow */
     VB_OP_INDEX,        /* x, i1 .. ik, y */
     VB_OP_INDEX_PUT, /* z, i1 .. ik, y: y[i1,..,ik] = z, broadcast; of two at one place, the last */
     VB_OP_INDEX_ADD, /* the same, added */
-    VB_OP_UNIQUE,    /* x [n], ascending [m], where each went [n], how often each [m] */
+    VB_OP_UNIQUE,    /* x [n], ascending [m], where each went [n], how often each [m]; the last two
+                      * may be missing, and there are m */
     VB_OP_RANGE,     /* y [n]: a + b i */
 
     /* Layers. */
@@ -112,7 +117,7 @@ enum vb_operator {
     /* Pictures, uint8 [N,3,H,W]. */
     VB_OP_MOSAIC, /* sources [4N,3,H,W], canvas [N,3,2H,2W]: four to a canvas, around its middle */
     VB_OP_FLIP,   /* x, y: left to right */
-    VB_OP_MIX,    /* x, z, y: a x + (1 - a) z */
+    VB_OP_MIX,    /* x, z, y: a x + (1 - a) z, rounded to the nearest */
     VB_OP_COPY_PASTE, /* x, z, y: z within a mask of rectangles drawn from the seed a, x elsewhere
                        */
 

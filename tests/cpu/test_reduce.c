@@ -76,7 +76,9 @@ Test(reduce, sums_means_norms_and_the_largest)
     for (size_t i = 0; i < N_REDUCTIONS; i++) {
         for (uint32_t k = 0; k < 4 * 3 * N_LIES; k++) {
             enum vb_dtype type = types[k / 4 % 3];
-            if (ops[k % 4] == VB_OP_MAX_OF && reductions[i].x.dims[1] == 0 && i > 0)
+            bool is_empty = reductions[i].x.n_dims == 2 && reductions[i].x.dims[1] == 0;
+            bool is_large = reductions[i].x.dims[0] > 1000; /* tried in fp32 alone */
+            if ((ops[k % 4] == VB_OP_MAX_OF && is_empty) || (is_large && type != VB_FLOAT32))
                 continue;
             try_reduction(&reductions[i], ops[k % 4], type, type, (enum lies)(k / 12));
         }
@@ -86,7 +88,7 @@ Test(reduce, sums_means_norms_and_the_largest)
 Test(reduce, whole_numbers_are_summed_exactly)
 {
     for (size_t i = 0; i < N_REDUCTIONS; i++) {
-        for (uint32_t lies = 0; lies < N_LIES; lies++) {
+        for (uint32_t lies = 0; lies < N_LIES && reductions[i].x.dims[0] < 2000; lies++) {
             try_reduction(&reductions[i], VB_OP_SUM, VB_BOOL, VB_INT64, (enum lies)lies);
             try_reduction(&reductions[i], VB_OP_SUM, VB_INT64, VB_INT64, (enum lies)lies);
             try_reduction(&reductions[i], VB_OP_SUM, VB_BOOL, VB_FLOAT32, (enum lies)lies);

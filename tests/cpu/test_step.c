@@ -183,6 +183,7 @@ static void train(const char *model, const char *device_name, uint32_t steps,
     struct vb_program program;
     struct vb_device *device = NULL;
     struct vb_point point = point_of(model, 4, IMGSZ);
+    point.targets = 4;
     point.warmup = 0;
     point.steps = steps;
     *record = (struct vb_record){ .point = point };

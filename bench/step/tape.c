@@ -78,12 +78,24 @@ struct vb_variable vb_tape_new_image(struct vb_tape *tape, const char *what,
     return made;
 }
 
+/* Elements from x's first to its last, both counted. More than it has where some channels of one
+ * image have no gaps for PyTorch, whose channels come first, and have them on the device. */
+static uint64_t reach(const struct vb_variable *x)
+{
+    uint64_t last = 0;
+    for (uint32_t i = 0; i < x->shape.n_dims; i++)
+        last += (uint64_t)(x->shape.dims[i] > 0 ? x->shape.dims[i] - 1 : 0) * x->strides[i];
+    return last + 1;
+}
+
 struct vb_variable vb_tape_new_like(struct vb_tape *tape, const char *what, struct vb_variable x,
                                     enum vb_dtype dtype)
 {
     struct vb_variable made = vb_tape_new(tape, what, &x.shape, dtype);
-    if (x.is_dense)
+    if (x.is_dense && reach(&x) <= vb_shape_elements(&x.shape))
         memcpy(made.strides, x.strides, sizeof made.strides);
+    else if (x.is_dense)
+        vb_strides_of_image(&x.shape, tape->program->layout == VB_CHANNELS_LAST, made.strides);
     return made;
 }
 

@@ -151,16 +151,32 @@ struct vb_matches vb_targets_match(const struct vb_targets *targets, const struc
     return matches;
 }
 
+static float centre_of(uint32_t cell, uint32_t cells)
+{
+    return ((float)cell + 0.5f) / (float)cells;
+}
+
+/* The first cell, of `cells`, whose centre is beyond `edge`, or is not before it: from where the
+ * edge is in real numbers to what rounding makes of that. */
+static uint32_t first_cell(float edge, bool beyond, uint32_t cells)
+{
+    float at = fminf(fmaxf(edge * (float)cells - 0.5f, 0.0f), (float)cells);
+    uint32_t cell = (uint32_t)at;
+    while (cell > 0 &&
+           (beyond ? centre_of(cell - 1, cells) > edge : centre_of(cell - 1, cells) >= edge))
+        cell--;
+    while (cell < cells &&
+           (beyond ? centre_of(cell, cells) <= edge : centre_of(cell, cells) < edge))
+        cell++;
+    return cell;
+}
+
 /* Cell centres (i + 0.5, of `cells`) strictly between the box's edges along one axis. */
 static uint32_t centres_inside(float centre, float side, uint32_t cells)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < cells; i++) {
-        float x = ((float)i + 0.5f) / (float)cells;
-        if (x > centre - side / 2 && x < centre + side / 2)
-            n++;
-    }
-    return n;
+    uint32_t first = first_cell(centre - side / 2, true, cells);
+    uint32_t end = first_cell(centre + side / 2, false, cells);
+    return end > first ? end - first : 0;
 }
 
 uint32_t vb_targets_count_inside(const struct vb_targets *targets, const struct vb_level *level)

@@ -73,10 +73,17 @@ void vb_block_set_clear(struct vb_block_set *set)
     *set = (struct vb_block_set){ .by_address = set->by_address };
 }
 
+static bool fits_gap(const struct vb_block_set *set, const struct vb_block_entry *entry)
+{
+    return (set->gap == 0 || precedes(entry_at(set, set->gap - 1), entry)) &&
+           (set->gap == set->n || precedes(entry, entry_at(set, set->gap)));
+}
+
 void vb_block_set_insert(struct vb_block_set *set, struct vb_block *block)
 {
     struct vb_block_entry entry = entry_of(set, block);
-    move_gap(set, place_of(set, &entry));
+    if (!fits_gap(set, &entry))
+        move_gap(set, place_of(set, &entry));
     entry.block = block;
     set->entries[set->gap++] = entry;
     set->n++;
@@ -85,16 +92,17 @@ void vb_block_set_insert(struct vb_block_set *set, struct vb_block *block)
 void vb_block_set_remove(struct vb_block_set *set, const struct vb_block *block)
 {
     struct vb_block_entry key = entry_of(set, block);
-    move_gap(set, place_of(set, &key));
+    bool is_found = set->found < set->n && entry_at(set, set->found)->block == block;
+    move_gap(set, is_found ? set->found : place_of(set, &key));
     set->n--; /* the gap takes in what comes after it */
 }
 
-struct vb_block *vb_block_set_at_least(const struct vb_block_set *set, uint64_t stream,
-                                       uint64_t bytes, uint64_t address)
+struct vb_block *vb_block_set_at_least(struct vb_block_set *set, uint64_t stream, uint64_t bytes,
+                                       uint64_t address)
 {
     const struct vb_block_entry key = { stream, bytes, address, NULL };
-    size_t place = place_of(set, &key);
-    return place < set->n ? entry_at(set, place)->block : NULL;
+    set->found = place_of(set, &key);
+    return set->found < set->n ? entry_at(set, set->found)->block : NULL;
 }
 
 struct vb_block *vb_block_set_next(const struct vb_block_set *set, const struct vb_block *block)

@@ -31,6 +31,7 @@ struct vb_block_set {
     } * entries; /* owned */
     size_t n, room;
     size_t gap;      /* as many entries are before it; the rest ends where the room does */
+    size_t found;    /* by vb_block_set_at_least(), which is asked for what to take out */
     bool by_address; /* (stream, address); else (stream, bytes, address) */
 };
 
@@ -42,8 +43,8 @@ void vb_block_set_insert(struct vb_block_set *set, struct vb_block *block);
 void vb_block_set_remove(struct vb_block_set *set, const struct vb_block *block);
 
 /* The first not before the key; NULL: none. */
-struct vb_block *vb_block_set_at_least(const struct vb_block_set *set, uint64_t stream,
-                                       uint64_t bytes, uint64_t address);
+struct vb_block *vb_block_set_at_least(struct vb_block_set *set, uint64_t stream, uint64_t bytes,
+                                       uint64_t address);
 /* The neighbours of a block of the set, by its order; NULL: none. */
 struct vb_block *vb_block_set_next(const struct vb_block_set *set, const struct vb_block *block);
 struct vb_block *vb_block_set_previous(const struct vb_block_set *set,

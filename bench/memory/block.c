@@ -10,13 +10,14 @@ static struct vb_block_entry entry_of(const struct vb_block_set *set, const stru
                                     block->address, NULL };
 }
 
-/* Without a branch, as which way a search goes cannot be foretold. */
-static inline bool precedes(const struct vb_block_entry *a, const struct vb_block_entry *b)
+/* 1 or 0. Streams are nearly always the same; which way sizes and addresses go cannot be foretold,
+ * so they are compared without a branch, as one number. */
+static inline size_t precedes(const struct vb_block_entry *a, const struct vb_block_entry *b)
 {
-    unsigned by_address = (unsigned)(a->bytes == b->bytes) & (unsigned)(a->address < b->address);
-    unsigned by_bytes = (unsigned)(a->bytes < b->bytes) | by_address;
-    return ((unsigned)(a->stream < b->stream) | ((unsigned)(a->stream == b->stream) & by_bytes)) !=
-           0;
+    __extension__ typedef unsigned __int128 wide;
+    if (__builtin_expect(a->stream != b->stream, 0))
+        return a->stream < b->stream;
+    return ((wide)a->bytes << 64 | a->address) < ((wide)b->bytes << 64 | b->address);
 }
 
 /* The entry of this place in the order. */
@@ -38,7 +39,7 @@ static size_t place_of(const struct vb_block_set *set, const struct vb_block_ent
         return from;
     while (n > 1) {
         size_t half = n / 2;
-        entry += precedes(&entry[half - 1], key) ? half : 0;
+        entry += half & -precedes(&entry[half - 1], key);
         n -= half;
     }
     return from + (size_t)(entry - first) + precedes(entry, key);

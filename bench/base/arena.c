@@ -21,22 +21,25 @@ struct vb_arena_chunk {
 static struct vb_arena_chunk *new_chunk(struct vb_arena *arena, size_t bytes)
 {
     size_t room = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
-    struct vb_arena_chunk *chunk = calloc(1, sizeof *chunk + room);
+    struct vb_arena_chunk *chunk = malloc(sizeof *chunk + room);
     if (chunk == NULL)
         return NULL;
 
+    chunk->used = 0;
     chunk->room = room;
     chunk->next = arena->chunks;
     arena->chunks = chunk;
     return chunk;
 }
 
-void *vb_arena_alloc(struct vb_arena *arena, size_t count, size_t size)
+/* Memory as it comes; `*asked`: how much was asked for. */
+static void *take(struct vb_arena *arena, size_t count, size_t size, uint64_t *asked)
 {
     uint64_t bytes;
     if (!vb_mul(count, size, &bytes) || bytes > SIZE_MAX / 2)
         return NULL;
 
+    *asked = bytes;
     bytes = (bytes + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
     struct vb_arena_chunk *chunk = arena->chunks;
     if (chunk == NULL || chunk->room - chunk->used < bytes)
@@ -49,6 +52,13 @@ void *vb_arena_alloc(struct vb_arena *arena, size_t count, size_t size)
     return memory;
 }
 
+void *vb_arena_alloc(struct vb_arena *arena, size_t count, size_t size)
+{
+    uint64_t bytes;
+    void *memory = take(arena, count, size, &bytes);
+    return memory != NULL ? memset(memory, 0, bytes) : NULL;
+}
+
 void *vb_arena_grow(struct vb_arena *arena, void *items, size_t count, size_t *capacity,
                     size_t size)
 {
@@ -56,7 +66,8 @@ void *vb_arena_grow(struct vb_arena *arena, void *items, size_t count, size_t *c
         return items;
 
     size_t room = *capacity < 16 ? 16 : *capacity * 2;
-    void *moved = vb_arena_alloc(arena, room, size);
+    uint64_t bytes;
+    void *moved = take(arena, room, size, &bytes);
     if (moved == NULL)
         return NULL;
 

@@ -217,12 +217,14 @@ static enum vb_status run_loop(struct vb_walk *walk, struct vb_error *err)
 static enum vb_status run_program(struct vb_walk *walk, struct vb_error *err)
 {
     const struct vb_program *program = walk->program;
-    enum vb_status status = run_range(walk, 0, program->loop_start, err);
-    if (status == VB_OK && program->loop_end > program->loop_start) {
+    const bool loops = program->loop_end > program->loop_start;
+    enum vb_status status = run_range(walk, 0, program->second_step, err);
+    if (status == VB_OK && loops)
         status = vb_walk_end_step(walk, program->first_loss, 0, err);
-        if (status == VB_OK)
-            status = run_loop(walk, err);
-    }
+    if (status == VB_OK)
+        status = run_range(walk, program->second_step, program->loop_start, err);
+    if (status == VB_OK && loops)
+        status = run_loop(walk, err);
     if (status == VB_OK && program->n_instructions > program->loop_end)
         status = run_range(walk, program->loop_end, program->n_instructions, err);
     walk->record->time_is_modelled = !vb_device_info(walk->device)->measures;

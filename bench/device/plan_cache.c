@@ -193,6 +193,17 @@ void vb_plan_cache_keep_library(uint64_t surroundings, const char *path, uint64_
     vb_text_clear(&text);
 }
 
+/* The digits after any blank; a process reads millions of them. False: there are none. */
+static bool read_digits(const char **text, uint64_t *out)
+{
+    const char *at = *text + (**text == ' ');
+    const char *first = at;
+    for (*out = 0; *at >= '0' && *at <= '9'; at++)
+        *out = *out * 10 + (uint64_t)(*at - '0');
+    *text = at;
+    return at > first;
+}
+
 /* Reads one entry: the key's numbers in the order of its members, then the answer's; the range is
  * absent where it was not asked for. */
 static bool entry_of_line(const char *line, struct vb_plan_entry *entry)
@@ -200,26 +211,25 @@ static bool entry_of_line(const char *line, struct vb_plan_entry *entry)
     uint32_t key[N_KEY_NUMBERS];
     char *end = NULL;
     for (size_t i = 0; i < N_KEY_NUMBERS; i++) {
-        key[i] = (uint32_t)strtoul(line, &end, 10);
-        if (end == line)
+        uint64_t number;
+        if (!read_digits(&line, &number))
             return false;
-        line = end;
+        key[i] = (uint32_t)number;
     }
     memcpy(&entry->key, key, sizeof key);
 
     entry->answer = (struct vb_plan_answer){ .low_bytes = UINT64_MAX };
     entry->answer.engine = strtoll(line, &end, 10);
+    line = end;
     uint64_t *const bytes[] = { &entry->answer.workspace_bytes, &entry->answer.low_bytes,
                                 &entry->answer.high_bytes };
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
-        if (i == 1 && *end == '\0')
+        if (i == 1 && *line == '\0')
             return true;
-        line = end;
-        *bytes[i] = strtoull(line, &end, 10);
-        if (end == line)
+        if (!read_digits(&line, bytes[i]))
             return false;
     }
-    return *end == '\0';
+    return *line == '\0';
 }
 
 void vb_plan_cache_load(uint64_t version, uint64_t identity, struct vb_plan_map *map)

@@ -1,109 +1,121 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "memory/block.h"
 
-struct key {
-    uint64_t stream, bytes, address;
-};
+#include <stdlib.h>
+#include <string.h>
 
-static struct key key_of(const struct vb_block_set *set, const struct vb_block *block)
+static struct vb_block_entry entry_of(const struct vb_block_set *set, const struct vb_block *block)
 {
-    return (struct key){ block->stream, set->by_address ? 0 : block->bytes, block->address };
+    return (struct vb_block_entry){ block->stream, set->by_address ? 0 : block->bytes,
+                                    block->address, NULL };
 }
 
-static bool precedes(struct key a, struct key b)
+/* 1 or 0. Streams are nearly always the same; which way sizes and addresses go cannot be foretold,
+ * so they are compared without a branch, as one number. */
+static inline size_t precedes(const struct vb_block_entry *a, const struct vb_block_entry *b)
 {
-    if (a.stream != b.stream)
-        return a.stream < b.stream;
-    return a.bytes != b.bytes ? a.bytes < b.bytes : a.address < b.address;
+    __extension__ typedef unsigned __int128 wide;
+    if (__builtin_expect(a->stream != b->stream, 0))
+        return a->stream < b->stream;
+    return ((wide)a->bytes << 64 | a->address) < ((wide)b->bytes << 64 | b->address);
 }
 
-/* Parts the tree under `node` into what precedes the key and the rest. */
-static void part(const struct vb_block_set *set, struct vb_block *node, struct key key,
-                 struct vb_block **low, struct vb_block **high)
+/* The entry of this place in the order. */
+static struct vb_block_entry *entry_at(const struct vb_block_set *set, size_t place)
 {
-    while (node != NULL) {
-        if (precedes(key_of(set, node), key)) {
-            *low = node;
-            low = &node->high;
-            node = node->high;
-        } else {
-            *high = node;
-            high = &node->low;
-            node = node->low;
-        }
+    return &set->entries[place < set->gap ? place : place + (set->room - set->n)];
+}
+
+/* How many precede the key: on the side of the gap on which it belongs. */
+static size_t place_of(const struct vb_block_set *set, const struct vb_block_entry *key)
+{
+    size_t from = 0, n = set->gap;
+    if (set->gap < set->n && precedes(entry_at(set, set->gap), key)) {
+        from = set->gap + 1;
+        n = set->n - from;
     }
-    *low = *high = NULL;
+    const struct vb_block_entry *first = entry_at(set, from), *entry = first;
+    if (n == 0)
+        return from;
+    while (n > 1) {
+        size_t half = n / 2;
+        entry += half & -precedes(&entry[half - 1], key);
+        n -= half;
+    }
+    return from + (size_t)(entry - first) + precedes(entry, key);
+}
+
+static void move_gap(struct vb_block_set *set, size_t place)
+{
+    size_t width = set->room - set->n;
+    struct vb_block_entry *entries = set->entries;
+    if (place < set->gap)
+        memmove(&entries[place + width], &entries[place], (set->gap - place) * sizeof *entries);
+    else
+        memmove(&entries[set->gap], &entries[set->gap + width],
+                (place - set->gap) * sizeof *entries);
+    set->gap = place;
+}
+
+bool vb_block_set_reserve(struct vb_block_set *set, size_t n)
+{
+    struct vb_block_entry *entries = realloc(set->entries, n * sizeof *entries);
+    if (entries == NULL)
+        return false;
+    set->entries = entries;
+    move_gap(set, set->n);
+    set->room = n;
+    return true;
+}
+
+void vb_block_set_clear(struct vb_block_set *set)
+{
+    free(set->entries);
+    *set = (struct vb_block_set){ .by_address = set->by_address };
+}
+
+static bool fits_gap(const struct vb_block_set *set, const struct vb_block_entry *entry)
+{
+    return (set->gap == 0 || precedes(entry_at(set, set->gap - 1), entry)) &&
+           (set->gap == set->n || precedes(entry, entry_at(set, set->gap)));
 }
 
 void vb_block_set_insert(struct vb_block_set *set, struct vb_block *block)
 {
-    struct key key = key_of(set, block);
-    struct vb_block **place = &set->root;
-
-    set->state = set->state * 1664525u + 1013904223u;
-    block->priority = set->state ^ (set->state >> 15);
-    while (*place != NULL && (*place)->priority >= block->priority)
-        place = precedes(key, key_of(set, *place)) ? &(*place)->low : &(*place)->high;
-    part(set, *place, key, &block->low, &block->high);
-    *place = block;
+    struct vb_block_entry entry = entry_of(set, block);
+    if (!fits_gap(set, &entry))
+        move_gap(set, place_of(set, &entry));
+    entry.block = block;
+    set->entries[set->gap++] = entry;
+    set->n++;
 }
 
-void vb_block_set_remove(struct vb_block_set *set, struct vb_block *block)
+void vb_block_set_remove(struct vb_block_set *set, const struct vb_block *block)
 {
-    struct key key = key_of(set, block);
-    struct vb_block **place = &set->root;
-    while (*place != block)
-        place = precedes(key, key_of(set, *place)) ? &(*place)->low : &(*place)->high;
-
-    struct vb_block *low = block->low;
-    struct vb_block *high = block->high;
-    while (low != NULL && high != NULL) {
-        if (low->priority >= high->priority) {
-            *place = low;
-            place = &low->high;
-            low = low->high;
-        } else {
-            *place = high;
-            place = &high->low;
-            high = high->low;
-        }
-    }
-    *place = low != NULL ? low : high;
+    struct vb_block_entry key = entry_of(set, block);
+    bool is_found = set->found < set->n && entry_at(set, set->found)->block == block;
+    move_gap(set, is_found ? set->found : place_of(set, &key));
+    set->n--; /* the gap takes in what comes after it */
 }
 
-static struct vb_block *first_from(const struct vb_block_set *set, struct key key, bool or_equal)
+struct vb_block *vb_block_set_at_least(struct vb_block_set *set, uint64_t stream, uint64_t bytes,
+                                       uint64_t address)
 {
-    struct vb_block *found = NULL;
-    for (struct vb_block *node = set->root; node != NULL;) {
-        struct key here = key_of(set, node);
-        bool is_after = or_equal ? !precedes(here, key) : precedes(key, here);
-        if (is_after)
-            found = node;
-        node = is_after ? node->low : node->high;
-    }
-    return found;
-}
-
-struct vb_block *vb_block_set_at_least(const struct vb_block_set *set, uint64_t stream,
-                                       uint64_t bytes, uint64_t address)
-{
-    return first_from(set, (struct key){ stream, bytes, address }, true);
+    const struct vb_block_entry key = { stream, bytes, address, NULL };
+    set->found = place_of(set, &key);
+    return set->found < set->n ? entry_at(set, set->found)->block : NULL;
 }
 
 struct vb_block *vb_block_set_next(const struct vb_block_set *set, const struct vb_block *block)
 {
-    return first_from(set, key_of(set, block), false);
+    const struct vb_block_entry key = entry_of(set, block);
+    size_t place = place_of(set, &key) + 1;
+    return place < set->n ? entry_at(set, place)->block : NULL;
 }
 
 struct vb_block *vb_block_set_previous(const struct vb_block_set *set, const struct vb_block *block)
 {
-    struct vb_block *found = NULL;
-    struct key key = key_of(set, block);
-    for (struct vb_block *node = set->root; node != NULL;) {
-        bool is_before = precedes(key_of(set, node), key);
-        if (is_before)
-            found = node;
-        node = is_before ? node->high : node->low;
-    }
-    return found;
+    const struct vb_block_entry key = entry_of(set, block);
+    size_t place = place_of(set, &key);
+    return place > 0 ? entry_at(set, place - 1)->block : NULL;
 }

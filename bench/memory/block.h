@@ -15,28 +15,36 @@ struct vb_block {
     uint64_t address, bytes, requested_bytes, stream;
     struct vb_block *before, *after; /* neighbours in the segment */
     bool is_taken, is_small;
-    bool is_mapped;              /* false: addresses of an expandable segment without memory */
-    struct vb_range *range;      /* the expandable segment; NULL: an ordinary one */
-    uint64_t searches_at_free;   /* for garbage collection: the pool's count when it became free */
-    struct vb_block *low, *high; /* in the set */
-    uint32_t priority;
+    bool is_mapped;            /* false: addresses of an expandable segment without memory */
+    struct vb_range *range;    /* the expandable segment; NULL: an ordinary one */
+    uint64_t searches_at_free; /* for garbage collection: the pool's count when it became free */
 };
 
-/* A treap: a search tree by its keys, a heap by the blocks' priorities, which are drawn by a
- * generator of the set's own, so that the same run gives the same tree. Zeroed is valid and empty.
- */
+/* A sorted array with a gap, which is where the last change was: most that is taken out goes back
+ * in nearby, larger or smaller. A step of training leaves some fifty free blocks, seldom over 500:
+ * fewer bytes to move than a tree has cache lines to touch and branches to guess. Zeroed is valid
+ * and empty. */
 struct vb_block_set {
-    struct vb_block *root;
+    struct vb_block_entry {
+        uint64_t stream, bytes, address; /* the key */
+        struct vb_block *block;
+    } * entries; /* owned */
+    size_t n, room;
+    size_t gap;      /* as many entries are before it; the rest ends where the room does */
+    size_t found;    /* by vb_block_set_at_least(), which is asked for what to take out */
     bool by_address; /* (stream, address); else (stream, bytes, address) */
-    uint32_t state;
 };
+
+/* Room for `n` blocks in all, so that vb_block_set_insert() cannot fail. False: no host memory. */
+bool vb_block_set_reserve(struct vb_block_set *set, size_t n);
+void vb_block_set_clear(struct vb_block_set *set);
 
 void vb_block_set_insert(struct vb_block_set *set, struct vb_block *block);
-void vb_block_set_remove(struct vb_block_set *set, struct vb_block *block);
+void vb_block_set_remove(struct vb_block_set *set, const struct vb_block *block);
 
 /* The first not before the key; NULL: none. */
-struct vb_block *vb_block_set_at_least(const struct vb_block_set *set, uint64_t stream,
-                                       uint64_t bytes, uint64_t address);
+struct vb_block *vb_block_set_at_least(struct vb_block_set *set, uint64_t stream, uint64_t bytes,
+                                       uint64_t address);
 /* The neighbours of a block of the set, by its order; NULL: none. */
 struct vb_block *vb_block_set_next(const struct vb_block_set *set, const struct vb_block *block);
 struct vb_block *vb_block_set_previous(const struct vb_block_set *set,

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rules are PyTorch's: best fit by size in two pools, front split, merge with free neighbours,
- * nothing given back unless the device runs out. Free blocks wait in a treap keyed (stream, bytes,
- * address), so every step is logarithmic; blocks come from slabs and are used again. A sorted array
- * and a skip list were the alternatives: the array moves too much, the list touches more cache
- * lines. */
+ * nothing given back unless the device runs out. Free blocks wait in order of (stream, bytes,
+ * address); blocks come from slabs and are used again. */
 
 #include "memory/pool.h"
 
@@ -28,20 +26,31 @@ struct vb_slab {
     struct vb_block blocks[SLAB_BLOCKS];
 };
 
+/* Blocks to spare, and room in each set for all that there are. */
+static bool add_slab(struct vb_pool *pool)
+{
+    struct vb_block_set *sets[] = { &pool->small.free, &pool->small.unmapped, &pool->large.free,
+                                    &pool->large.unmapped };
+    struct vb_slab *slab = malloc(sizeof *slab);
+    bool has_room = slab != NULL;
+    for (size_t i = 0; i < sizeof sets / sizeof *sets && has_room; i++)
+        has_room = vb_block_set_reserve(sets[i], pool->n_blocks + SLAB_BLOCKS);
+    if (!has_room) {
+        free(slab);
+        return false;
+    }
+    slab->next = pool->slabs;
+    pool->slabs = slab;
+    pool->n_blocks += SLAB_BLOCKS;
+    for (size_t i = 0; i < SLAB_BLOCKS; i++)
+        vb_block_recycle(pool, &slab->blocks[i]);
+    return true;
+}
+
 struct vb_block *vb_block_new(struct vb_pool *pool)
 {
-    if (pool->spare == NULL) {
-        struct vb_slab *slab = malloc(sizeof *slab);
-        if (slab == NULL)
-            return NULL;
-        slab->next = pool->slabs;
-        pool->slabs = slab;
-        for (size_t i = 0; i < SLAB_BLOCKS; i++) {
-            slab->blocks[i].bytes = 0;
-            slab->blocks[i].after = pool->spare;
-            pool->spare = &slab->blocks[i];
-        }
-    }
+    if (pool->spare == NULL && !add_slab(pool))
+        return NULL;
     struct vb_block *block = pool->spare;
     pool->spare = block->after;
     *block = (struct vb_block){ .is_mapped = true };
@@ -367,6 +376,10 @@ void vb_pool_close(struct vb_pool *pool)
         }
     }
     vb_range_close_all(pool);
+    vb_block_set_clear(&pool->small.free);
+    vb_block_set_clear(&pool->small.unmapped);
+    vb_block_set_clear(&pool->large.free);
+    vb_block_set_clear(&pool->large.unmapped);
     while (pool->slabs != NULL) {
         struct vb_slab *next = pool->slabs->next;
         free(pool->slabs);

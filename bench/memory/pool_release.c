@@ -49,8 +49,7 @@ void vb_pool_empty_cache(struct vb_pool *pool)
 
 /* The smallest whole segment of the stream with at least `bytes` free; NULL: none. Blocks of
  * expandable segments are passed over: their addresses are not the source's. */
-static struct vb_block *whole_at_least(const struct vb_block_set *free, uint64_t stream,
-                                       uint64_t bytes)
+static struct vb_block *whole_at_least(struct vb_block_set *free, uint64_t stream, uint64_t bytes)
 {
     struct vb_block *block = vb_block_set_at_least(free, stream, bytes, 0);
     while (block != NULL && block->stream == stream && !is_whole_segment(block))
@@ -62,7 +61,7 @@ static struct vb_block *whole_at_least(const struct vb_block_set *free, uint64_t
  */
 bool vb_release_oversize(struct vb_pool *pool, bool is_small, uint64_t stream, uint64_t bytes)
 {
-    const struct vb_block_set *free = &vb_half_of(pool, is_small)->free;
+    struct vb_block_set *free = &vb_half_of(pool, is_small)->free;
     uint64_t limit = pool->options.max_split_bytes;
     uint64_t wanted = bytes < limit ? limit : bytes;
     uint64_t released = 0;
@@ -87,7 +86,7 @@ bool vb_release_oversize(struct vb_pool *pool, bool is_small, uint64_t stream, u
 }
 
 /* The mean age of the large pool's whole free segments, in searches; 0 where there is none. */
-static double mean_age(const struct vb_half *half)
+static double mean_age(struct vb_half *half)
 {
     uint64_t total = 0, n = 0;
     struct vb_block *block = vb_block_set_at_least(&half->free, 0, 0, 0);

@@ -30,6 +30,7 @@ struct vb_pool {
     uint64_t next_range_address;
     struct vb_block *spare; /* blocks to use again, linked by `after` */
     struct vb_slab *slabs;
+    size_t n_blocks; /* in the slabs; each set has room for as many */
 };
 
 static inline struct vb_half *vb_half_of(struct vb_pool *pool, bool is_small)

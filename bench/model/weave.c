@@ -11,10 +11,14 @@ enum { MAX_VALUES = 1 << 20 };
 size_t vb_weave_enter(struct vb_weave *weave, const char *part)
 {
     size_t length = strlen(weave->path);
-    int written = snprintf(weave->path + length, sizeof weave->path - length, "%s%s",
-                           length > 0 ? "." : "", part);
-    if (written < 0 || (size_t)written >= sizeof weave->path - length)
+    size_t dot = length > 0;
+    size_t bytes = strlen(part) + 1;
+    if (dot + bytes > sizeof weave->path - length) {
         weave->failed = true;
+        return length;
+    }
+    memcpy(weave->path + length, ".", dot);
+    memcpy(weave->path + length + dot, part, bytes);
     return length;
 }
 
@@ -290,7 +294,8 @@ uint32_t vb_run_conv(struct vb_weave *weave, const struct vb_block *block, uint3
 {
     char outer[sizeof weave->path];
     memcpy(outer, weave->path, sizeof outer);
-    (void)snprintf(weave->path, sizeof weave->path, "%s", block->path);
+    weave->path[0] = '\0';
+    (void)vb_weave_enter(weave, block->path);
     size_t length = strlen(weave->path);
 
     if (block->has_norm)

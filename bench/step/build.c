@@ -91,6 +91,7 @@ static enum vb_status first_steps(struct vb_builder *self, struct vb_error *err)
 {
     const struct vb_names *names = &self->names;
     enum vb_status status = train_step(self, err);
+    self->tape.program->first_loss = names->loss.storage;
     self->tape.program->second_step = self->tape.program->n_instructions;
     if (status == VB_OK && vb_is_defined(&names->mean_loss) &&
         names->mean_loss.storage == names->loss_items.storage)
@@ -110,7 +111,6 @@ static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
     enum vb_status status = first_steps(self, err);
     if (status != VB_OK)
         return status;
-    program->first_loss = self->names.loss.storage;
     const uint32_t *before = held(self, &n);
     program->loop_start = program->n_instructions;
     status = train_step(self, err);

@@ -132,7 +132,7 @@ struct vb_program {
     uint32_t n_profiled;                                    /* batch sizes that AutoBatch tries */
     enum vb_layout layout;
     /* Scalars that hold the loss of the last batch when the first step is done, and when the loop's
-     * body is; VB_NONE in programs that are only planned. */
+     * body is. */
     uint32_t first_loss, loss;
     bool lazy_modules; /* kernels are loaded when first used: the context is smaller */
     bool failed;       /* host memory ran out: what follows was dropped */

@@ -28,15 +28,22 @@ static bool track_storage(struct vb_tape *tape)
     return true;
 }
 
-static const char *tensor_name(const struct vb_tape *tape, const char *what)
+static const char *tensor_name(struct vb_tape *tape, const char *what)
 {
-    const char *const parts[] = { tape->module, "/", what, ".grad" };
-    const char *name = tape->module[0] == '\0'
-                           ? what
-                           : vb_arena_join(tape->program->arena, parts, tape->is_backward ? 4 : 3);
-    if (name == NULL)
-        tape->program->failed = true;
-    return name;
+    if (tape->module[0] == '\0')
+        return what;
+    uintptr_t hash =
+        ((uintptr_t)tape->module ^ (uintptr_t)what << 7) * UINT64_C(0x9e3779b97f4a7c15);
+    struct vb_joined_name *joined = &tape->joined_names[(hash >> 40) % VB_JOINED_NAMES];
+    if (joined->module != tape->module || joined->what != what)
+        *joined = (struct vb_joined_name){ .module = tape->module, .what = what };
+    const char **name = &joined->name[tape->is_backward];
+    if (*name == NULL) {
+        const char *const parts[] = { tape->module, "/", what, ".grad" };
+        *name = vb_arena_join(tape->program->arena, parts, tape->is_backward ? 4 : 3);
+        tape->program->failed = tape->program->failed || *name == NULL;
+    }
+    return *name;
 }
 
 struct vb_variable vb_tape_new(struct vb_tape *tape, const char *what, const struct vb_shape *shape,
@@ -212,9 +219,12 @@ struct vb_node *vb_tape_node(struct vb_tape *tape, vb_backward *backward,
     struct vb_variable *kept = vb_arena_alloc(arena, n_inputs, sizeof *kept);
     struct vb_variable *buffers = vb_arena_alloc(arena, n_outputs, sizeof *buffers);
     /* The node that was here in the batch before is done with its own. */
-    struct vb_variable *saved = nodes != NULL ? nodes[tape->n_nodes].saved : NULL;
-    if (saved == NULL)
+    bool is_new = tape->n_nodes == tape->n_made;
+    struct vb_variable *saved = NULL;
+    if (is_new)
         saved = vb_arena_alloc(arena, VB_MAX_GRADIENTS, sizeof *saved);
+    else if (nodes != NULL)
+        saved = nodes[tape->n_nodes].saved;
     if (nodes == NULL || kept == NULL || buffers == NULL || saved == NULL) {
         tape->program->failed = true;
         return NULL;
@@ -223,6 +233,7 @@ struct vb_node *vb_tape_node(struct vb_tape *tape, vb_backward *backward,
     for (uint32_t i = 0; i < n_outputs; i++)
         buffers[i] = vb_undefined;
     tape->nodes = nodes;
+    tape->n_made += is_new;
     nodes[tape->n_nodes] = (struct vb_node){
         .backward = backward,
         .module = tape->module,

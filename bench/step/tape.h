@@ -63,6 +63,14 @@ struct vb_cast {
     struct vb_variable cast;
 };
 
+enum { VB_JOINED_NAMES = 2048 };
+
+/* A name that was made of these: batches ask for the same again and again. */
+struct vb_joined_name {
+    const char *module, *what; /* known by their addresses */
+    const char *name[2];       /* of a tensor in the forward, of one in the backward pass */
+};
+
 struct vb_tape {
     struct vb_program *program;
     const struct vb_torch *torch;
@@ -73,11 +81,13 @@ struct vb_tape {
     uint32_t batch; /* of the run, from 1 */
     struct vb_node *nodes;
     size_t n_nodes, nodes_room;
+    size_t n_made;                 /* the most there were: these have room for what they save */
     struct vb_variable *gradients; /* one a parameter */
     uint32_t n_parameters;
     const char **parameter_names;
-    enum vb_category category; /* of what is allocated next */
-    const char *module;        /* in which it is */
+    enum vb_category category;                           /* of what is allocated next */
+    const char *module;                                  /* in which it is */
+    struct vb_joined_name joined_names[VB_JOINED_NAMES]; /* where a hash of theirs says */
     bool is_backward;
     bool is_grad_off; /* torch.no_grad() */
     bool is_eval;     /* model.eval(): batch normalisation keeps no statistics ... */

@@ -409,9 +409,14 @@ static struct vb_variable reshaped(struct vb_variable x, const struct vb_shape *
 static void view_backward(struct vb_tape *tape, const struct vb_node *node,
                           const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    bool has_gaps = !outputs[0].is_dense;
-    inputs[0] = has_gaps ? vb_tape_hold(tape, outputs[0]) : in_order(tape, outputs[0]);
-    inputs[0] = reshaped(inputs[0], &node->inputs[0].shape);
+    const struct vb_variable *x = &node->inputs[0];
+    bool is_copied = outputs[0].is_dense && !outputs[0].is_ordered;
+    if (is_copied) {
+        inputs[0] = vb_tape_new_image(tape, "contiguous", &x->shape, outputs[0].dtype);
+        copy(tape, outputs[0], reshaped(inputs[0], &outputs[0].shape));
+    } else {
+        inputs[0] = reshaped(vb_tape_hold(tape, outputs[0]), &x->shape);
+    }
 }
 
 struct vb_variable vb_view(struct vb_tape *tape, struct vb_variable x, const struct vb_shape *out)

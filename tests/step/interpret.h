@@ -9,6 +9,7 @@
  * there fails the test.
  */
 
+#include "interpret_layers.h"
 #include "interpret_lines.h"
 #include "interpret_memory.h"
 
@@ -48,6 +49,10 @@ static inline double interpret_number(const struct vb_call *call, double x, doub
         return 1 / (1 + exp(-x));
     case VB_OP_SIGMOID_BACKWARD:
         return x * z * (1 - z);
+    case VB_OP_SILU:
+        return x / (1 + exp(-x));
+    case VB_OP_RELU:
+        return fmax(x, 0);
     case VB_OP_LOG_SIGMOID:
         return fmin(x, 0) - log1p(exp(-fabs(x)));
     default:
@@ -310,6 +315,15 @@ static inline void interpret_call(const struct interpreter *in, const struct vb_
     case VB_OP_NONZERO:
     case VB_OP_NONZERO_FILL:
         interpret_nonzero(in, call);
+        break;
+    case VB_OP_CONV:
+    case VB_OP_BATCH_NORM:
+    case VB_OP_MAX_POOL:
+    case VB_OP_UPSAMPLE:
+        interpret_layer(in, call);
+        break;
+    case VB_OP_MATMUL:
+        interpret_matmul(in, call->operands);
         break;
     case VB_OP_UPLOAD:
     case VB_OP_RANGE:

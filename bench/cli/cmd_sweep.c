@@ -37,6 +37,7 @@ struct options {
     char **argv;
     const char *out, *device, *memory, *resume, *fresh, *retry, *backstop, *jobs, *shard, *dry_run;
     const char *section, *format;
+    bool has_sections; /* the file gives several sweeps */
     struct cli_values set, filter;
 };
 
@@ -249,8 +250,11 @@ static enum vb_status run_points(const struct vb_sweep *sweep, const struct opti
     struct vb_record *records = vb_arena_alloc(&arena, sweep->n_points + 1, sizeof *records);
     enum vb_status status = VB_OK;
     run->progress_context = &progress;
-    (void)snprintf(folder, sizeof folder, options->out != NULL ? "%s" : "runs/%s",
-                   options->out != NULL ? options->out : sweep->name);
+    if (options->out != NULL && !options->has_sections)
+        (void)snprintf(folder, sizeof folder, "%s", options->out);
+    else
+        (void)snprintf(folder, sizeof folder, "%s/%s", options->out != NULL ? options->out : "runs",
+                       sweep->name);
     if (records == NULL)
         status = vb_fail(err, VB_E_SYSTEM, "no host memory left for %zu points", sweep->n_points);
     if (status == VB_OK)
@@ -299,7 +303,7 @@ static enum vb_status run_one(const char *path, const struct vb_sweep *sweep,
     return status == VB_OK ? run_points(sweep, options, &run, device, counts, err) : status;
 }
 
-static enum vb_status run_all(const char *path, const struct options *options, int *exit_status,
+static enum vb_status run_all(const char *path, struct options *options, int *exit_status,
                               struct vb_error *err)
 {
     struct vb_arena arena = { 0 };
@@ -308,6 +312,7 @@ static enum vb_status run_all(const char *path, const struct options *options, i
     enum vb_status status = read_overrides(options, &overrides, err);
     if (status == VB_OK)
         status = vb_grid_read(path, &overrides, &arena, &sweeps, err);
+    options->has_sections = status == VB_OK && sweeps.n > 1;
     for (size_t i = 0; status == VB_OK && i < sweeps.n && stop == 0; i++) {
         struct vb_run_counts counts = { 0 };
         status = run_one(path, &sweeps.items[i], options, &counts, err);
@@ -324,7 +329,9 @@ int cmd_sweep(int argc, char **argv)
 {
     struct options options = { .argc = argc, .argv = argv };
     const struct cli_option table[] = {
-        { "out", "DIR", "the results' folder; runs/NAME", &options.out, NULL },
+        { "out", "DIR",
+          "the results' folder; runs/NAME; of several sections each has its own in it",
+          &options.out, NULL },
         { "device", "NAME", "auto, virtual:GPU, cpu or cpu:THREADS", &options.device, NULL },
         { "memory", "SIZE", "the device has no more: 2GiB", &options.memory, NULL },
         { "resume", NULL, "go on with an unfinished sweep", &options.resume, NULL },

@@ -77,6 +77,10 @@ struct vb_variable vb_average(struct vb_tape *tape, struct vb_variable x,
 struct vb_variable vb_linear(struct vb_tape *tape, struct vb_variable x, struct vb_variable weight,
                              struct vb_variable bias);
 
+/* A copy in the order of the axes that autograd knows nothing of; x itself, held once more, where
+ * it is in order already. */
+struct vb_variable vb_in_order(struct vb_tape *tape, struct vb_variable x);
+
 /* For backward functions: a parameter's gradient stays until it is zeroed and is named after the
  * parameter. */
 struct vb_variable vb_parameter_gradient(struct vb_tape *tape, const struct vb_variable *parameter);

@@ -34,9 +34,9 @@ static size_t place_of(const struct vb_block_set *set, const struct vb_block_ent
         from = set->gap + 1;
         n = set->n - from;
     }
-    const struct vb_block_entry *first = entry_at(set, from), *entry = first;
     if (n == 0)
         return from;
+    const struct vb_block_entry *first = entry_at(set, from), *entry = first;
     while (n > 1) {
         size_t half = n / 2;
         entry += half & -precedes(&entry[half - 1], key);

@@ -92,11 +92,11 @@ enum vb_status vb_run_argmax(struct vb_cpu *cpu, const struct vb_cpu_work *work,
         return status;
     struct argmax job = { .x = arrays[0], .y = arrays[1], .compute = vb_compute_type(arrays, 1) };
     if (job.y.dtype != VB_INT64)
-        return vb_refuse(work, "is not for operands of these types", err);
+        return vb_refuse_types(work, err);
     if (!vb_broadcasts_to(&job.y.shape, &job.x.shape) || find_axis(&job) > 1)
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     if (!vb_is_distinct(&job.y))
-        return vb_refuse(work, "has a result whose elements are not all there", err);
+        return vb_refuse_result(work, err);
     if (job.n == 0 && vb_array_elements(&job.y) > 0)
         return vb_refuse(work, "is the largest of nothing", err);
     const struct vb_array both[] = { job.x, job.y };

@@ -77,6 +77,21 @@ enum vb_status vb_refuse(const struct vb_cpu_work *work, const char *what, struc
                    call->module != NULL ? call->module : "", what, text);
 }
 
+enum vb_status vb_refuse_shapes(const struct vb_cpu_work *work, struct vb_error *err)
+{
+    return vb_refuse(work, "has operands of shapes that do not go together", err);
+}
+
+enum vb_status vb_refuse_types(const struct vb_cpu_work *work, struct vb_error *err)
+{
+    return vb_refuse(work, "is not for operands of these types", err);
+}
+
+enum vb_status vb_refuse_result(const struct vb_cpu_work *work, struct vb_error *err)
+{
+    return vb_refuse(work, "has a result whose elements are not all there", err);
+}
+
 size_t vb_array_elements(const struct vb_array *array)
 {
     return array->is_given ? (size_t)vb_shape_elements(&array->shape) : 0;

@@ -25,6 +25,11 @@ VB_CHECKED enum vb_status vb_arrays_of(const struct vb_cpu_work *work, uint32_t 
 /* VB_E_DEVICE with the operator, its module, `what` is wrong and the operands' shapes and types. */
 VB_CHECKED enum vb_status vb_refuse(const struct vb_cpu_work *work, const char *what,
                                     struct vb_error *err);
+/* The same: shapes do not go together, there is no kernel for the types, a result repeats elements.
+ */
+VB_CHECKED enum vb_status vb_refuse_shapes(const struct vb_cpu_work *work, struct vb_error *err);
+VB_CHECKED enum vb_status vb_refuse_types(const struct vb_cpu_work *work, struct vb_error *err);
+VB_CHECKED enum vb_status vb_refuse_result(const struct vb_cpu_work *work, struct vb_error *err);
 
 size_t vb_array_elements(const struct vb_array *array);
 bool vb_same_shape(const struct vb_shape *a, const struct vb_shape *b);

@@ -85,11 +85,11 @@ enum vb_status vb_run_resolve_claims(struct vb_cpu *cpu, const struct vb_cpu_wor
     struct claims job = { .overlaps = arrays[0], .claims = arrays[1] };
     const struct vb_shape *shape = &job.claims.shape;
     if (shape->n_dims != 3 || !vb_same_shape(shape, &job.overlaps.shape))
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     if (!vb_is_float(&arrays[0]) || arrays[0].dtype != arrays[1].dtype)
-        return vb_refuse(work, "is not for operands of these types", err);
+        return vb_refuse_types(work, err);
     if (!vb_is_distinct(&job.claims))
-        return vb_refuse(work, "has a result whose elements are not all there", err);
+        return vb_refuse_result(work, err);
     if (vb_array_elements(&job.claims) == 0)
         return VB_OK;
     job.blocks_a_row = shape->dims[N] / BLOCK + (shape->dims[N] % BLOCK != 0);

@@ -59,7 +59,7 @@ enum vb_status vb_run_mosaic(struct vb_cpu *cpu, const struct vb_cpu_work *work,
     const uint32_t *x = pictures.arrays[0].shape.dims, *y = pictures.arrays[1].shape.dims;
     if (x[N] != (uint64_t)y[N] * 4 || x[C] != y[C] || (uint64_t)x[H] * 2 != y[H] ||
         (uint64_t)x[W] * 2 != y[W])
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     pictures.row = mosaic_row;
     vb_run_rows(&pictures);
     return VB_OK;
@@ -89,7 +89,7 @@ enum vb_status vb_run_flip(struct vb_cpu *cpu, const struct vb_cpu_work *work, s
                               .n_arrays = 2,
                               .line = flip_line };
     if (!vb_same_shape(&lines.arrays[0].shape, &lines.arrays[1].shape))
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     return vb_run_lines(work, &lines, 3, err);
 }
 
@@ -127,7 +127,7 @@ enum vb_status vb_run_copy_paste(struct vb_cpu *cpu, const struct vb_cpu_work *w
         return status;
     if (!vb_same_shape(&pictures.arrays[0].shape, &pictures.arrays[2].shape) ||
         !vb_same_shape(&pictures.arrays[1].shape, &pictures.arrays[2].shape))
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     pictures.row = paste_row;
     vb_run_rows(&pictures);
     return VB_OK;

@@ -37,9 +37,9 @@ enum vb_status vb_run_copy(struct vb_cpu *cpu, const struct vb_cpu_work *work, s
         return status;
     const struct vb_array *x = &copy.arrays[0], *y = &copy.arrays[1];
     if (!vb_broadcasts_to(&x->shape, &y->shape))
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     if (!vb_is_distinct(y))
-        return vb_refuse(work, "has a result whose elements are not all there", err);
+        return vb_refuse_result(work, err);
     vb_walk_along(&copy.walk, &y->shape, copy.arrays, 2, 1);
     vb_parallel(vb_walk_elements(&copy.walk), GRAIN, copy_stretch, &copy);
     return VB_OK;

@@ -84,10 +84,10 @@ enum vb_status vb_run_strips(const struct vb_cpu_work *work, struct vb_strip_job
         const struct vb_array *array = &job->arrays[i];
         bool writes = (job->use.writes >> i & 1U) == 1;
         if (!vb_broadcasts_to(&array->shape, shape))
-            return vb_refuse(work, "has operands of shapes that do not go together", err);
+            return vb_refuse_shapes(work, err);
         if (writes && (!vb_is_distinct(array) ||
                        vb_array_elements(array) != vb_array_elements(&job->arrays[leader])))
-            return vb_refuse(work, "has a result whose elements are not all there", err);
+            return vb_refuse_result(work, err);
     }
     vb_walk_along(&job->walk, shape, job->arrays, job->use.n, leader);
     vb_parallel(vb_walk_elements(&job->walk), GRAIN, run_stretch, job);
@@ -131,7 +131,7 @@ enum vb_status vb_run_elementwise(struct vb_cpu *cpu, const struct vb_cpu_work *
     bool in_floats = job.compute == VB_FLOAT32;
     job.function = in_floats ? vb_float_strips[op] : vb_whole_strips[op];
     if (job.function == NULL)
-        return vb_refuse(work, "is not for operands of these types", err);
+        return vb_refuse_types(work, err);
     if (!in_floats && takes_a(op) && job.numbers.a != (double)job.numbers.whole_a)
         return vb_refuse(work, "has a number that is not whole for whole ones", err);
     if (!in_floats && op == VB_OP_REMAINDER && job.numbers.whole_a == 0)

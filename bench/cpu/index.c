@@ -96,14 +96,14 @@ static enum vb_status plan_walks(const struct vb_cpu_work *work, struct rows *ro
     struct vb_array along[VB_MAX_ALONG];
     struct vb_array row = vb_without_first(&rows->whole, rows->n_indices);
     if (!shape_of_index(rows, &index) || index.n_dims + row.shape.n_dims > VB_MAX_DIMS)
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     all = index;
     for (uint32_t i = 0; i < row.shape.n_dims; i++)
         all.dims[all.n_dims++] = row.shape.dims[i];
     bool fits = rows->op == VB_OP_INDEX ? vb_same_shape(&rows->other.shape, &all)
                                         : vb_broadcasts_to(&rows->other.shape, &all);
     if (!fits)
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     rows->other = vb_array_expanded(&rows->other, &all);
     for (uint32_t i = 0; i < rows->n_indices; i++)
         along[i] = rows->indices[i];
@@ -122,10 +122,10 @@ static enum vb_status check_indices(const struct vb_cpu_work *work, const struct
     const struct vb_array *result = rows->op == VB_OP_INDEX ? &rows->other : &rows->whole;
     enum vb_status status = VB_OK;
     if (!vb_is_distinct(result))
-        return vb_refuse(work, "has a result whose elements are not all there", err);
+        return vb_refuse_result(work, err);
     for (uint32_t i = 0; i < rows->n_indices && status == VB_OK; i++) {
         if (rows->indices[i].dtype != VB_INT64)
-            return vb_refuse(work, "is not for operands of these types", err);
+            return vb_refuse_types(work, err);
         status = vb_check_places(work, &rows->indices[i], rows->whole.shape.dims[i], err);
     }
     return status;
@@ -151,7 +151,7 @@ enum vb_status vb_run_index(struct vb_cpu *cpu, const struct vb_cpu_work *work,
     for (uint32_t i = 0; i < rows.n_indices; i++)
         rows.indices[i] = arrays[1 + i];
     if (rows.n_indices > rows.whole.shape.n_dims)
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     status = check_indices(work, &rows, err);
     if (status == VB_OK)
         status = plan_walks(work, &rows, err);

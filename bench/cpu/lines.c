@@ -33,7 +33,7 @@ enum vb_status vb_run_lines(const struct vb_cpu_work *work, struct vb_lines *lin
         lines->lengths[i] = has_line ? array->shape.dims[array->shape.n_dims - 1] : 1;
         lines->strides[i] = has_line ? vb_last_stride(array) : 0;
         if (!vb_same_shape(&outer[i].shape, &outer[0].shape))
-            return vb_refuse(work, "has operands of shapes that do not go together", err);
+            return vb_refuse_shapes(work, err);
         longest = lines->lengths[i] > longest ? lines->lengths[i] : longest;
     }
     vb_walk_in_order(&lines->walk, &outer[0].shape, outer, lines->n_arrays);

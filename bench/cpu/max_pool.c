@@ -114,7 +114,7 @@ static enum vb_status open_pool(const struct vb_cpu_work *work, uint32_t x, uint
     if (!vb_same_shape(&arrays[y].shape, &arrays[places].shape) || out->x.n != out->y.n ||
         out->x.c != out->y.c || out->y.h != size_after(out->x.h, window->kernel_h, window) ||
         out->y.w != size_after(out->x.w, window->kernel_w, window))
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     if (out->x.h * out->x.w > INT32_MAX)
         return vb_refuse(work, "takes planes of 2^31 pixels at most", err);
     return VB_OK;

@@ -72,11 +72,11 @@ enum vb_status vb_run_nonzero(struct vb_cpu *cpu, const struct vb_cpu_work *work
     struct search search = { .mask = arrays[0], .places = arrays[1] };
     const struct vb_shape *shape = &search.places.shape;
     if (shape->n_dims != 2 || shape->dims[1] != search.mask.shape.n_dims)
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     if (search.places.dtype != VB_INT64)
-        return vb_refuse(work, "is not for operands of these types", err);
+        return vb_refuse_types(work, err);
     if (!vb_is_distinct(&search.places))
-        return vb_refuse(work, "has a result whose elements are not all there", err);
+        return vb_refuse_result(work, err);
     search.room = shape->dims[0];
     size_t found = find(&search, true, 0);
     if (found > search.room || (found < search.room && work->call->op == VB_OP_NONZERO))

@@ -28,7 +28,7 @@ static enum vb_status check(const struct vb_cpu_work *work, uint32_t n, uint32_t
     for (uint32_t i = 0; i < n; i++) {
         bool is_image = (images >> i & 1U) == 1;
         if (!vb_same_shape(&arrays[i].shape, is_image ? &arrays[x].shape : &vector))
-            return vb_refuse(work, "has operands of shapes that do not go together", err);
+            return vb_refuse_shapes(work, err);
         if (!vb_is_float(&arrays[i]))
             return vb_refuse(work, "takes floating-point numbers", err);
     }

@@ -22,11 +22,11 @@ enum vb_status vb_pictures_of(const struct vb_cpu_work *work, uint32_t n,
     for (uint32_t i = 0; i < n && status == VB_OK; i++) {
         const struct vb_array *array = &pictures->arrays[i];
         if (array->dtype != VB_UINT8)
-            return vb_refuse(work, "is not for operands of these types", err);
+            return vb_refuse_types(work, err);
         if (array->shape.n_dims != 4)
-            return vb_refuse(work, "has operands of shapes that do not go together", err);
+            return vb_refuse_shapes(work, err);
         if (i == n - 1 && !vb_is_distinct(array))
-            return vb_refuse(work, "has a result whose elements are not all there", err);
+            return vb_refuse_result(work, err);
     }
     return status;
 }

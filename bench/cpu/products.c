@@ -36,14 +36,14 @@ enum vb_status vb_run_matvec(struct vb_cpu *cpu, const struct vb_cpu_work *work,
         return status;
     for (uint32_t i = 0; i < 3; i++) {
         if (!vb_is_float(&lines.arrays[i]))
-            return vb_refuse(work, "is not for operands of these types", err);
+            return vb_refuse_types(work, err);
     }
     const struct vb_shape *shape = &lines.arrays[X].shape;
     if (shape->n_dims == 0 || vector->shape.n_dims != 1 ||
         vector->shape.dims[0] != shape->dims[shape->n_dims - 1])
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     if (!vb_is_distinct(&lines.arrays[Y]))
-        return vb_refuse(work, "has a result whose elements are not all there", err);
+        return vb_refuse_result(work, err);
     *vector = vb_array_expanded(vector, shape);
     return vb_run_lines(work, &lines, 3, err);
 }
@@ -57,9 +57,9 @@ static enum vb_status check_nll(const struct vb_cpu_work *work, const struct vb_
     if (x->shape.n_dims != 2 || target->shape.n_dims != 1 ||
         x->shape.dims[0] != target->shape.dims[0] ||
         (!is_mean && !vb_same_shape(&y->shape, &target->shape)))
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     if (!vb_is_float(x) || target->dtype != VB_INT64 || !vb_is_float(y))
-        return vb_refuse(work, "is not for operands of these types", err);
+        return vb_refuse_types(work, err);
     return vb_check_places(work, target, x->shape.dims[1], err);
 }
 
@@ -73,7 +73,7 @@ enum vb_status vb_run_nll(struct vb_cpu *cpu, const struct vb_cpu_work *work, st
     if (status == VB_OK)
         status = check_nll(work, x, target, y, err);
     if (status == VB_OK && !vb_is_distinct(y))
-        status = vb_refuse(work, "has a result whose elements are not all there", err);
+        status = vb_refuse_result(work, err);
     if (status != VB_OK)
         return status;
     size_t n = target->shape.dims[0];
@@ -113,7 +113,7 @@ enum vb_status vb_run_nll_backward(struct vb_cpu *cpu, const struct vb_cpu_work 
     if (status == VB_OK)
         status = check_nll(work, &lines.arrays[GRADIENT_OF_X], target, gradient, err);
     if (status == VB_OK && !vb_is_distinct(&lines.arrays[GRADIENT_OF_X]))
-        status = vb_refuse(work, "has a result whose elements are not all there", err);
+        status = vb_refuse_result(work, err);
     if (status != VB_OK)
         return status;
     if (gradient->shape.n_dims == 0) {

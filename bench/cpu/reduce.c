@@ -195,11 +195,11 @@ enum vb_status vb_run_reduction(struct vb_cpu *cpu, const struct vb_cpu_work *wo
     r.compute = vb_compute_type(arrays, 2);
     r.fold = vb_fold_of(r.op, r.compute);
     if (r.fold == NULL)
-        return vb_refuse(work, "is not for operands of these types", err);
+        return vb_refuse_types(work, err);
     if (!vb_broadcasts_to(&r.y.shape, &r.x.shape))
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     if (!vb_is_distinct(&r.y))
-        return vb_refuse(work, "has a result whose elements are not all there", err);
+        return vb_refuse_result(work, err);
     split_axes(&r);
     if (r.x.data == NULL) /* no element of it is read */
         r.x.data = r.y.data;

@@ -145,7 +145,7 @@ static enum vb_status open_resample(const struct vb_cpu_work *work, struct resam
         return status;
     *out = (struct resample){ vb_image_of(&arrays[0]), vb_image_of(&arrays[1]) };
     if (out->x.n != out->y.n || out->x.c != out->y.c)
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     return VB_OK;
 }
 

@@ -61,12 +61,12 @@ enum vb_status vb_run_scatter(struct vb_cpu *cpu, const struct vb_cpu_work *work
     if (status != VB_OK)
         return status;
     if (places->dtype != VB_INT64)
-        return vb_refuse(work, "is not for operands of these types", err);
+        return vb_refuse_types(work, err);
     if (y->shape.n_dims == 0 ||
         (adds && !vb_same_shape(&lines.arrays[FIRST].shape, &places->shape)))
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     if (!vb_is_distinct(y))
-        return vb_refuse(work, "has a result whose elements are not all there", err);
+        return vb_refuse_result(work, err);
     status = vb_check_places(work, places, y->shape.dims[y->shape.n_dims - 1], err);
     if (status != VB_OK)
         return status;

@@ -150,11 +150,11 @@ enum vb_status vb_run_softmax(struct vb_cpu *cpu, const struct vb_cpu_work *work
         lines.line = of_log ? log_softmax_line : softmax_line;
     for (uint32_t i = 0; i < lines.n_arrays; i++) {
         if (!vb_is_float(&lines.arrays[i]))
-            return vb_refuse(work, "is not for operands of these types", err);
+            return vb_refuse_types(work, err);
         if (!vb_same_shape(&lines.arrays[i].shape, &lines.arrays[0].shape))
-            return vb_refuse(work, "has operands of shapes that do not go together", err);
+            return vb_refuse_shapes(work, err);
     }
     if (!vb_is_distinct(&lines.arrays[lines.n_arrays - 1]))
-        return vb_refuse(work, "has a result whose elements are not all there", err);
+        return vb_refuse_result(work, err);
     return vb_run_lines(work, &lines, lines.n_arrays == 3 ? 7 : 3, err);
 }

@@ -86,13 +86,13 @@ enum vb_status vb_run_source(struct vb_cpu *cpu, const struct vb_cpu_work *work,
     else
         source.write = call->op == VB_OP_RANGE ? count_up : draw;
     if (!vb_is_distinct(&source.y))
-        return vb_refuse(work, "has a result whose elements are not all there", err);
+        return vb_refuse_result(work, err);
     if (call->op == VB_OP_UPLOAD && source.data == NULL && source.y.data != NULL)
         return vb_refuse(work, "has no data", err);
     if (call->op == VB_OP_RANGE && source.y.shape.n_dims != 1)
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     if (call->op == VB_OP_UNIFORM && !vb_is_float(&source.y))
-        return vb_refuse(work, "is not for operands of these types", err);
+        return vb_refuse_types(work, err);
     vb_walk_in_order(&source.walk, &source.y.shape, &source.y, 1);
     vb_parallel(vb_walk_elements(&source.walk), GRAIN, write_stretch, &source);
     return VB_OK;

@@ -107,18 +107,18 @@ static enum vb_status check(const struct vb_cpu_work *work, struct top *top, str
         if (top->arrays[i].shape.n_dims == 0)
             return vb_refuse(work, "has an operand without axes", err);
         if (i != X && !vb_is_distinct(&top->arrays[i]))
-            return vb_refuse(work, "has a result whose elements are not all there", err);
+            return vb_refuse_result(work, err);
         outer[i] = vb_without_last(&top->arrays[i]);
         if (!vb_same_shape(&outer[i].shape, &outer[X].shape))
-            return vb_refuse(work, "has operands of shapes that do not go together", err);
+            return vb_refuse_shapes(work, err);
     }
     uint32_t last = top->arrays[X].shape.n_dims - 1;
     top->n = top->arrays[X].shape.dims[last];
     top->k = top->arrays[VALUES].shape.dims[last];
     if (!vb_same_shape(&top->arrays[VALUES].shape, &top->arrays[PLACES].shape) || top->k > top->n)
-        return vb_refuse(work, "has operands of shapes that do not go together", err);
+        return vb_refuse_shapes(work, err);
     if (top->arrays[PLACES].dtype != VB_INT64 || top->arrays[X].dtype != top->arrays[VALUES].dtype)
-        return vb_refuse(work, "is not for operands of these types", err);
+        return vb_refuse_types(work, err);
     vb_walk_in_order(&top->walk, &outer[X].shape, outer, 3);
     return VB_OK;
 }

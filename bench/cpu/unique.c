@@ -51,11 +51,11 @@ static enum vb_status check(const struct vb_cpu_work *work, const struct vb_arra
             continue;
         if (arrays[i].shape.n_dims != 1 ||
             (i > VALUES && arrays[i].shape.dims[0] != like->shape.dims[0]))
-            return vb_refuse(work, "has operands of shapes that do not go together", err);
+            return vb_refuse_shapes(work, err);
         if (i > VALUES ? arrays[i].dtype != VB_INT64 : arrays[i].dtype != arrays[X].dtype)
-            return vb_refuse(work, "is not for operands of these types", err);
+            return vb_refuse_types(work, err);
         if (i != X && !vb_is_distinct(&arrays[i]))
-            return vb_refuse(work, "has a result whose elements are not all there", err);
+            return vb_refuse_result(work, err);
     }
     return VB_OK;
 }

@@ -161,7 +161,7 @@ static enum vb_status run(const struct vb_cpu_work *work, const struct update *u
     for (uint32_t i = 0; i < update->use.n; i++) {
         job.arrays[i] = arrays[i];
         if (!vb_is_float(&arrays[i]))
-            return vb_refuse(work, "is not for operands of these types", err);
+            return vb_refuse_types(work, err);
     }
     return vb_run_strips(work, &job, update->use.n - 1, err);
 }
@@ -193,7 +193,7 @@ enum vb_status vb_run_unscale(struct vb_cpu *cpu, const struct vb_cpu_work *work
     (void)cpu;
     enum vb_status status = vb_arrays_of(work, 3, 0, arrays, err);
     if (status == VB_OK && vb_array_elements(&arrays[2]) != 1)
-        status = vb_refuse(work, "has operands of shapes that do not go together", err);
+        status = vb_refuse_shapes(work, err);
     if (status == VB_OK)
         status = run(work, &updates[VB_OP_UNSCALE], arrays, &found, err);
     if (status == VB_OK && atomic_load(&found))
@@ -212,7 +212,7 @@ enum vb_status vb_run_rescale(struct vb_cpu *cpu, const struct vb_cpu_work *work
         return status;
     for (uint32_t i = 0; i < 3; i++) {
         if (vb_array_elements(&arrays[i]) != 1)
-            return vb_refuse(work, "has operands of shapes that do not go together", err);
+            return vb_refuse_shapes(work, err);
     }
     float now = vb_float_at(scale, 0), count = vb_float_at(steps, 0) + 1.0F;
     bool halves = is_found(&arrays[0]), doubles = !halves && (double)count >= work->call->a;

@@ -8,13 +8,6 @@
 
 enum { MAX_LEVELS = 8, COLUMNS = 6, SIDES = 4 };
 
-static struct vb_variable filled(struct vb_tape *tape, const char *what, double a,
-                                 enum vb_dtype dtype, struct vb_shape shape)
-{
-    const struct vb_call fill = { .op = VB_OP_FILL, .a = a };
-    return vb_make_named(tape, what, &fill, &shape, dtype, NULL, 0);
-}
-
 /* arange(n) + 0.5, under the name *axis. */
 static void number_cells(struct vb_tape *tape, uint32_t n, enum vb_dtype dtype,
                          struct vb_variable *axis)
@@ -33,8 +26,8 @@ static struct vb_variable grid_of(struct vb_tape *tape, struct vb_variable x, st
     bool ok;
     struct vb_variable grid = vb_tape_new(tape, "stack", &VB_SHAPE(w * h, 2), x.dtype);
     struct vb_variable cells = vb_reshaped(grid, &VB_SHAPE(h, w, 2), &ok);
-    vb_copy(tape, x, vb_at(cells, 2, 0));
-    vb_copy(tape, vb_with_axis(y, 1), vb_at(cells, 2, 1));
+    vb_tape_copy(tape, x, vb_at(cells, 2, 0));
+    vb_tape_copy(tape, vb_with_axis(y, 1), vb_at(cells, 2, 1));
     return grid;
 }
 
@@ -49,7 +42,7 @@ void vb_make_anchors(struct vb_tape *tape, const struct vb_graph *graph, enum vb
         number_cells(tape, level->grid_w, dtype, &x);
         number_cells(tape, level->grid_h, dtype, &y);
         centres_of[i] = grid_of(tape, x, y);
-        strides_of[i] = filled(tape, "full", level->stride, dtype, VB_SHAPE(cells, 1));
+        strides_of[i] = vb_filled(tape, "full", level->stride, dtype, VB_SHAPE(cells, 1));
     }
     *centres = vb_concat(tape, centres_of, graph->n_levels, 0);
     *strides = vb_concat(tape, strides_of, graph->n_levels, 0);
@@ -102,7 +95,7 @@ static struct vb_variable find_rows(struct vb_tape *tape, struct vb_variable lis
 {
     struct vb_shape shape = VB_SHAPE(listed.shape.dims[0]);
     if (!is_among)
-        return filled(tape, "eq", 0, VB_BOOL, shape);
+        return vb_filled(tape, "eq", 0, VB_BOOL, shape);
     struct vb_variable both[] = { vb_at(listed, 1, 0), vb_stretch_of(images, 0, place, 1) };
     return vb_make(tape, &(struct vb_call){ .op = VB_OP_EQUAL }, &shape, VB_BOOL, both, 2);
 }
@@ -123,7 +116,8 @@ static void copy_rows(struct vb_tape *tape, const struct vb_targets *targets,
         if (n == 0)
             continue;
         struct vb_variable rows = vb_mask(tape, values, here, n, &VB_SHAPE(n, COLUMNS - 1));
-        vb_copy(tape, vb_stretch_of(rows, 0, 0, kept), vb_stretch_of(vb_at(out, 0, i), 0, 0, kept));
+        vb_tape_copy(tape, vb_stretch_of(rows, 0, 0, kept),
+                     vb_stretch_of(vb_at(out, 0, i), 0, 0, kept));
         vb_done(tape, rows);
         place++;
     }
@@ -143,10 +137,10 @@ static void to_corners(struct vb_tape *tape, struct vb_variable boxes, struct vb
         struct vb_variable from[] = { centre, half };
         struct vb_variable corner =
             vb_make(tape, &(struct vb_call){ .op = moves[i] }, &half.shape, VB_FLOAT32, from, 2);
-        vb_copy(tape, corner, vb_stretch_of(corners, 2, 2 * i, 2));
+        vb_tape_copy(tape, corner, vb_stretch_of(corners, 2, 2 * i, 2));
         vb_done(tape, corner);
     }
-    vb_copy(tape, corners, boxes);
+    vb_tape_copy(tape, corners, boxes);
     vb_done(tape, half);
     vb_done(tape, corners);
 }
@@ -156,7 +150,8 @@ static struct vb_variable scale_of(struct vb_tape *tape, struct vb_variable imag
 {
     struct vb_variable scale = vb_tape_new(tape, "scale", &VB_SHAPE(SIDES), image_size.dtype);
     for (uint32_t i = 0; i < SIDES; i++)
-        vb_copy(tape, vb_stretch_of(image_size, 0, 1 - i % 2, 1), vb_stretch_of(scale, 0, i, 1));
+        vb_tape_copy(tape, vb_stretch_of(image_size, 0, 1 - i % 2, 1),
+                     vb_stretch_of(scale, 0, i, 1));
     return scale;
 }
 
@@ -171,7 +166,7 @@ struct vb_variable vb_pad_boxes(struct vb_tape *tape, const struct vb_graph *gra
     struct vb_variable most =
         vb_make(tape, &(struct vb_call){ .op = VB_OP_MAX_OF }, &VB_SCALAR, VB_FLOAT32, &counts, 1);
     struct vb_variable padded =
-        filled(tape, "boxes", 0, VB_FLOAT32, VB_SHAPE(graph->batch, boxes, COLUMNS - 1));
+        vb_filled(tape, "boxes", 0, VB_FLOAT32, VB_SHAPE(graph->batch, boxes, COLUMNS - 1));
     vb_done(tape, most);
     if (!tape->program->failed) {
         copy_rows(tape, targets, listed, images, padded, &matches, &n_matches);

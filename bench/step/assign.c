@@ -11,13 +11,6 @@
 enum { TOP_K = 10 };
 static const double score_exponent = 0.5, overlap_exponent = 6.0, epsilon = 1e-9;
 
-static struct vb_variable filled(struct vb_tape *tape, const char *what, double a,
-                                 enum vb_dtype dtype, struct vb_shape shape)
-{
-    const struct vb_call fill = { .op = VB_OP_FILL, .a = a };
-    return vb_make_named(tape, what, &fill, &shape, dtype, NULL, 0);
-}
-
 static void fill_where(struct vb_tape *tape, struct vb_variable mask, struct vb_variable y)
 {
     struct vb_variable both[] = { mask, y };
@@ -67,8 +60,8 @@ static struct vb_variable anchors_inside(struct vb_tape *tape, const struct vb_a
         vb_make_named(tape, "to_right_bottom", &sub, &pairs, VB_FLOAT32, right_bottom, 2);
     struct vb_variable deltas =
         vb_tape_new(tape, "deltas", &VB_SHAPE(s->batch, s->boxes, s->anchors, 4), VB_FLOAT32);
-    vb_copy(tape, low, vb_stretch_of(deltas, 3, 0, 2));
-    vb_copy(tape, high, vb_stretch_of(deltas, 3, 2, 2));
+    vb_tape_copy(tape, low, vb_stretch_of(deltas, 3, 0, 2));
+    vb_tape_copy(tape, high, vb_stretch_of(deltas, 3, 2, 2));
     vb_done(tape, high);
     vb_done(tape, low);
     struct vb_variable inside =
@@ -103,8 +96,8 @@ static void scores_inside(struct vb_tape *tape, const struct vb_assignment *s,
 {
     const struct vb_call count = { .op = VB_OP_RANGE, .b = 1 };
     struct vb_variable images = vb_make(tape, &count, &VB_SHAPE(s->batch), VB_INT64, NULL, 0);
-    vb_copy(tape, vb_with_axis(images, 1), vb_at(which, 0, 0));
-    vb_copy(tape, labels_of(s), vb_at(which, 0, 1));
+    vb_tape_copy(tape, vb_with_axis(images, 1), vb_at(which, 0, 0));
+    vb_tape_copy(tape, labels_of(s), vb_at(which, 0, 1));
     vb_done(tape, images);
     struct vb_variable from[] = { vb_in_axes(probabilities, (uint32_t[]){ 0, 2, 1 }),
                                   vb_at(which, 0, 0), vb_at(which, 0, 1) };
@@ -142,9 +135,10 @@ static struct vb_variable alignment(struct vb_tape *tape, const struct vb_assign
     struct vb_variable valid = vb_binary(tape, VB_OP_MUL, inside, s->valid);
     struct vb_variable mask = vb_unary(tape, VB_OP_GREATER_NUMBER, valid, 0);
     vb_done(tape, valid);
-    *overlaps = filled(tape, "overlaps", 0, VB_FLOAT32, all);
-    struct vb_variable scores = filled(tape, "box_scores", 0, probabilities.dtype, all);
-    struct vb_variable which = filled(tape, "which", 0, VB_INT64, VB_SHAPE(2, s->batch, s->boxes));
+    *overlaps = vb_filled(tape, "overlaps", 0, VB_FLOAT32, all);
+    struct vb_variable scores = vb_filled(tape, "box_scores", 0, probabilities.dtype, all);
+    struct vb_variable which =
+        vb_filled(tape, "which", 0, VB_INT64, VB_SHAPE(2, s->batch, s->boxes));
     scores_inside(tape, s, probabilities, mask, which, scores);
     overlaps_inside(tape, s, boxes, mask, *overlaps, pair);
     struct vb_variable score_power = vb_unary(tape, VB_OP_POWER, scores, score_exponent);
@@ -188,8 +182,8 @@ static struct vb_variable best_anchors(struct vb_tape *tape, const struct vb_ass
                       VB_BOOL, &s->valid, 1);
     struct vb_variable places = best_places(tape, s, align, valid, &values);
     /* Of one byte each, as int8. */
-    struct vb_variable count = filled(tape, "count", 0, VB_UINT8, all);
-    struct vb_variable ones = filled(tape, "ones", 1, VB_UINT8, VB_SHAPE(s->batch, s->boxes, 1));
+    struct vb_variable count = vb_filled(tape, "count", 0, VB_UINT8, all);
+    struct vb_variable ones = vb_filled(tape, "ones", 1, VB_UINT8, VB_SHAPE(s->batch, s->boxes, 1));
     struct vb_variable added[] = { places, vb_expanded(ones, &best), count };
     vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_SCATTER_ADD }, added, 3);
     struct vb_variable twice = vb_unary(tape, VB_OP_GREATER_NUMBER, count, 1);
@@ -238,14 +232,14 @@ static struct vb_variable one_hot_of(struct vb_tape *tape, const struct vb_assig
                                      struct vb_variable labels, struct vb_variable claims)
 {
     struct vb_shape scores = VB_SHAPE(s->batch, s->anchors, s->classes);
-    struct vb_variable one_hot = filled(tape, "one_hot", 0, VB_INT64, scores);
+    struct vb_variable one_hot = vb_filled(tape, "one_hot", 0, VB_INT64, scores);
     struct vb_variable set[] = { vb_with_axis(labels, 2), one_hot };
     vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_SCATTER, .a = 1 }, set, 2);
     struct vb_variable seen = vb_with_axis(claims, 2);
     struct vb_variable repeated = vb_make_named(
         tape, "repeat", &(struct vb_call){ .op = VB_OP_COPY }, &scores, VB_FLOAT32, &seen, 1);
     struct vb_variable positive = vb_unary(tape, VB_OP_GREATER_NUMBER, repeated, 0);
-    struct vb_variable zero = filled(tape, "zero", 0, VB_INT64, VB_SCALAR);
+    struct vb_variable zero = vb_filled(tape, "zero", 0, VB_INT64, VB_SCALAR);
     struct vb_variable from[] = { positive, one_hot, zero };
     struct vb_variable chosen =
         vb_make(tape, &(struct vb_call){ .op = VB_OP_WHERE }, &scores, VB_INT64, from, 3);

@@ -8,16 +8,6 @@
 
 #include <math.h>
 
-/* As x is; of one or two inputs. */
-static struct vb_variable kernel(struct vb_tape *tape, enum vb_operator op, double a,
-                                 struct vb_variable x, struct vb_variable first,
-                                 struct vb_variable second)
-{
-    struct vb_variable from[] = { first, second };
-    return vb_make_like(tape, &(struct vb_call){ .op = op, .a = a, .b = HUGE_VAL }, x, from,
-                        vb_is_defined(&second) ? 2 : 1);
-}
-
 static void in_place(struct vb_tape *tape, enum vb_operator op, double a, struct vb_variable y,
                      struct vb_variable other)
 {
@@ -31,8 +21,9 @@ static void in_place(struct vb_tape *tape, enum vb_operator op, double a, struct
 static struct vb_variable log_weight_of(struct vb_tape *tape, struct vb_variable x,
                                         struct vb_variable target, struct vb_variable weight)
 {
-    struct vb_variable less_one = kernel(tape, VB_OP_ADD_NUMBER, -1, weight, weight, vb_undefined);
-    struct vb_variable log_weight = kernel(tape, VB_OP_MUL, 0, x, less_one, target);
+    struct vb_variable less_one =
+        vb_make_of(tape, VB_OP_ADD_NUMBER, -1, &weight, weight, vb_undefined);
+    struct vb_variable log_weight = vb_make_of(tape, VB_OP_MUL, 0, &x, less_one, target);
     in_place(tape, VB_OP_ADD_NUMBER, 1, log_weight, vb_undefined);
     vb_done(tape, less_one);
     return log_weight;
@@ -43,13 +34,13 @@ static struct vb_variable lean_loss(struct vb_tape *tape, struct vb_variable x,
                                     struct vb_variable target, struct vb_variable weight,
                                     struct vb_variable *rest)
 {
-    *rest = kernel(tape, VB_OP_LOG_SIGMOID, 0, x, x, vb_undefined);
+    *rest = vb_make_of(tape, VB_OP_LOG_SIGMOID, 0, &x, x, vb_undefined);
     if (vb_is_defined(&weight)) {
         struct vb_variable log_weight = log_weight_of(tape, x, target, weight);
         in_place(tape, VB_OP_MUL, 0, *rest, log_weight);
         vb_done(tape, log_weight);
     }
-    struct vb_variable loss = kernel(tape, VB_OP_SUBTRACT_FROM, 1, x, target, vb_undefined);
+    struct vb_variable loss = vb_make_of(tape, VB_OP_SUBTRACT_FROM, 1, &x, target, vb_undefined);
     in_place(tape, VB_OP_MUL, 0, loss, x);
     in_place(tape, VB_OP_SUB, 0, loss, *rest);
     return loss;
@@ -60,16 +51,16 @@ static struct vb_variable spelt_out_loss(struct vb_tape *tape, struct vb_variabl
                                          struct vb_variable *rest)
 {
     struct vb_variable log_weight = vb_undefined;
-    *rest = kernel(tape, VB_OP_MUL_NUMBER, -1, x, x, vb_undefined);
+    *rest = vb_make_of(tape, VB_OP_MUL_NUMBER, -1, &x, x, vb_undefined);
     in_place(tape, VB_OP_CLAMP, 0, *rest, vb_undefined);
     if (vb_is_defined(&weight))
         log_weight = log_weight_of(tape, x, target, weight);
-    struct vb_variable loss = kernel(tape, VB_OP_SUBTRACT_FROM, 1, x, target, vb_undefined);
+    struct vb_variable loss = vb_make_of(tape, VB_OP_SUBTRACT_FROM, 1, &x, target, vb_undefined);
     in_place(tape, VB_OP_MUL, 0, loss, x);
-    struct vb_variable low = kernel(tape, VB_OP_MUL_NUMBER, -1, x, *rest, vb_undefined);
+    struct vb_variable low = vb_make_of(tape, VB_OP_MUL_NUMBER, -1, &x, *rest, vb_undefined);
     in_place(tape, VB_OP_EXP, 0, low, vb_undefined);
-    struct vb_variable minus = kernel(tape, VB_OP_MUL_NUMBER, -1, x, x, vb_undefined);
-    struct vb_variable high = kernel(tape, VB_OP_SUB, 0, x, minus, *rest);
+    struct vb_variable minus = vb_make_of(tape, VB_OP_MUL_NUMBER, -1, &x, x, vb_undefined);
+    struct vb_variable high = vb_make_of(tape, VB_OP_SUB, 0, &x, minus, *rest);
     in_place(tape, VB_OP_EXP, 0, high, vb_undefined);
     in_place(tape, VB_OP_ADD, 0, low, high);
     in_place(tape, VB_OP_LOG, 0, low, vb_undefined);
@@ -96,10 +87,10 @@ static struct vb_variable loss_of(struct vb_tape *tape, struct vb_variable x,
 static struct vb_variable weighted_gradient(struct vb_tape *tape, const struct vb_node *node)
 {
     struct vb_variable x = node->saved[0], target = node->saved[1], weight = node->saved[2];
-    struct vb_variable weighted = kernel(tape, VB_OP_MUL, 0, x, weight, target);
-    struct vb_variable y = kernel(tape, VB_OP_ADD_NUMBER, 1, x, weighted, vb_undefined);
+    struct vb_variable weighted = vb_make_of(tape, VB_OP_MUL, 0, &x, weight, target);
+    struct vb_variable y = vb_make_of(tape, VB_OP_ADD_NUMBER, 1, &x, weighted, vb_undefined);
     in_place(tape, VB_OP_SUB, 0, y, target);
-    struct vb_variable probability = kernel(tape, VB_OP_SIGMOID, 0, x, x, vb_undefined);
+    struct vb_variable probability = vb_make_of(tape, VB_OP_SIGMOID, 0, &x, x, vb_undefined);
     in_place(tape, VB_OP_MUL, 0, y, probability);
     vb_done(tape, probability);
     in_place(tape, VB_OP_SUB, 0, y, weighted);
@@ -114,7 +105,8 @@ static void bce_backward(struct vb_tape *tape, const struct vb_node *node,
     if (node->n_saved > 2) {
         inputs[0] = weighted_gradient(tape, node);
     } else {
-        inputs[0] = kernel(tape, VB_OP_SIGMOID, 0, node->saved[0], node->saved[0], vb_undefined);
+        inputs[0] =
+            vb_make_of(tape, VB_OP_SIGMOID, 0, &node->saved[0], node->saved[0], vb_undefined);
         in_place(tape, VB_OP_SUB, 0, inputs[0], node->saved[1]);
     }
     in_place(tape, VB_OP_MUL, 0, inputs[0], outputs[0]);

@@ -101,8 +101,8 @@ static struct vb_variable sides_of(struct vb_tape *tape, const struct vb_assignm
     struct vb_variable sides =
         vb_tape_new(tape, "sides", &VB_SHAPE(s->batch, s->anchors, VB_SIDES), VB_FLOAT32);
     struct vb_variable both[] = { sides, sides };
-    vb_copy(tape, low, vb_stretch_of(sides, 2, 0, 2));
-    vb_copy(tape, high, vb_stretch_of(sides, 2, 2, 2));
+    vb_tape_copy(tape, low, vb_stretch_of(sides, 2, 0, 2));
+    vb_tape_copy(tape, high, vb_stretch_of(sides, 2, 2, 2));
     vb_tape_apply(tape, &clamp, both, 2);
     vb_done(tape, high);
     vb_done(tape, low);

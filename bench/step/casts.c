@@ -15,16 +15,14 @@ static void cast_backward(struct vb_tape *tape, const struct vb_node *node,
         tape, to->parameter != VB_NONE ? tape->parameter_names[to->parameter] : "cast", *to,
         to->dtype);
     tape->category = category;
-    struct vb_variable both[] = { outputs[0], inputs[0] };
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+    vb_tape_copy(tape, outputs[0], inputs[0]);
 }
 
 static struct vb_variable copy_as(struct vb_tape *tape, struct vb_variable variable,
                                   enum vb_dtype dtype)
 {
     struct vb_variable cast = vb_tape_new_like(tape, "cast", variable, dtype);
-    struct vb_variable both[] = { variable, cast };
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+    vb_tape_copy(tape, variable, cast);
     vb_tape_output(tape, vb_tape_node(tape, cast_backward, &variable, 1, 1), 0, &cast);
     return cast;
 }

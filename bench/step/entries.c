@@ -11,11 +11,6 @@ static struct vb_variable clone(struct vb_tape *tape, struct vb_variable x)
     return vb_make_like(tape, &(struct vb_call){ .op = VB_OP_COPY }, x, &x, 1);
 }
 
-static void fill(struct vb_tape *tape, struct vb_variable y)
-{
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_FILL }, &y, 1);
-}
-
 /* A view of a vector's gradient: the entry of the node's operator. */
 static struct vb_variable entry_of(const struct vb_node *node, struct vb_variable vector)
 {
@@ -34,7 +29,7 @@ static void set_backward(struct vb_tape *tape, const struct vb_node *node,
 {
     inputs[0] = clone(tape, outputs[0]);
     inputs[1] = clone(tape, entry_of(node, outputs[0]));
-    fill(tape, entry_of(node, inputs[0]));
+    vb_tape_fill(tape, entry_of(node, inputs[0]), 0);
     if (vb_needs(node, 0))
         vb_done(tape, vb_zeros_like(tape, inputs[1]));
 }
@@ -43,8 +38,7 @@ void vb_set_entry(struct vb_tape *tape, struct vb_variable *vector, uint32_t i,
                   struct vb_variable x)
 {
     struct vb_variable inputs[] = { *vector, x };
-    struct vb_variable both[] = { x, vb_at(*vector, 0, i) };
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+    vb_tape_copy(tape, x, vb_at(*vector, 0, i));
     struct vb_node *node = vb_tape_node(tape, set_backward, inputs, 2, 1);
     keep_entry(tape, node, i);
     vb_tape_output(tape, node, 0, vector);
@@ -58,8 +52,7 @@ static void scale_backward(struct vb_tape *tape, const struct vb_node *node,
     struct vb_variable entry = clone(tape, entry_of(node, outputs[0]));
     struct vb_variable scaled = vb_make_like(
         tape, &(struct vb_call){ .op = VB_OP_MUL_NUMBER, .a = node->a }, entry, &entry, 1);
-    struct vb_variable both[] = { scaled, entry_of(node, inputs[0]) };
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+    vb_tape_copy(tape, scaled, entry_of(node, inputs[0]));
     vb_done(tape, scaled);
     vb_done(tape, entry);
 }
@@ -69,8 +62,7 @@ static void view_backward(struct vb_tape *tape, const struct vb_node *node,
                           const struct vb_variable *outputs, struct vb_variable *inputs)
 {
     inputs[0] = vb_zeros_like(tape, node->inputs[0]);
-    struct vb_variable both[] = { outputs[0], entry_of(node, inputs[0]) };
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+    vb_tape_copy(tape, outputs[0], entry_of(node, inputs[0]));
 }
 
 /* Python scales a view of the entry in place, then assigns that view to the entry. */

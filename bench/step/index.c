@@ -59,9 +59,7 @@ static void select_backward(struct vb_tape *tape, const struct vb_node *node,
 {
     const struct vb_variable *x = &node->inputs[0];
     inputs[0] = vb_zeros_like(tape, *x);
-    struct vb_variable both[] = { outputs[0],
-                                  vb_at(inputs[0], x->shape.n_dims - 1, (uint32_t)node->a) };
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+    vb_tape_copy(tape, outputs[0], vb_at(inputs[0], x->shape.n_dims - 1, (uint32_t)node->a));
 }
 
 struct vb_variable vb_select_last(struct vb_tape *tape, struct vb_variable x, uint32_t i)

@@ -16,7 +16,7 @@ struct vb_variable vb_in_order(struct vb_tape *tape, struct vb_variable x)
         return vb_tape_hold(tape, x);
 
     struct vb_variable y = vb_tape_new_image(tape, "contiguous", &x.shape, x.dtype);
-    vb_copy(tape, x, y);
+    vb_tape_copy(tape, x, y);
     return y;
 }
 
@@ -184,7 +184,7 @@ struct vb_variable vb_silu_in_place(struct vb_tape *tape, struct vb_variable x)
     struct vb_variable y = vb_tape_hold(tape, x);
     if (node != NULL) {
         struct vb_variable before = vb_tape_new_like(tape, "clone", x, x.dtype);
-        vb_copy(tape, x, before);
+        vb_tape_copy(tape, x, before);
         vb_tape_save(tape, node, before);
         vb_tape_drop(tape, before);
     }

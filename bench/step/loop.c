@@ -124,12 +124,6 @@ void vb_log_losses(struct vb_builder *self)
         log_mean(self);
 }
 
-static struct vb_variable constant(struct vb_tape *tape, const char *what, double value, uint32_t n)
-{
-    const struct vb_call fill = { .op = VB_OP_FILL, .a = value };
-    return vb_make_named(tape, what, &fill, &VB_SHAPE(n), VB_FLOAT32, NULL, 0);
-}
-
 void vb_set_up_train(struct vb_builder *self)
 {
     struct vb_tape *tape = &self->tape;
@@ -138,9 +132,10 @@ void vb_set_up_train(struct vb_builder *self)
     tape->category = VB_LOSS;
     if (self->graph->head != VB_HEAD_V5)
         return;
-    self->constants.class_weight = constant(tape, "class_weight", 1, 1);
-    self->constants.objectness_weight = constant(tape, "objectness_weight", 1, 1);
-    self->names.mean_loss = constant(tape, "mean_loss", 0, 3);
+    self->constants.class_weight = vb_filled(tape, "class_weight", 1, VB_FLOAT32, VB_SHAPE(1));
+    self->constants.objectness_weight =
+        vb_filled(tape, "objectness_weight", 1, VB_FLOAT32, VB_SHAPE(1));
+    self->names.mean_loss = vb_filled(tape, "mean_loss", 0, VB_FLOAT32, VB_SHAPE(3));
 }
 
 /* The new tensor is there before the old one goes; what is int64 stays as it is. */
@@ -156,9 +151,9 @@ static void convert_weights(struct vb_builder *self, enum vb_dtype dtype)
             vb_tape_new_image(tape, parameter->name, &parameter->shape, dtype);
         if (tape->program->failed)
             return;
-        const struct vb_variable both[] = { vb_tape_parameter(tape, i, self->storages[i]), next };
-        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
-        vb_tape_drop(tape, both[0]);
+        struct vb_variable old = vb_tape_parameter(tape, i, self->storages[i]);
+        vb_tape_copy(tape, old, next);
+        vb_tape_drop(tape, old);
         self->storages[i] = next.storage;
     }
 }

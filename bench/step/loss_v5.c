@@ -28,13 +28,6 @@ static double balance_of(const struct vb_graph *graph, uint32_t level)
     return balance_of_more[level < BALANCED ? level : BALANCED - 1];
 }
 
-static struct vb_variable filled(struct vb_tape *tape, const char *what, double value,
-                                 enum vb_dtype dtype, struct vb_shape shape)
-{
-    const struct vb_call fill = { .op = VB_OP_FILL, .a = value };
-    return vb_make_named(tape, what, &fill, &shape, dtype, NULL, 0);
-}
-
 /* What the loss proper names. */
 struct terms {
     struct vb_variable objectness_target, pxy, pwh, rest, classes, box, iou, class_target,
@@ -125,9 +118,9 @@ static void class_term(struct vb_tape *tape, struct terms *terms, const struct v
 {
     const struct vb_call count = { .op = VB_OP_RANGE, .b = 1 };
     struct vb_variable target =
-        filled(tape, "class_target", 0, terms->classes.dtype, terms->classes.shape);
+        vb_filled(tape, "class_target", 0, terms->classes.dtype, terms->classes.shape);
     vb_tape_assign(tape, &terms->class_target, target);
-    struct vb_variable one = filled(tape, "one", 1, target.dtype, VB_SCALAR);
+    struct vb_variable one = vb_filled(tape, "one", 1, target.dtype, VB_SCALAR);
     struct vb_variable rows =
         vb_make_named(tape, "range", &count, &VB_SHAPE(match->count.n), VB_INT64, NULL, 0);
     struct vb_variable put[] = { one, rows, vb_at(match->image_and_label, 1, 1), target };
@@ -144,8 +137,8 @@ static void level_terms(struct vb_tape *tape, struct terms *terms, struct vb_var
                         const struct vb_match *match, uint32_t classes, double balance)
 {
     const uint32_t *dims = prediction.shape.dims;
-    struct vb_variable wanted = filled(tape, "objectness_target", 0, prediction.dtype,
-                                       VB_SHAPE(dims[0], dims[1], dims[2], dims[3]));
+    struct vb_variable wanted = vb_filled(tape, "objectness_target", 0, prediction.dtype,
+                                          VB_SHAPE(dims[0], dims[1], dims[2], dims[3]));
     vb_tape_assign(tape, &terms->objectness_target, wanted);
     if (match->count.n > 0) {
         decode(tape, terms, prediction, match, classes);
@@ -168,10 +161,8 @@ static struct vb_variable list_parts(struct vb_tape *tape, const struct terms *t
     const struct vb_variable parts[] = { terms->box_loss, terms->objectness_loss,
                                          terms->class_loss };
     struct vb_variable items = vb_tape_new(tape, "loss_items", &VB_SHAPE(3), VB_FLOAT32);
-    for (uint32_t i = 0; i < 3; i++) {
-        struct vb_variable both[] = { parts[i], vb_stretch_of(items, 0, i, 1) };
-        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
-    }
+    for (uint32_t i = 0; i < 3; i++)
+        vb_tape_copy(tape, parts[i], vb_stretch_of(items, 0, i, 1));
     return items;
 }
 
@@ -205,9 +196,9 @@ struct vb_loss vb_loss_v5(struct vb_tape *tape, const struct vb_graph *graph,
         all[i] = vb_undefined;
 
     struct vb_variable boxes = vb_upload_boxes(tape, targets, graph->classes);
-    terms.class_loss = filled(tape, "class_loss", 0, VB_FLOAT32, VB_SHAPE(1));
-    terms.box_loss = filled(tape, "box_loss", 0, VB_FLOAT32, VB_SHAPE(1));
-    terms.objectness_loss = filled(tape, "objectness_loss", 0, VB_FLOAT32, VB_SHAPE(1));
+    terms.class_loss = vb_filled(tape, "class_loss", 0, VB_FLOAT32, VB_SHAPE(1));
+    terms.box_loss = vb_filled(tape, "box_loss", 0, VB_FLOAT32, VB_SHAPE(1));
+    terms.objectness_loss = vb_filled(tape, "objectness_loss", 0, VB_FLOAT32, VB_SHAPE(1));
     vb_match_targets(tape, graph, targets, boxes, constants->anchors, matches);
     for (uint32_t i = 0; i < graph->n_levels; i++)
         level_terms(tape, &terms, predictions[i], &matches[i], graph->classes,

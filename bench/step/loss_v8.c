@@ -71,10 +71,8 @@ static struct vb_variable image_size_of(struct vb_tape *tape, const struct vb_gr
     const uint32_t sides[] = { level->grid_h, level->grid_w };
     const struct vb_call scale = { .op = VB_OP_MUL_NUMBER, .a = level->stride };
     struct vb_variable cells = vb_tape_new(tape, "cells", &VB_SHAPE(2), dtype);
-    for (uint32_t i = 0; i < 2; i++) {
-        struct vb_variable side = vb_stretch_of(cells, 0, i, 1);
-        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_FILL, .a = sides[i] }, &side, 1);
-    }
+    for (uint32_t i = 0; i < 2; i++)
+        vb_tape_fill(tape, vb_stretch_of(cells, 0, i, 1), sides[i]);
     struct vb_variable size =
         vb_make_named(tape, "image_size", &scale, &cells.shape, dtype, &cells, 1);
     vb_done(tape, cells);
@@ -187,8 +185,7 @@ struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
         constants->projection =
             vb_make_named(tape, "projection", &(struct vb_call){ .op = VB_OP_RANGE, .b = 1 },
                           &VB_SHAPE(VB_BINS), VB_FLOAT32, NULL, 0);
-    names.loss = vb_make_named(tape, "loss_items", &(struct vb_call){ .op = VB_OP_FILL },
-                               &VB_SHAPE(TERMS), VB_FLOAT32, NULL, 0);
+    names.loss = vb_filled(tape, "loss_items", 0, VB_FLOAT32, VB_SHAPE(TERMS));
     side_by_side(tape, graph, predictions, &names);
     prepare(tape, &s, graph, targets, &names);
     decode(tape, &s, &names, constants->projection);

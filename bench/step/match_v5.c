@@ -33,12 +33,6 @@ static struct vb_variable column(struct vb_variable x, uint32_t i)
     return y;
 }
 
-static void copy(struct vb_tape *tape, struct vb_variable from, struct vb_variable to)
-{
-    struct vb_variable both[] = { from, to };
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
-}
-
 static struct vb_variable copied(struct vb_tape *tape, const char *what, struct vb_variable x,
                                  enum vb_dtype dtype, struct vb_shape shape)
 {
@@ -56,8 +50,8 @@ static struct vb_variable beside(struct vb_tape *tape, const char *what, struct 
     struct vb_shape shape = left.shape;
     shape.dims[last] += n_right;
     struct vb_variable y = vb_tape_new(tape, what, &shape, VB_FLOAT32);
-    copy(tape, left, columns(y, 0, n_left));
-    copy(tape, right, columns(y, n_left, n_right));
+    vb_tape_copy(tape, left, columns(y, 0, n_left));
+    vb_tape_copy(tape, right, columns(y, n_left, n_right));
     return y;
 }
 
@@ -75,10 +69,9 @@ static void pass_offsets(struct vb_tape *tape)
 static void repeat_for_anchors(struct vb_tape *tape, struct names *names, struct vb_variable boxes,
                                uint32_t n_anchors)
 {
-    const struct vb_call ones = { .op = VB_OP_FILL, .a = 1 };
     const struct vb_call count = { .op = VB_OP_RANGE, .b = 1 };
     uint32_t n = boxes.shape.dims[0];
-    names->gain = vb_make_named(tape, "gain", &ones, &VB_SHAPE(COLUMNS), VB_FLOAT32, NULL, 0);
+    names->gain = vb_filled(tape, "gain", 1, VB_FLOAT32, VB_SHAPE(COLUMNS));
     struct vb_variable range = vb_make(tape, &count, &VB_SHAPE(n_anchors), VB_INT64, NULL, 0);
     struct vb_variable real = copied(tape, "arange", range, VB_FLOAT32, VB_SHAPE(n_anchors));
     vb_done(tape, range);
@@ -96,10 +89,8 @@ static void repeat_for_anchors(struct vb_tape *tape, struct names *names, struct
 static void set_gain(struct vb_tape *tape, struct vb_variable gain, const struct vb_level *level)
 {
     for (uint32_t i = CENTRE; i < ANCHOR; i++) {
-        struct vb_variable entry = vb_at(gain, 0, i);
-        const struct vb_call fill = { .op = VB_OP_FILL,
-                                      .a = i % 2 == 0 ? level->grid_w : level->grid_h };
-        vb_tape_apply(tape, &fill, &entry, 1);
+        uint32_t side = i % 2 == 0 ? level->grid_w : level->grid_h;
+        vb_tape_fill(tape, vb_at(gain, 0, i), side);
     }
 }
 
@@ -178,13 +169,11 @@ static struct vb_variable mirrored(struct vb_tape *tape, const struct names *nam
 static struct vb_variable which_cells(struct vb_tape *tape, const struct names *names)
 {
     uint32_t n = names->gxy.shape.dims[0];
-    struct vb_variable ones =
-        vb_make_named(tape, "ones", &(struct vb_call){ .op = VB_OP_FILL, .a = 1 }, &VB_SHAPE(n),
-                      VB_BOOL, NULL, 0);
+    struct vb_variable ones = vb_filled(tape, "ones", 1, VB_BOOL, VB_SHAPE(n));
     struct vb_variable stack = vb_tape_new(tape, "stack", &VB_SHAPE(OFFSETS, n), VB_BOOL);
     const struct vb_variable rows[OFFSETS] = { ones, names->j, names->k, names->l, names->m };
     for (uint32_t i = 0; i < OFFSETS; i++)
-        copy(tape, rows[i], vb_at(stack, 0, i));
+        vb_tape_copy(tape, rows[i], vb_at(stack, 0, i));
     vb_done(tape, ones);
     return stack;
 }

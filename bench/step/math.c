@@ -42,6 +42,22 @@ struct vb_variable vb_make(struct vb_tape *tape, const struct vb_call *call,
     return vb_make_named(tape, vb_operator_names[call->op], call, shape, dtype, from, n);
 }
 
+struct vb_variable vb_make_of(struct vb_tape *tape, enum vb_operator op, double a,
+                              const struct vb_variable *like, struct vb_variable first,
+                              struct vb_variable second)
+{
+    const struct vb_variable from[] = { first, second };
+    return vb_make_like(tape, &(struct vb_call){ .op = op, .a = a }, *like, from,
+                        vb_is_defined(&second) ? 2 : 1);
+}
+
+struct vb_variable vb_filled(struct vb_tape *tape, const char *what, double value,
+                             enum vb_dtype dtype, struct vb_shape shape)
+{
+    const struct vb_call fill = { .op = VB_OP_FILL, .a = value };
+    return vb_make_named(tape, what, &fill, &shape, dtype, NULL, 0);
+}
+
 struct vb_variable vb_zeros_like(struct vb_tape *tape, struct vb_variable x)
 {
     return vb_make_like(tape, &(struct vb_call){ .op = VB_OP_FILL }, x, NULL, 0);
@@ -54,20 +70,8 @@ static struct vb_variable towards(struct vb_tape *tape, enum vb_operator op, dou
                                   struct vb_variable other)
 {
     struct vb_variable typed = *input;
-    struct vb_variable from[] = { gradient, other };
     typed.dtype = gradient.dtype;
-    return vb_make_like(tape, &(struct vb_call){ .op = op, .a = a }, typed, from,
-                        vb_is_defined(&other) ? 2 : 1);
-}
-
-/* As x is, of one or two inputs. */
-static struct vb_variable kernel(struct vb_tape *tape, enum vb_operator op, double a,
-                                 const struct vb_variable *x, struct vb_variable first,
-                                 struct vb_variable second)
-{
-    struct vb_variable from[] = { first, second };
-    return vb_make_like(tape, &(struct vb_call){ .op = op, .a = a }, *x, from,
-                        vb_is_defined(&second) ? 2 : 1);
+    return vb_make_of(tape, op, a, &typed, gradient, other);
 }
 
 static void shift_backward(struct vb_tape *tape, const struct vb_node *node,
@@ -80,20 +84,21 @@ static void shift_backward(struct vb_tape *tape, const struct vb_node *node,
 static void scale_backward(struct vb_tape *tape, const struct vb_node *node,
                            const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    inputs[0] = kernel(tape, VB_OP_MUL_NUMBER, node->a, &node->inputs[0], outputs[0], vb_undefined);
+    inputs[0] =
+        vb_make_of(tape, VB_OP_MUL_NUMBER, node->a, &node->inputs[0], outputs[0], vb_undefined);
 }
 
 static void subtract_from_backward(struct vb_tape *tape, const struct vb_node *node,
                                    const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    inputs[0] = kernel(tape, VB_OP_MUL_NUMBER, -1, &node->inputs[0], outputs[0], vb_undefined);
+    inputs[0] = vb_make_of(tape, VB_OP_MUL_NUMBER, -1, &node->inputs[0], outputs[0], vb_undefined);
 }
 
 static void sigmoid_backward(struct vb_tape *tape, const struct vb_node *node,
                              const struct vb_variable *outputs, struct vb_variable *inputs)
 {
     inputs[0] =
-        kernel(tape, VB_OP_SIGMOID_BACKWARD, 0, &node->inputs[0], outputs[0], node->saved[0]);
+        vb_make_of(tape, VB_OP_SIGMOID_BACKWARD, 0, &node->inputs[0], outputs[0], node->saved[0]);
 }
 
 /* grad * (a * x ** (a - 1)) */
@@ -102,9 +107,9 @@ static void power_backward(struct vb_tape *tape, const struct vb_node *node,
 {
     const struct vb_variable *x = &node->inputs[0];
     struct vb_variable power =
-        kernel(tape, VB_OP_POWER, node->a - 1, x, node->saved[0], vb_undefined);
-    struct vb_variable scaled = kernel(tape, VB_OP_MUL_NUMBER, node->a, x, power, vb_undefined);
-    inputs[0] = kernel(tape, VB_OP_MUL, 0, x, outputs[0], scaled);
+        vb_make_of(tape, VB_OP_POWER, node->a - 1, x, node->saved[0], vb_undefined);
+    struct vb_variable scaled = vb_make_of(tape, VB_OP_MUL_NUMBER, node->a, x, power, vb_undefined);
+    inputs[0] = vb_make_of(tape, VB_OP_MUL, 0, x, outputs[0], scaled);
     vb_done(tape, scaled);
     vb_done(tape, power);
 }
@@ -114,9 +119,9 @@ static void atan_backward(struct vb_tape *tape, const struct vb_node *node,
                           const struct vb_variable *outputs, struct vb_variable *inputs)
 {
     const struct vb_variable *x = &node->inputs[0];
-    struct vb_variable square = kernel(tape, VB_OP_MUL, 0, x, node->saved[0], node->saved[0]);
-    struct vb_variable sum = kernel(tape, VB_OP_ADD_NUMBER, 1, x, square, vb_undefined);
-    inputs[0] = kernel(tape, VB_OP_DIV, 0, x, outputs[0], sum);
+    struct vb_variable square = vb_make_of(tape, VB_OP_MUL, 0, x, node->saved[0], node->saved[0]);
+    struct vb_variable sum = vb_make_of(tape, VB_OP_ADD_NUMBER, 1, x, square, vb_undefined);
+    inputs[0] = vb_make_of(tape, VB_OP_DIV, 0, x, outputs[0], sum);
     vb_done(tape, sum);
     vb_done(tape, square);
 }
@@ -131,7 +136,7 @@ static void clamp_backward(struct vb_tape *tape, const struct vb_node *node,
     struct vb_variable is_mask = *x;
     is_mask.dtype = VB_BOOL;
     struct vb_variable mask =
-        kernel(tape, VB_OP_AT_LEAST_NUMBER, node->a, &is_mask, node->saved[0], vb_undefined);
+        vb_make_of(tape, VB_OP_AT_LEAST_NUMBER, node->a, &is_mask, node->saved[0], vb_undefined);
     struct vb_variable from[] = { mask, outputs[0], zero };
     inputs[0] = vb_make_like(tape, &(struct vb_call){ .op = VB_OP_WHERE }, *x, from, 3);
     vb_done(tape, mask);
@@ -198,7 +203,7 @@ static struct vb_variable passed_on(struct vb_tape *tape, const struct vb_variab
 {
     if (same_shape(&input->shape, &gradient.shape))
         return vb_tape_hold(tape, gradient);
-    return kernel(tape, VB_OP_SUM, 0, input, gradient, vb_undefined);
+    return vb_make_of(tape, VB_OP_SUM, 0, input, gradient, vb_undefined);
 }
 
 static void plus_backward(struct vb_tape *tape, const struct vb_node *node,
@@ -242,11 +247,11 @@ static void over_backward(struct vb_tape *tape, const struct vb_node *node,
     if (vb_needs(node, 1)) {
         struct vb_variable like = b;
         like.dtype = outputs[0].dtype;
-        struct vb_variable once = kernel(tape, VB_OP_DIV, 0, &like, node->saved[0], b);
-        struct vb_variable twice = kernel(tape, VB_OP_DIV, 0, &like, once, b);
+        struct vb_variable once = vb_make_of(tape, VB_OP_DIV, 0, &like, node->saved[0], b);
+        struct vb_variable twice = vb_make_of(tape, VB_OP_DIV, 0, &like, once, b);
         struct vb_variable minus =
-            kernel(tape, VB_OP_MUL_NUMBER, -1, &like, outputs[0], vb_undefined);
-        inputs[1] = kernel(tape, VB_OP_MUL, 0, &like, minus, twice);
+            vb_make_of(tape, VB_OP_MUL_NUMBER, -1, &like, outputs[0], vb_undefined);
+        inputs[1] = vb_make_of(tape, VB_OP_MUL, 0, &like, minus, twice);
         vb_done(tape, minus);
         vb_done(tape, twice);
         vb_done(tape, once);
@@ -269,13 +274,14 @@ static void extremum_backward(struct vb_tape *tape, const struct vb_node *node,
         is_mask.dtype = VB_BOOL;
         struct vb_variable half =
             towards(tape, VB_OP_MUL_NUMBER, 0.5, input, outputs[0], vb_undefined);
-        struct vb_variable equal = kernel(tape, VB_OP_EQUAL, 0, &is_mask, mine, other);
+        struct vb_variable equal = vb_make_of(tape, VB_OP_EQUAL, 0, &is_mask, mine, other);
         struct vb_variable like = *input;
         like.dtype = outputs[0].dtype;
         struct vb_variable from[] = { equal, half, outputs[0] };
         inputs[i] = vb_make_like(tape, &(struct vb_call){ .op = VB_OP_WHERE }, like, from, 3);
-        struct vb_variable lost = is_minimum ? kernel(tape, VB_OP_LESS, 0, &is_mask, other, mine)
-                                             : kernel(tape, VB_OP_LESS, 0, &is_mask, mine, other);
+        struct vb_variable lost = is_minimum
+                                      ? vb_make_of(tape, VB_OP_LESS, 0, &is_mask, other, mine)
+                                      : vb_make_of(tape, VB_OP_LESS, 0, &is_mask, mine, other);
         struct vb_variable masked[] = { lost, inputs[i] };
         vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_MASKED_FILL }, masked, 2);
         vb_done(tape, lost);
@@ -351,7 +357,7 @@ struct vb_variable vb_clamp_in_place(struct vb_tape *tape, struct vb_variable x)
 {
     struct vb_node *node = vb_tape_node(tape, clamp_backward, &x, 1, 1);
     if (node != NULL) {
-        struct vb_variable before = kernel(tape, VB_OP_COPY, 0, &x, x, vb_undefined);
+        struct vb_variable before = vb_make_of(tape, VB_OP_COPY, 0, &x, x, vb_undefined);
         vb_tape_save(tape, node, before);
         vb_tape_drop(tape, before);
     }

@@ -25,10 +25,14 @@ struct vb_variable vb_make_named(struct vb_tape *tape, const char *what, const s
 struct vb_variable vb_make_like(struct vb_tape *tape, const struct vb_call *call,
                                 struct vb_variable like, const struct vb_variable *from,
                                 uint32_t n);
+/* The same of one tensor or, where `second` is defined, two, and the number a. */
+struct vb_variable vb_make_of(struct vb_tape *tape, enum vb_operator op, double a,
+                              const struct vb_variable *like, struct vb_variable first,
+                              struct vb_variable second);
 struct vb_variable vb_zeros_like(struct vb_tape *tape, struct vb_variable x);
-
-/* Fills a tensor that is there, or a view of one. */
-void vb_copy(struct vb_tape *tape, struct vb_variable from, struct vb_variable to);
+/* A new tensor of one number. */
+struct vb_variable vb_filled(struct vb_tape *tape, const char *what, double value,
+                             enum vb_dtype dtype, struct vb_shape shape);
 
 /* An operator of one tensor and the number a; what it keeps is autograd's. A power under autocast
  * is in fp32. Followed are sigmoid, power, atan, clamp, and x with a number added, multiplied or

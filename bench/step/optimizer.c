@@ -48,10 +48,8 @@ void vb_clip_gradients(struct vb_tape *tape, const struct vb_graph *graph)
             norms[n++] = vb_make(tape, &norm, &VB_SCALAR, VB_FLOAT32, &gradient, 1);
     }
     struct vb_variable stack = vb_tape_new(tape, "norms", &VB_SHAPE(n), VB_FLOAT32);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct vb_variable both[] = { norms[i], vb_at(stack, 0, i) };
-        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        vb_tape_copy(tape, norms[i], vb_at(stack, 0, i));
     for (uint32_t i = 0; i < n; i++)
         vb_tape_drop(tape, norms[i]);
     struct vb_variable total = vb_make(tape, &norm, &VB_SCALAR, VB_FLOAT32, &stack, 1);
@@ -138,7 +136,7 @@ static void make_state_of(struct vb_tape *tape, const struct vb_parameter *param
     tape->category = VB_OPTIMIZER_STATE;
     tape->module = parameter->name;
     struct vb_variable made = new_like(tape, what, parameter);
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_FILL }, &made, 1);
+    vb_tape_fill(tape, made, 0);
     *state = made.storage;
     tape->module = "";
     tape->category = VB_TEMPORARY;
@@ -268,7 +266,7 @@ static struct vb_variable host_number(struct vb_tape *tape, const char *what, en
 {
     if (!tape->torch->cpu_kernels)
         return vb_undefined;
-    return vb_tape_new(tape, what, &(struct vb_shape){ 0 }, dtype);
+    return vb_tape_new(tape, what, &VB_SCALAR, dtype);
 }
 
 static void make_adam_state(const struct group *group)
@@ -353,11 +351,10 @@ void vb_zero_gradients(struct vb_tape *tape, const struct vb_graph *graph)
     if (tape->torch->cpu_kernels)
         vb_tape_drop(tape, vb_tape_new(tape, "profiler handle", &VB_SHAPE(1), VB_FLOAT32));
     for (uint32_t i = 0; i < graph->n_parameters; i++) {
-        struct vb_variable gradient = gradient_of(tape, i);
         if (tape->torch->zeroes_to_none)
             vb_tape_assign(tape, &tape->gradients[i], vb_undefined);
         else if (has_gradient(tape, i))
-            vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_FILL }, &gradient, 1);
+            vb_tape_fill(tape, gradient_of(tape, i), 0);
     }
 }
 

@@ -12,12 +12,6 @@ struct vb_variable vb_fresh(struct vb_tape *tape, const char *what, enum vb_dtyp
     return y;
 }
 
-void vb_copy(struct vb_tape *tape, struct vb_variable from, struct vb_variable to)
-{
-    struct vb_variable both[] = { from, to };
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
-}
-
 void vb_passing(struct vb_tape *tape, const char *what, enum vb_dtype dtype, struct vb_shape shape)
 {
     vb_tape_drop(tape, vb_fresh(tape, what, dtype, shape));

@@ -8,21 +8,9 @@ static const double initial_scale = 65536, growth_interval = 2000;
 
 static struct vb_variable make_number(struct vb_tape *tape, const char *what,
                                       const struct vb_shape *shape, const struct vb_call *call,
-                                      const struct vb_variable *from)
+                                      struct vb_variable from)
 {
-    struct vb_variable y = vb_tape_new(tape, what, shape, VB_FLOAT32);
-    const struct vb_variable both[] = { from != NULL ? *from : y, y };
-    if (from != NULL)
-        vb_tape_apply(tape, call, both, 2);
-    else
-        vb_tape_apply(tape, call, both, 1);
-    return y;
-}
-
-static struct vb_variable fill(struct vb_tape *tape, const char *what, double value)
-{
-    return make_number(tape, what, &VB_SCALAR, &(struct vb_call){ .op = VB_OP_FILL, .a = value },
-                       NULL);
+    return vb_make_named(tape, what, call, shape, VB_FLOAT32, &from, 1);
 }
 
 /* The tracker of steps is int32 in PyTorch, which is as large. */
@@ -34,8 +22,8 @@ struct vb_variable vb_scale_loss(struct vb_tape *tape, struct vb_scaler *scaler,
     if (!vb_is_defined(&scaler->scale)) {
         enum vb_category category = tape->category;
         tape->category = VB_OPTIMIZER_STATE;
-        scaler->scale = fill(tape, "scale", initial_scale);
-        scaler->steps = fill(tape, "growth_tracker", 0);
+        scaler->scale = vb_filled(tape, "scale", initial_scale, VB_FLOAT32, VB_SCALAR);
+        scaler->steps = vb_filled(tape, "growth_tracker", 0, VB_FLOAT32, VB_SCALAR);
         tape->category = category;
     }
     return vb_binary(tape, VB_OP_MUL, loss, scaler->scale);
@@ -46,11 +34,11 @@ struct vb_variable vb_scale_loss(struct vb_tape *tape, struct vb_scaler *scaler,
 static struct vb_variable make_inverse(struct vb_tape *tape, struct vb_variable scale)
 {
     const struct vb_call copy = { .op = VB_OP_COPY }, divide = { .op = VB_OP_RECIPROCAL };
-    struct vb_variable wide = make_number(tape, "double", &VB_SHAPE(2), &copy, &scale);
-    struct vb_variable inverse = make_number(tape, "reciprocal", &VB_SHAPE(2), &divide, &wide);
+    struct vb_variable wide = make_number(tape, "double", &VB_SHAPE(2), &copy, scale);
+    struct vb_variable inverse = make_number(tape, "reciprocal", &VB_SHAPE(2), &divide, wide);
     vb_tape_drop(tape, wide);
     struct vb_variable first = vb_at(inverse, 0, 0);
-    struct vb_variable narrow = make_number(tape, "inverse_scale", &VB_SCALAR, &copy, &first);
+    struct vb_variable narrow = make_number(tape, "inverse_scale", &VB_SCALAR, &copy, first);
     vb_tape_drop(tape, inverse);
     return narrow;
 }
@@ -63,10 +51,10 @@ void vb_unscale_gradients(struct vb_tape *tape, struct vb_scaler *scaler,
     if (!scaler->is_on)
         return;
     struct vb_variable master_inverse = make_inverse(tape, scaler->scale);
-    struct vb_variable master_found = fill(tape, "found_inf", 0);
-    scaler->found = make_number(tape, "found_inf", &VB_SCALAR, &copy, &master_found);
+    struct vb_variable master_found = vb_filled(tape, "found_inf", 0, VB_FLOAT32, VB_SCALAR);
+    scaler->found = make_number(tape, "found_inf", &VB_SCALAR, &copy, master_found);
     struct vb_variable inverse =
-        make_number(tape, "inverse_scale", &VB_SCALAR, &copy, &master_inverse);
+        make_number(tape, "inverse_scale", &VB_SCALAR, &copy, master_inverse);
     for (uint32_t i = 0; i < graph->n_parameters; i++) {
         const struct vb_variable operands[] = { inverse, vb_flat(tape->gradients[i]),
                                                 scaler->found };

@@ -66,7 +66,7 @@ struct vb_variable vb_concat(struct vb_tape *tape, const struct vb_variable *pie
 
     struct vb_variable y = vb_tape_new_image(tape, "output", &shape, dtype);
     for (uint32_t i = 0, start = 0; i < n; start += inputs[i++].shape.dims[axis])
-        vb_copy(tape, inputs[i], vb_stretch_of(y, axis, start, inputs[i].shape.dims[axis]));
+        vb_tape_copy(tape, inputs[i], vb_stretch_of(y, axis, start, inputs[i].shape.dims[axis]));
     cpu_piece_copies(tape, inputs, n, dtype);
     struct vb_node *node = vb_tape_node(tape, concat_backward, inputs, n, 1);
     if (node != NULL)
@@ -87,14 +87,12 @@ static void split_backward(struct vb_tape *tape, const struct vb_node *node,
     for (uint32_t i = 0; i < node->n_outputs; i++) {
         struct vb_shape shape = x->shape;
         shape.dims[sizes[0]] = sizes[1 + i];
-        pieces[i] =
-            vb_is_defined(&outputs[i])
-                ? vb_tape_hold(tape, outputs[i])
-                : vb_make(tape, &(struct vb_call){ .op = VB_OP_FILL }, &shape, x->dtype, NULL, 0);
+        pieces[i] = vb_is_defined(&outputs[i]) ? vb_tape_hold(tape, outputs[i])
+                                               : vb_filled(tape, "fill", 0, x->dtype, shape);
     }
     inputs[0] = vb_tape_new_image(tape, "input", &x->shape, x->dtype);
     for (uint32_t i = 0, start = 0; i < node->n_outputs; start += sizes[1 + i++])
-        vb_copy(tape, pieces[i], vb_stretch_of(inputs[0], sizes[0], start, sizes[1 + i]));
+        vb_tape_copy(tape, pieces[i], vb_stretch_of(inputs[0], sizes[0], start, sizes[1 + i]));
     for (uint32_t i = 0; i < node->n_outputs; i++)
         vb_tape_drop(tape, pieces[i]);
 }
@@ -134,7 +132,7 @@ static void view_backward(struct vb_tape *tape, const struct vb_node *node,
     bool is_copied = outputs[0].is_dense && !outputs[0].is_ordered;
     if (is_copied) {
         inputs[0] = vb_tape_new_image(tape, "contiguous", &x->shape, outputs[0].dtype);
-        vb_copy(tape, outputs[0], reshaped(inputs[0], &outputs[0].shape));
+        vb_tape_copy(tape, outputs[0], reshaped(inputs[0], &outputs[0].shape));
     } else {
         inputs[0] = reshaped(vb_tape_hold(tape, outputs[0]), &x->shape);
     }
@@ -186,8 +184,8 @@ static void every_second_backward(struct vb_tape *tape, const struct vb_node *no
                                   const struct vb_variable *outputs, struct vb_variable *inputs)
 {
     inputs[0] = vb_tape_new_image(tape, "input", &node->inputs[0].shape, node->inputs[0].dtype);
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_FILL }, inputs, 1);
-    vb_copy(tape, outputs[0], quarter_of(inputs[0], (uint32_t)node->a, &outputs[0].shape));
+    vb_tape_fill(tape, inputs[0], 0);
+    vb_tape_copy(tape, outputs[0], quarter_of(inputs[0], (uint32_t)node->a, &outputs[0].shape));
 }
 
 struct vb_variable vb_every_second(struct vb_tape *tape, struct vb_variable x, uint32_t quarter,

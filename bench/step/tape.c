@@ -128,11 +128,6 @@ void vb_tape_assign(struct vb_tape *tape, struct vb_variable *variable, struct v
     *variable = value;
 }
 
-static uint64_t bytes_of(const struct vb_variable *variable)
-{
-    return vb_shape_elements(&variable->shape) * vb_dtype_bytes[variable->dtype];
-}
-
 /* What a device needs to run the call. */
 static const struct vb_operand *list_operands(struct vb_tape *tape,
                                               const struct vb_variable *variables, uint32_t n)
@@ -162,7 +157,7 @@ void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,
         full.dtype = VB_FLOAT32;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t elements = vb_is_defined(&operands[i]) ? vb_shape_elements(&operands[i].shape) : 0;
-        full.bytes += vb_is_defined(&operands[i]) ? bytes_of(&operands[i]) : 0;
+        full.bytes += elements * vb_dtype_bytes[operands[i].dtype];
         most = elements > most ? elements : most;
     }
     if (full.flops == 0.0) /* convolutions and products know their own */
@@ -174,9 +169,20 @@ void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,
     vb_program_run(tape->program, &full);
 }
 
+void vb_tape_copy(struct vb_tape *tape, struct vb_variable from, struct vb_variable to)
+{
+    const struct vb_variable both[] = { from, to };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+}
+
+void vb_tape_fill(struct vb_tape *tape, struct vb_variable y, double value)
+{
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_FILL, .a = value }, &y, 1);
+}
+
 void vb_tape_upload(struct vb_tape *tape, struct vb_variable y, const void *data)
 {
-    if (data == NULL)
+    if (data == NULL && tape->program->layout != VB_ONLY_PLANNED)
         tape->program->failed = true;
     vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_UPLOAD, .data = data }, &y, 1);
 }
@@ -342,8 +348,7 @@ static void match_types(struct vb_tape *tape, const struct vb_node *node,
         if (!vb_is_defined(&gradient) || gradient.dtype == node->inputs[i].dtype)
             continue;
         gradients[i] = vb_tape_new_like(tape, "cast", gradient, node->inputs[i].dtype);
-        struct vb_variable both[] = { gradient, gradients[i] };
-        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+        vb_tape_copy(tape, gradient, gradients[i]);
         vb_tape_drop(tape, gradient);
     }
 }
@@ -385,7 +390,7 @@ void vb_tape_backward(struct vb_tape *tape, struct vb_variable loss)
         return;
     tape->module = "";
     struct vb_variable root = vb_tape_new(tape, "loss.grad", &loss.shape, loss.dtype);
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_FILL, .a = 1 }, &root, 1);
+    vb_tape_fill(tape, root, 1);
     tape->is_backward = true;
     if (loss.node != VB_NONE)
         tape->nodes[loss.node].buffers[loss.output] = vb_tape_hold(tape, root);

@@ -134,8 +134,12 @@ void vb_tape_assign(struct vb_tape *tape, struct vb_variable *variable, struct v
 void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,
                    const struct vb_variable *operands, uint32_t n);
 
+/* Emits a copy in another order or type, and a number in every element. */
+void vb_tape_copy(struct vb_tape *tape, struct vb_variable from, struct vb_variable to);
+void vb_tape_fill(struct vb_tape *tape, struct vb_variable y, double value);
+
 /* Emits the upload of y's elements, in its type and the order of its axes, from the arena. NULL:
- * the arena had no memory. */
+ * the program is only planned, or the arena had no memory. */
 void vb_tape_upload(struct vb_tape *tape, struct vb_variable y, const void *data);
 
 /* A copy of an operator's detail in the program's arena; NULL where that has no memory. */

@@ -118,28 +118,36 @@ struct vb_variable vb_compose(struct vb_tape *tape, const struct vb_graph *graph
     return flipped;
 }
 
-/* The loader's three: class, centre and sides, image. Classes count round, as below. */
+/* `n` columns of the boxes' rows (image, class, centre, sides) from column `first` on; NULL where
+ * nobody is to run the program. Classes count round: boxes are drawn of more than a model may have.
+ */
+static const float *list_columns(struct vb_program *program, const struct vb_targets *targets,
+                                 uint32_t n_classes, uint32_t first, uint32_t n)
+{
+    if (program->layout == VB_ONLY_PLANNED)
+        return NULL;
+    float *list = vb_arena_alloc(program->arena, (size_t)targets->n * n + 1, sizeof *list);
+    for (uint32_t i = 0; i < targets->n && list != NULL; i++) {
+        const struct vb_target *box = &targets->items[i];
+        const float row[BOX_COLUMNS] = {
+            (float)box->image, (float)(box->label % n_classes), box->cx, box->cy, box->w, box->h
+        };
+        memcpy(list + (size_t)i * n, row + first, n * sizeof *row);
+    }
+    return list;
+}
+
+/* The loader's three: class, centre and sides, image. */
 static void upload_targets(struct vb_tape *tape, const struct vb_targets *targets,
                            uint32_t n_classes, struct vb_batch *batch)
 {
-    struct vb_arena *arena = tape->program->arena;
-    float *classes = vb_arena_alloc(arena, (size_t)targets->n + 1, sizeof *classes);
-    float(*boxes)[4] = vb_arena_alloc(arena, (size_t)targets->n + 1, sizeof *boxes);
-    float *images = vb_arena_alloc(arena, (size_t)targets->n + 1, sizeof *images);
-    bool has_room = classes != NULL && boxes != NULL && images != NULL;
-    for (uint32_t i = 0; i < targets->n && has_room; i++) {
-        const struct vb_target *target = &targets->items[i];
-        const float box[] = { target->cx, target->cy, target->w, target->h };
-        classes[i] = (float)(target->label % n_classes);
-        images[i] = (float)target->image;
-        memcpy(boxes[i], box, sizeof box);
-    }
+    struct vb_program *program = tape->program;
     batch->classes = vb_tape_new(tape, "classes", &VB_SHAPE(targets->n, 1), VB_FLOAT32);
-    vb_tape_upload(tape, batch->classes, classes);
+    vb_tape_upload(tape, batch->classes, list_columns(program, targets, n_classes, 1, 1));
     batch->boxes = vb_tape_new(tape, "boxes", &VB_SHAPE(targets->n, 4), VB_FLOAT32);
-    vb_tape_upload(tape, batch->boxes, boxes);
+    vb_tape_upload(tape, batch->boxes, list_columns(program, targets, n_classes, 2, 4));
     batch->image_indices = vb_tape_new(tape, "image_indices", &VB_SHAPE(targets->n), VB_FLOAT32);
-    vb_tape_upload(tape, batch->image_indices, images);
+    vb_tape_upload(tape, batch->image_indices, list_columns(program, targets, n_classes, 0, 1));
 }
 
 void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
@@ -163,35 +171,13 @@ void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
         vb_tape_drop(tape, bytes);
 }
 
-/* Only where somebody is to run the program. */
-static const float *list_boxes(struct vb_program *program, const struct vb_targets *targets,
-                               uint32_t classes)
-{
-    if (program->layout == VB_ONLY_PLANNED)
-        return NULL;
-    float(*rows)[BOX_COLUMNS] =
-        vb_arena_alloc(program->arena, (size_t)targets->n + 1, sizeof *rows);
-    if (rows == NULL) {
-        program->failed = true;
-        return NULL;
-    }
-    for (uint32_t i = 0; i < targets->n; i++) {
-        const struct vb_target *box = &targets->items[i];
-        const float row[BOX_COLUMNS] = {
-            (float)box->image, (float)(box->label % classes), box->cx, box->cy, box->w, box->h
-        };
-        memcpy(rows[i], row, sizeof row);
-    }
-    return rows[0];
-}
-
 struct vb_variable vb_upload_boxes(struct vb_tape *tape, const struct vb_targets *targets,
                                    uint32_t classes)
 {
-    const struct vb_call upload = { .op = VB_OP_UPLOAD,
-                                    .data = list_boxes(tape->program, targets, classes) };
-    return vb_make_named(tape, "targets", &upload, &VB_SHAPE(targets->n, BOX_COLUMNS), VB_FLOAT32,
-                         NULL, 0);
+    struct vb_variable boxes =
+        vb_tape_new(tape, "targets", &VB_SHAPE(targets->n, BOX_COLUMNS), VB_FLOAT32);
+    vb_tape_upload(tape, boxes, list_columns(tape->program, targets, classes, 0, BOX_COLUMNS));
+    return boxes;
 }
 
 void vb_resize_batch(struct vb_tape *tape, const struct vb_graph *graph, struct vb_batch *batch)

@@ -58,11 +58,10 @@ static void cast_weights(struct validation *self, enum vb_dtype dtype)
         struct vb_variable old = vb_tape_parameter(tape, i, self->storages[i]);
         if (graph->parameters[i].is_int64 || old.dtype == dtype || tape->program->failed)
             continue;
-        struct vb_variable both[2] = { old, vb_tape_new(tape, graph->parameters[i].name, &old.shape,
-                                                        dtype) };
-        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+        struct vb_variable next = vb_tape_new(tape, graph->parameters[i].name, &old.shape, dtype);
+        vb_tape_copy(tape, old, next);
         vb_tape_drop(tape, old);
-        self->storages[i] = both[1].storage;
+        self->storages[i] = next.storage;
     }
     tape->category = VB_TEMPORARY;
 }

@@ -9,11 +9,6 @@
 #include "step/builder.h"
 #include "step/view.h"
 
-static void fill(struct vb_tape *tape, struct vb_variable y, double value)
-{
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_FILL, .a = value }, &y, 1);
-}
-
 static enum vb_op_kind kind_of(const struct vb_graph *graph, uint32_t i)
 {
     return graph->ops[graph->parameters[i].op].kind;
@@ -35,7 +30,7 @@ static void begin_parameter(struct vb_builder *self, uint32_t i, struct vb_varia
         y = vb_flat(y);
         vb_tape_apply(&self->tape, &(struct vb_call){ .op = VB_OP_RANGE, .b = 1 }, &y, 1);
     } else if (kind_of(graph, i) == VB_BATCHNORM) {
-        fill(&self->tape, y, graph->parameters[i].role == VB_ROLE_NORM);
+        vb_tape_fill(&self->tape, y, graph->parameters[i].role == VB_ROLE_NORM);
     } else {
         const struct vb_call call = { .op = VB_OP_UNIFORM, .a = i, .b = bound_of(graph, i) };
         vb_tape_apply(&self->tape, &call, &y, 1);
@@ -60,7 +55,7 @@ static void begin_buffer(struct vb_builder *self, uint32_t i, struct vb_variable
     if (name != NULL && strcmp(name, ".anchors") == 0)
         upload_anchors(self, y);
     else
-        fill(&self->tape, y, name != NULL && strcmp(name, ".running_var") == 0);
+        vb_tape_fill(&self->tape, y, name != NULL && strcmp(name, ".running_var") == 0);
 }
 
 /* Of the convolutions' biases the one that `n` more follow. */
@@ -99,8 +94,8 @@ static void begin_v8(struct vb_tape *tape, const struct vb_graph *graph,
                      struct vb_variable classes)
 {
     double a_side = 640.0 / level->stride;
-    fill(tape, sides, 1);
-    fill(tape, classes, log(5.0 / graph->classes / (a_side * a_side)));
+    vb_tape_fill(tape, sides, 1);
+    vb_tape_fill(tape, classes, log(5.0 / graph->classes / (a_side * a_side)));
 }
 
 static void begin_head(struct vb_builder *self, const uint32_t *storages)
@@ -124,9 +119,7 @@ static void copy_weight(struct vb_builder *self, uint32_t i, struct vb_variable 
 {
     if (self->tape.program->failed)
         return;
-    const struct vb_variable both[] = { vb_tape_parameter(&self->tape, VB_NONE, self->storages[i]),
-                                        y };
-    vb_tape_apply(&self->tape, &(struct vb_call){ .op = VB_OP_COPY }, both, 2);
+    vb_tape_copy(&self->tape, vb_tape_parameter(&self->tape, VB_NONE, self->storages[i]), y);
 }
 
 void vb_make_weights(struct vb_builder *self, enum vb_category category, uint32_t *storages)

@@ -76,8 +76,8 @@ static void run_stretch(void *context, size_t begin, size_t end)
     }
 }
 
-enum vb_status vb_run_strips(const struct vb_cpu_work *work, struct vb_strip_job *job,
-                             uint32_t leader, struct vb_error *err)
+static enum vb_status walk_strips(const struct vb_cpu_work *work, struct vb_strip_job *job,
+                                  uint32_t leader, struct vb_error *err)
 {
     const struct vb_shape *shape = &job->arrays[leader].shape;
     for (uint32_t i = 0; i < job->use.n; i++) {
@@ -90,8 +90,16 @@ enum vb_status vb_run_strips(const struct vb_cpu_work *work, struct vb_strip_job
             return vb_refuse_result(work, err);
     }
     vb_walk_along(&job->walk, shape, job->arrays, job->use.n, leader);
-    vb_parallel(vb_walk_elements(&job->walk), GRAIN, run_stretch, job);
     return VB_OK;
+}
+
+enum vb_status vb_run_strips(const struct vb_cpu_work *work, struct vb_strip_job *job,
+                             uint32_t leader, struct vb_error *err)
+{
+    enum vb_status status = walk_strips(work, job, leader, err);
+    if (status == VB_OK)
+        vb_parallel(vb_walk_elements(&job->walk), GRAIN, run_stretch, job);
+    return status;
 }
 
 static struct vb_strip_use use_of(enum vb_operator op)
@@ -116,25 +124,35 @@ static bool takes_a(enum vb_operator op)
            op == VB_OP_REMAINDER;
 }
 
+enum vb_status vb_prepare_elementwise(const struct vb_cpu_work *work, struct vb_strip_job *job,
+                                      struct vb_error *err)
+{
+    enum vb_operator op = work->call->op;
+    *job = (struct vb_strip_job){ .use = use_of(op), .numbers = vb_numbers_of(work) };
+    enum vb_status status = vb_arrays_of(work, job->use.n, 0, job->arrays, err);
+    if (status != VB_OK)
+        return status;
+    job->compute = vb_compute_type(job->arrays, job->use.n);
+    if (op == VB_OP_MIX) /* of bytes, and not of whole shares */
+        job->compute = VB_FLOAT32;
+    bool in_floats = job->compute == VB_FLOAT32;
+    job->function = in_floats ? vb_float_strips[op] : vb_whole_strips[op];
+    if (job->function == NULL)
+        return vb_refuse_types(work, err);
+    if (!in_floats && takes_a(op) && job->numbers.a != (double)job->numbers.whole_a)
+        return vb_refuse(work, "has a number that is not whole for whole ones", err);
+    if (!in_floats && op == VB_OP_REMAINDER && job->numbers.whole_a == 0)
+        return vb_refuse(work, "divides by 0", err);
+    return walk_strips(work, job, job->use.n - 1, err);
+}
+
 enum vb_status vb_run_elementwise(struct vb_cpu *cpu, const struct vb_cpu_work *work,
                                   struct vb_error *err)
 {
-    enum vb_operator op = work->call->op;
-    struct vb_strip_job job = { .use = use_of(op), .numbers = vb_numbers_of(work) };
+    struct vb_strip_job job;
     (void)cpu;
-    enum vb_status status = vb_arrays_of(work, job.use.n, 0, job.arrays, err);
-    if (status != VB_OK)
-        return status;
-    job.compute = vb_compute_type(job.arrays, job.use.n);
-    if (op == VB_OP_MIX) /* of bytes, and not of whole shares */
-        job.compute = VB_FLOAT32;
-    bool in_floats = job.compute == VB_FLOAT32;
-    job.function = in_floats ? vb_float_strips[op] : vb_whole_strips[op];
-    if (job.function == NULL)
-        return vb_refuse_types(work, err);
-    if (!in_floats && takes_a(op) && job.numbers.a != (double)job.numbers.whole_a)
-        return vb_refuse(work, "has a number that is not whole for whole ones", err);
-    if (!in_floats && op == VB_OP_REMAINDER && job.numbers.whole_a == 0)
-        return vb_refuse(work, "divides by 0", err);
-    return vb_run_strips(work, &job, job.use.n - 1, err);
+    enum vb_status status = vb_prepare_elementwise(work, &job, err);
+    if (status == VB_OK)
+        vb_parallel(vb_walk_elements(&job.walk), GRAIN, run_stretch, &job);
+    return status;
 }

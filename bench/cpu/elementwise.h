@@ -44,6 +44,11 @@ struct vb_strip_job {
     struct vb_walk walk; /* the engine's */
 };
 
+/* All of an elementwise call's job (VB_OP_COPY's too) but its running. VB_E_DEVICE: the operands do
+ * not go together, or are of types or numbers that the operator is not for. */
+VB_CHECKED enum vb_status vb_prepare_elementwise(const struct vb_cpu_work *work,
+                                                 struct vb_strip_job *job, struct vb_error *err);
+
 /* Runs it over the shape of array `leader`, to which the others are broadcast. VB_E_DEVICE: that
  * cannot be, or a result would be. */
 VB_CHECKED enum vb_status vb_run_strips(const struct vb_cpu_work *work, struct vb_strip_job *job,

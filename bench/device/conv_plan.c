@@ -273,11 +273,12 @@ static enum vb_status ask_library(struct vb_conv_planner *planner, const struct 
                                   const struct vb_plan_key *key, bool with_range,
                                   struct vb_plan_answer *out, struct vb_error *err)
 {
-    const struct vb_library library = { &planner->cudnn, planner->cudnn_device,
-                                        planner->gpu->compute_capability };
+    const struct vb_cudnn_target target = { .cudnn = &planner->cudnn,
+                                            .properties = planner->cudnn_device,
+                                            .compute_capability =
+                                                planner->gpu->compute_capability };
     bool is_strict = false;
-    enum vb_status status =
-        vb_library_answer(&library, conv, key, with_range, out, &is_strict, err);
+    enum vb_status status = vb_library_answer(&target, conv, key, with_range, out, &is_strict, err);
     if (status == VB_OK)
         status = vb_plan_map_put(&planner->answers, key, out, err);
     if (status == VB_OK && key->deterministic == VB_PLAN_ANY && is_strict) {

@@ -2,7 +2,7 @@
 #ifndef VB_DEVICE_CUDNN_ABI_H
 #define VB_DEVICE_CUDNN_ABI_H
 
-/* The part of cuDNN 9's binary interface that planning needs, so that a machine which has the
+/* The part of cuDNN 9's binary interface that is needed, so that a machine which has the
  * library but not its headers still asks it. Where the headers are present at build time,
  * cudnn_abi.c holds every number here against them. Private to cudnn_*.c. Source: cuDNN 9 API
  * reference, "Backend API". */
@@ -23,6 +23,7 @@ enum vb_cudnn_descriptor_type {
     VB_CUDNN_OPERATION_BACKWARD_FILTER = 11,
     VB_CUDNN_OPERATION_BACKWARD_DATA = 12,
     VB_CUDNN_OPERATIONGRAPH = 15,
+    VB_CUDNN_VARIANT_PACK = 16,
     VB_CUDNN_TENSOR = 17,
     VB_CUDNN_DEVICEPROP = 38,
 };
@@ -40,29 +41,37 @@ enum vb_cudnn_attribute {
     VB_CUDNN_ENGINEHEUR_RESULTS = 202,
     VB_CUDNN_ENGINEHEUR_DEVICEPROP = 204,
     VB_CUDNN_ENGINECFG_ENGINE = 300,
+    VB_CUDNN_EXECUTION_PLAN_HANDLE = 400,
     VB_CUDNN_EXECUTION_PLAN_ENGINE_CONFIG = 401,
     VB_CUDNN_EXECUTION_PLAN_WORKSPACE_SIZE = 402,
     VB_CUDNN_EXECUTION_PLAN_DEVICEPROP = 407,
     VB_CUDNN_FORWARD_ALPHA = 700, /* each direction: alpha, beta, convolution, three tensors */
     VB_CUDNN_BACKWARD_DATA_ALPHA = 706,
     VB_CUDNN_BACKWARD_FILTER_ALPHA = 712,
+    VB_CUDNN_OPERATIONGRAPH_HANDLE = 800,
     VB_CUDNN_OPERATIONGRAPH_OPS = 801,
     VB_CUDNN_TENSOR_BYTE_ALIGNMENT = 900,
     VB_CUDNN_TENSOR_DATA_TYPE = 901,
     VB_CUDNN_TENSOR_DIMENSIONS = 902,
     VB_CUDNN_TENSOR_STRIDES = 903,
     VB_CUDNN_TENSOR_UNIQUE_ID = 906,
+    VB_CUDNN_VARIANT_PACK_UNIQUE_IDS = 1000,
+    VB_CUDNN_VARIANT_PACK_DATA_POINTERS = 1001,
+    VB_CUDNN_VARIANT_PACK_WORKSPACE = 1003,
     VB_CUDNN_ENGINE_OPERATION_GRAPH = 1300,
     VB_CUDNN_ENGINE_GLOBAL_INDEX = 1301,
     VB_CUDNN_ENGINE_NUMERICAL_NOTE = 1303,
     VB_CUDNN_ENGINE_DEVICEPROP = 1307,
+    VB_CUDNN_DEVICEPROP_HANDLE = 2701,
     VB_CUDNN_DEVICEPROP_JSON = 2702,
 };
 
 enum vb_cudnn_attribute_type {
+    VB_CUDNN_TYPE_HANDLE = 0,
     VB_CUDNN_TYPE_DATA_TYPE = 1,
     VB_CUDNN_TYPE_INT64 = 3,
     VB_CUDNN_TYPE_FLOAT = 4,
+    VB_CUDNN_TYPE_VOID_PTR = 6,
     VB_CUDNN_TYPE_CONVOLUTION_MODE = 7,
     VB_CUDNN_TYPE_HEUR_MODE = 8,
     VB_CUDNN_TYPE_NUMERICAL_NOTE = 11,

@@ -30,6 +30,10 @@ static const struct symbol {
     { "cudnnBackendFinalize", offsetof(struct vb_cudnn, finalize) },
     { "cudnnBackendSetAttribute", offsetof(struct vb_cudnn, set) },
     { "cudnnBackendGetAttribute", offsetof(struct vb_cudnn, get) },
+    { "cudnnCreate", offsetof(struct vb_cudnn, create_handle) },
+    { "cudnnDestroy", offsetof(struct vb_cudnn, destroy_handle) },
+    { "cudnnSetStream", offsetof(struct vb_cudnn, set_stream) },
+    { "cudnnBackendExecute", offsetof(struct vb_cudnn, execute) },
 };
 
 bool vb_cudnn_allowed(void)

@@ -28,6 +28,12 @@ struct vb_cudnn {
     int (*finalize)(void *descriptor);
     int (*set)(void *descriptor, int name, int type, int64_t n, const void *values);
     int (*get)(void *descriptor, int name, int type, int64_t room, int64_t *n, void *values);
+
+    /* With a GPU: a handle is of the current context. */
+    int (*create_handle)(void **out);
+    int (*destroy_handle)(void *handle);
+    int (*set_stream)(void *handle, void *stream);
+    int (*execute)(void *handle, void *plan, void *variant_pack);
 };
 
 /* Opens it, which costs milliseconds; its first use costs up to a second more.

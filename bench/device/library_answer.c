@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "device/library_answer.h"
 
-#include "device/cudnn_backend.h"
 #include "device/fixed_engine.h"
-
-enum { N_TIMED = 10 }; /* torch.backends.cudnn.benchmark_limit */
 
 static bool has_nondeterministic(const struct vb_cudnn_candidate *list, size_t n)
 {
@@ -37,39 +34,46 @@ static struct vb_plan_answer answer_of_list(const struct vb_cudnn_candidate *lis
 }
 
 /* The plans that PyTorch would rank first, the last resort where the heuristics give none. */
-static enum vb_status list_candidates(const struct vb_library *library, const struct vb_conv *conv,
-                                      const struct vb_plan_key *key,
-                                      struct vb_cudnn_candidate *found, size_t room, size_t *n,
-                                      struct vb_error *err)
+static enum vb_status list_ranked(const struct vb_cudnn_target *target, const struct vb_conv *conv,
+                                  const struct vb_plan_key *key, struct vb_cudnn_bag *kept,
+                                  struct vb_cudnn_candidate *out, size_t room, size_t *n,
+                                  struct vb_error *err)
 {
     const struct vb_cudnn_filter filter = {
         .nondeterministic = key->deterministic != VB_PLAN_ANY,
         .down_converting = true,
         .tensor_core = key->tf32 == 0,
     };
-    enum vb_status status = vb_cudnn_candidates(library->cudnn, library->device, conv,
-                                                VB_CUDNN_HEURISTIC, &filter, found, room, n, err);
+    enum vb_status status =
+        vb_cudnn_candidates(target, conv, VB_CUDNN_HEURISTIC, &filter, kept, out, room, n, err);
     if (status == VB_OK && *n == 0)
-        status = vb_cudnn_candidates(library->cudnn, library->device, conv, VB_CUDNN_LAST_RESORT,
-                                     &filter, found, room, n, err);
+        status = vb_cudnn_candidates(target, conv, VB_CUDNN_LAST_RESORT, &filter, kept, out, room,
+                                     n, err);
     return status;
 }
 
-enum vb_status vb_library_answer(const struct vb_library *library, const struct vb_conv *conv,
+enum vb_status vb_library_candidates(const struct vb_cudnn_target *target,
+                                     const struct vb_conv *conv, const struct vb_plan_key *key,
+                                     struct vb_cudnn_bag *kept, struct vb_cudnn_candidate *out,
+                                     size_t room, size_t *n, struct vb_error *err)
+{
+    int64_t fixed = VB_PLAN_NONE;
+    if (key->deterministic == VB_PLAN_FIXED)
+        fixed = vb_fixed_engine(conv, target->compute_capability);
+    *n = 1;
+    if (fixed != VB_PLAN_NONE && vb_cudnn_engine_plan(target, conv, fixed, kept, out))
+        return VB_OK;
+    return list_ranked(target, conv, key, kept, out, room, n, err);
+}
+
+enum vb_status vb_library_answer(const struct vb_cudnn_target *target, const struct vb_conv *conv,
                                  const struct vb_plan_key *key, bool with_range,
                                  struct vb_plan_answer *out, bool *is_strict, struct vb_error *err)
 {
-    struct vb_cudnn_candidate found[N_TIMED];
+    struct vb_cudnn_candidate found[VB_N_TIMED];
     size_t n = 0;
-    int64_t fixed = VB_PLAN_NONE;
-    if (key->deterministic == VB_PLAN_FIXED)
-        fixed = vb_fixed_engine(conv, library->compute_capability);
-    if (fixed != VB_PLAN_NONE &&
-        vb_cudnn_engine_plan(library->cudnn, library->device, conv, fixed, found))
-        n = 1;
-    enum vb_status status = VB_OK;
-    if (n == 0)
-        status = list_candidates(library, conv, key, found, with_range ? N_TIMED : 1, &n, err);
+    enum vb_status status =
+        vb_library_candidates(target, conv, key, NULL, found, with_range ? VB_N_TIMED : 1, &n, err);
     if (status == VB_OK) {
         *out = answer_of_list(found, n, with_range);
         *is_strict = !has_nondeterministic(found, n);

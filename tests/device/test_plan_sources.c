@@ -102,7 +102,8 @@ static void check_determinism(const struct vb_cudnn *cudnn, const struct vb_gpu_
         size_t first = 0;
         if (key->deterministic == 0 || packed->engine < 0)
             continue;
-        if (vb_cudnn_candidates(cudnn, device, &conv, VB_CUDNN_HEURISTIC, &none, list, N_CANDIDATES,
+        const struct vb_cudnn_target target = { .cudnn = cudnn, .properties = device };
+        if (vb_cudnn_candidates(&target, &conv, VB_CUDNN_HEURISTIC, &none, NULL, list, N_CANDIDATES,
                                 &n, &err) != VB_OK)
             expect(false, err.text, gpu->name);
         while (first < n && list[first].is_nondeterministic)

@@ -69,7 +69,8 @@ static bool compare_row(const struct csv *csv, size_t row, const struct vb_cudnn
     char text[1024];
     size_t n = 0;
     const char *real = csv_text(csv, row, "all_candidates");
-    if (vb_cudnn_candidates(cudnn, device, &conv, VB_CUDNN_HEURISTIC, &none, list, CANDIDATES, &n,
+    const struct vb_cudnn_target target = { .cudnn = cudnn, .properties = device };
+    if (vb_cudnn_candidates(&target, &conv, VB_CUDNN_HEURISTIC, &none, NULL, list, CANDIDATES, &n,
                             &err) != VB_OK ||
         n == 0) {
         (void)fprintf(stderr, "row %zu: %s\n", row + 2, n == 0 ? "no candidate" : err.text);

@@ -89,6 +89,23 @@ VB_DEVICE void vb_put_float(void *data, uint32_t dtype, uint64_t i, float x)
     }
 }
 
+/* Of floating-point types alone, with fewer branches. */
+VB_DEVICE float vb_get_real(const void *data, uint32_t dtype, uint64_t i)
+{
+    if (dtype == VB_FLOAT32)
+        return ((const float *)data)[i];
+    const uint16_t bits = ((const uint16_t *)data)[i];
+    return dtype == VB_FLOAT16 ? vb_float_of_half(bits) : vb_float_of_bfloat(bits);
+}
+
+VB_DEVICE void vb_put_real(void *data, uint32_t dtype, uint64_t i, float x)
+{
+    if (dtype == VB_FLOAT32)
+        ((float *)data)[i] = x;
+    else
+        ((uint16_t *)data)[i] = dtype == VB_FLOAT16 ? vb_half_of_float(x) : vb_bfloat_of_float(x);
+}
+
 /* Of types that are no floating-point numbers. */
 VB_DEVICE int64_t vb_get_whole(const void *data, uint32_t dtype, uint64_t i)
 {
@@ -103,6 +120,24 @@ VB_DEVICE void vb_put_whole(void *data, uint32_t dtype, uint64_t i, int64_t x)
         ((int64_t *)data)[i] = x;
     else
         ((uint8_t *)data)[i] = (uint8_t)(dtype == VB_BOOL ? x != 0 : x);
+}
+
+/* Bit by bit where the types are one. */
+VB_DEVICE void vb_copy_element(const void *from, uint32_t from_type, uint64_t i, void *to,
+                               uint32_t to_type, uint64_t k)
+{
+    if (from_type != to_type && (from_type >= VB_FLOAT16 || to_type >= VB_FLOAT16))
+        vb_put_float(to, to_type, k, vb_get_float(from, from_type, i));
+    else if (from_type != to_type)
+        vb_put_whole(to, to_type, k, vb_get_whole(from, from_type, i));
+    else if (from_type == VB_INT64)
+        ((int64_t *)to)[k] = ((const int64_t *)from)[i];
+    else if (from_type == VB_FLOAT32)
+        ((float *)to)[k] = ((const float *)from)[i];
+    else if (from_type >= VB_FLOAT16)
+        ((uint16_t *)to)[k] = ((const uint16_t *)from)[i];
+    else
+        ((uint8_t *)to)[k] = ((const uint8_t *)from)[i];
 }
 
 #endif

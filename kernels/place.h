@@ -46,4 +46,18 @@ VB_DEVICE uint64_t vb_offset_of(const struct vb_lying &lying, const struct vb_co
     return offset;
 }
 
+/* As many elements on as `by` is, which are the coordinates of that number; without dividing. */
+VB_DEVICE void vb_go_on(const struct vb_axes &axes, const struct vb_coordinates &by,
+                        struct vb_coordinates &place)
+{
+    uint32_t carry = 0;
+    for (uint32_t k = 0; k < VB_AXES; k++) {
+        if (k < axes.n_axes) {
+            const uint32_t room = axes.sizes[k] - place.at[k], more = by.at[k] + carry;
+            carry = more >= room;
+            place.at[k] = carry != 0 ? more - room : place.at[k] + more;
+        }
+    }
+}
+
 #endif

@@ -4,18 +4,11 @@
 
 #include <math.h>
 
-#include "cpu/array.h"
 #include "cpu/kernel.h"
 #include "cpu/parallel.h"
+#include "cpu/prepare.h"
 
 enum { BLOCK = 64, GRAIN_ELEMENTS = 32768 };
-
-struct argmax {
-    struct vb_array x, y;
-    struct vb_walk walk; /* over the results; arrays: x, y */
-    size_t n, stride;    /* of the axis that goes */
-    enum vb_dtype compute;
-};
 
 static void take_floats(const float *row, size_t n, size_t place, float *best, int64_t *places)
 {
@@ -35,7 +28,7 @@ static void take_wholes(const int64_t *row, size_t n, size_t place, int64_t *bes
     }
 }
 
-static void find_block(const struct argmax *job, const struct vb_place *place, size_t n)
+static void find_block(const struct vb_argmax_job *job, const struct vb_place *place, size_t n)
 {
     union vb_buffer buffer, best = { { 0 } };
     int64_t places[BLOCK] = { 0 };
@@ -54,7 +47,7 @@ static void find_block(const struct argmax *job, const struct vb_place *place, s
 
 static void find_stretch(void *context, size_t begin, size_t end)
 {
-    const struct argmax *job = context;
+    const struct vb_argmax_job *job = context;
     struct vb_place place;
     vb_walk_seek(&job->walk, begin, &place);
     while (begin < end) {
@@ -66,7 +59,7 @@ static void find_stretch(void *context, size_t begin, size_t end)
 }
 
 /* How many axes go; the last of them is the job's. */
-static uint32_t find_axis(struct argmax *job)
+static uint32_t find_axis(struct vb_argmax_job *job)
 {
     uint32_t n = 0, missing = job->x.shape.n_dims - job->y.shape.n_dims;
     job->n = 1;
@@ -82,25 +75,37 @@ static uint32_t find_axis(struct argmax *job)
     return n;
 }
 
-enum vb_status vb_run_argmax(struct vb_cpu *cpu, const struct vb_cpu_work *work,
-                             struct vb_error *err)
+enum vb_status vb_prepare_argmax(const struct vb_cpu_work *work, struct vb_argmax_job *out,
+                                 struct vb_error *err)
 {
     struct vb_array arrays[2];
-    (void)cpu;
     enum vb_status status = vb_arrays_of(work, 2, 0, arrays, err);
     if (status != VB_OK)
         return status;
-    struct argmax job = { .x = arrays[0], .y = arrays[1], .compute = vb_compute_type(arrays, 1) };
-    if (job.y.dtype != VB_INT64)
+    *out = (struct vb_argmax_job){ .x = arrays[0],
+                                   .y = arrays[1],
+                                   .compute = vb_compute_type(arrays, 1) };
+    if (out->y.dtype != VB_INT64)
         return vb_refuse_types(work, err);
-    if (!vb_broadcasts_to(&job.y.shape, &job.x.shape) || find_axis(&job) > 1)
+    if (!vb_broadcasts_to(&out->y.shape, &out->x.shape) || find_axis(out) > 1)
         return vb_refuse_shapes(work, err);
-    if (!vb_is_distinct(&job.y))
+    if (!vb_is_distinct(&out->y))
         return vb_refuse_result(work, err);
-    if (job.n == 0 && vb_array_elements(&job.y) > 0)
+    if (out->n == 0 && vb_array_elements(&out->y) > 0)
         return vb_refuse(work, "is the largest of nothing", err);
-    const struct vb_array both[] = { job.x, job.y };
-    vb_walk_along(&job.walk, &job.x.shape, both, 2, 0);
-    vb_parallel(vb_walk_elements(&job.walk), 1 + GRAIN_ELEMENTS / (job.n + 1), find_stretch, &job);
+    const struct vb_array both[] = { out->x, out->y };
+    vb_walk_along(&out->walk, &out->x.shape, both, 2, 0);
     return VB_OK;
+}
+
+enum vb_status vb_run_argmax(struct vb_cpu *cpu, const struct vb_cpu_work *work,
+                             struct vb_error *err)
+{
+    struct vb_argmax_job job;
+    (void)cpu;
+    enum vb_status status = vb_prepare_argmax(work, &job, err);
+    if (status == VB_OK)
+        vb_parallel(vb_walk_elements(&job.walk), 1 + GRAIN_ELEMENTS / (job.n + 1), find_stretch,
+                    &job);
+    return status;
 }

@@ -3,9 +3,9 @@
 
 #include <math.h>
 
-#include "cpu/array.h"
 #include "cpu/kernel.h"
 #include "cpu/parallel.h"
+#include "cpu/prepare.h"
 
 enum { B, K, N, BLOCK = 64, GRAIN_ELEMENTS = 32768 };
 
@@ -74,22 +74,31 @@ static void resolve_stretch(void *context, size_t begin, size_t end)
     }
 }
 
+enum vb_status vb_prepare_claims(const struct vb_cpu_work *work, struct vb_array *arrays,
+                                 struct vb_error *err)
+{
+    enum vb_status status = vb_arrays_of(work, 2, 0, arrays, err);
+    if (status != VB_OK)
+        return status;
+    if (arrays[1].shape.n_dims != 3 || !vb_same_shape(&arrays[1].shape, &arrays[0].shape))
+        return vb_refuse_shapes(work, err);
+    if (!vb_is_float(&arrays[0]) || arrays[0].dtype != arrays[1].dtype)
+        return vb_refuse_types(work, err);
+    if (!vb_is_distinct(&arrays[1]))
+        return vb_refuse_result(work, err);
+    return VB_OK;
+}
+
 enum vb_status vb_run_resolve_claims(struct vb_cpu *cpu, const struct vb_cpu_work *work,
                                      struct vb_error *err)
 {
     struct vb_array arrays[2];
     (void)cpu;
-    enum vb_status status = vb_arrays_of(work, 2, 0, arrays, err);
+    enum vb_status status = vb_prepare_claims(work, arrays, err);
     if (status != VB_OK)
         return status;
     struct claims job = { .overlaps = arrays[0], .claims = arrays[1] };
     const struct vb_shape *shape = &job.claims.shape;
-    if (shape->n_dims != 3 || !vb_same_shape(shape, &job.overlaps.shape))
-        return vb_refuse_shapes(work, err);
-    if (!vb_is_float(&arrays[0]) || arrays[0].dtype != arrays[1].dtype)
-        return vb_refuse_types(work, err);
-    if (!vb_is_distinct(&job.claims))
-        return vb_refuse_result(work, err);
     if (vb_array_elements(&job.claims) == 0)
         return VB_OK;
     job.blocks_a_row = shape->dims[N] / BLOCK + (shape->dims[N] % BLOCK != 0);

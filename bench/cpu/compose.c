@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One picture of several: mosaics, flips, pasted rectangles. */
 
+#include "cpu/drawing.h"
 #include "cpu/lines.h"
 #include "cpu/picture.h"
-#include "cpu/random.h"
 
 enum { N, C, H, W };
-
-/* The canvas where no source lies, as in YOLOv5 and ultralytics. */
-static const uint8_t grey = 114;
-
-/* The point at which the four sources meet: within half a source of the canvas's middle. */
-static size_t centre_of(size_t picture, size_t axis, size_t size)
-{
-    return size / 2 + vb_random_below(vb_random(0, picture), axis, size + 1);
-}
 
 /* Fills a row from `begin` to `end` with what source row `from` has there, `begin` being its column
  * `first`. */
@@ -29,16 +20,16 @@ static void mosaic_row(const struct vb_pictures *pictures, size_t picture, size_
 {
     const struct vb_array *sources = &pictures->arrays[0], *canvas = &pictures->arrays[1];
     size_t height = sources->shape.dims[H], width = sources->shape.dims[W];
-    size_t middle = centre_of(picture, 0, height), centre = centre_of(picture, 1, width);
+    const uint32_t middle = vb_mosaic_centre(picture, 0, (uint32_t)height);
+    size_t centre = vb_mosaic_centre(picture, 1, (uint32_t)width);
     bool is_top = row < middle;
-    /* In the sources' rows; a number beyond them where the canvas is empty. */
-    size_t source_row = is_top ? row + height - middle : row - middle;
+    size_t source_row = vb_mosaic_source((uint32_t)row, middle, (uint32_t)height);
     size_t left = centre > width ? centre - width : 0;
     size_t right = centre < width ? centre + width : 2 * width;
     for (size_t channel = 0; channel < canvas->shape.dims[C]; channel++) {
         struct vb_strip y = vb_picture_row(canvas, picture, channel, row);
         for (size_t i = 0; i < 2 * width; i++)
-            y.data[i * y.stride] = (char)grey;
+            y.data[i * y.stride] = (char)VB_GREY;
         if (source_row >= height)
             continue;
         size_t first = 4 * picture + (is_top ? 0 : 2);
@@ -53,13 +44,9 @@ enum vb_status vb_run_mosaic(struct vb_cpu *cpu, const struct vb_cpu_work *work,
 {
     struct vb_pictures pictures;
     (void)cpu;
-    enum vb_status status = vb_pictures_of(work, 2, &pictures, err);
+    enum vb_status status = vb_pictures_of(work, &pictures, err);
     if (status != VB_OK)
         return status;
-    const uint32_t *x = pictures.arrays[0].shape.dims, *y = pictures.arrays[1].shape.dims;
-    if (x[N] != (uint64_t)y[N] * 4 || x[C] != y[C] || (uint64_t)x[H] * 2 != y[H] ||
-        (uint64_t)x[W] * 2 != y[W])
-        return vb_refuse_shapes(work, err);
     pictures.row = mosaic_row;
     vb_run_rows(&pictures);
     return VB_OK;
@@ -82,36 +69,32 @@ enum vb_status vb_run_flip(struct vb_cpu *cpu, const struct vb_cpu_work *work, s
 {
     struct vb_pictures pictures;
     (void)cpu;
-    enum vb_status status = vb_pictures_of(work, 2, &pictures, err);
+    enum vb_status status = vb_pictures_of(work, &pictures, err);
     if (status != VB_OK)
         return status;
     struct vb_lines lines = { .arrays = { pictures.arrays[0], pictures.arrays[1] },
                               .n_arrays = 2,
                               .line = flip_line };
-    if (!vb_same_shape(&lines.arrays[0].shape, &lines.arrays[1].shape))
-        return vb_refuse_shapes(work, err);
-    return vb_run_lines(work, &lines, 3, err);
+    status = vb_plan_lines(work, &lines, 3, err);
+    if (status == VB_OK)
+        vb_run_lines(&lines);
+    return status;
 }
-
-enum { MOST_RECTANGLES = 4 };
 
 static void paste_row(const struct vb_pictures *pictures, size_t picture, size_t row)
 {
     const struct vb_array *arrays = pictures->arrays;
     const struct vb_shape *shape = &arrays[2].shape;
     uint64_t seed = vb_seed_of(pictures->a);
-    struct vb_rectangle rectangles[MOST_RECTANGLES];
-    for (size_t i = 0; i < MOST_RECTANGLES; i++)
-        rectangles[i] = vb_draw_rectangle(seed, picture, i, shape);
+    struct vb_rectangle rectangles[VB_PASTED_RECTANGLES];
+    for (uint32_t i = 0; i < VB_PASTED_RECTANGLES; i++)
+        rectangles[i] = vb_draw_rectangle(seed, picture, i, shape->dims[H], shape->dims[W]);
     for (size_t channel = 0; channel < shape->dims[C]; channel++) {
         struct vb_strip x = vb_picture_row(&arrays[0], picture, channel, row);
         struct vb_strip z = vb_picture_row(&arrays[1], picture, channel, row);
         struct vb_strip y = vb_picture_row(&arrays[2], picture, channel, row);
-        for (size_t i = 0; i < shape->dims[W]; i++) {
-            bool is_inside = false;
-            for (size_t k = 0; k < MOST_RECTANGLES; k++)
-                is_inside |= row >= rectangles[k].top && row < rectangles[k].bottom &&
-                             i >= rectangles[k].left && i < rectangles[k].right;
+        for (uint32_t i = 0; i < shape->dims[W]; i++) {
+            const bool is_inside = vb_is_inside(rectangles, VB_PASTED_RECTANGLES, (uint32_t)row, i);
             y.data[i * y.stride] = is_inside ? z.data[i * z.stride] : x.data[i * x.stride];
         }
     }
@@ -122,12 +105,9 @@ enum vb_status vb_run_copy_paste(struct vb_cpu *cpu, const struct vb_cpu_work *w
 {
     struct vb_pictures pictures;
     (void)cpu;
-    enum vb_status status = vb_pictures_of(work, 3, &pictures, err);
+    enum vb_status status = vb_pictures_of(work, &pictures, err);
     if (status != VB_OK)
         return status;
-    if (!vb_same_shape(&pictures.arrays[0].shape, &pictures.arrays[2].shape) ||
-        !vb_same_shape(&pictures.arrays[1].shape, &pictures.arrays[2].shape))
-        return vb_refuse_shapes(work, err);
     pictures.row = paste_row;
     vb_run_rows(&pictures);
     return VB_OK;

@@ -94,7 +94,7 @@ static const struct {
     [VB_OP_ADAM_STEP] = { vb_run_update, NULL },
     [VB_OP_DECAY] = { vb_run_update, NULL },
     [VB_OP_CLIP] = { vb_run_update, NULL },
-    [VB_OP_UNSCALE] = { vb_run_unscale, NULL },
+    [VB_OP_UNSCALE] = { vb_run_update, NULL },
     [VB_OP_RESCALE] = { vb_run_rescale, NULL },
     [VB_OP_EMA] = { vb_run_update, NULL },
 };

@@ -76,8 +76,8 @@ static void run_stretch(void *context, size_t begin, size_t end)
     }
 }
 
-static enum vb_status walk_strips(const struct vb_cpu_work *work, struct vb_strip_job *job,
-                                  uint32_t leader, struct vb_error *err)
+enum vb_status vb_walk_strips(const struct vb_cpu_work *work, struct vb_strip_job *job,
+                              uint32_t leader, struct vb_error *err)
 {
     const struct vb_shape *shape = &job->arrays[leader].shape;
     for (uint32_t i = 0; i < job->use.n; i++) {
@@ -93,13 +93,9 @@ static enum vb_status walk_strips(const struct vb_cpu_work *work, struct vb_stri
     return VB_OK;
 }
 
-enum vb_status vb_run_strips(const struct vb_cpu_work *work, struct vb_strip_job *job,
-                             uint32_t leader, struct vb_error *err)
+void vb_run_strips(struct vb_strip_job *job)
 {
-    enum vb_status status = walk_strips(work, job, leader, err);
-    if (status == VB_OK)
-        vb_parallel(vb_walk_elements(&job->walk), GRAIN, run_stretch, job);
-    return status;
+    vb_parallel(vb_walk_elements(&job->walk), GRAIN, run_stretch, job);
 }
 
 static struct vb_strip_use use_of(enum vb_operator op)
@@ -143,7 +139,7 @@ enum vb_status vb_prepare_elementwise(const struct vb_cpu_work *work, struct vb_
         return vb_refuse(work, "has a number that is not whole for whole ones", err);
     if (!in_floats && op == VB_OP_REMAINDER && job->numbers.whole_a == 0)
         return vb_refuse(work, "divides by 0", err);
-    return walk_strips(work, job, job->use.n - 1, err);
+    return vb_walk_strips(work, job, job->use.n - 1, err);
 }
 
 enum vb_status vb_run_elementwise(struct vb_cpu *cpu, const struct vb_cpu_work *work,
@@ -153,6 +149,6 @@ enum vb_status vb_run_elementwise(struct vb_cpu *cpu, const struct vb_cpu_work *
     (void)cpu;
     enum vb_status status = vb_prepare_elementwise(work, &job, err);
     if (status == VB_OK)
-        vb_parallel(vb_walk_elements(&job.walk), GRAIN, run_stretch, &job);
+        vb_run_strips(&job);
     return status;
 }

@@ -49,9 +49,19 @@ struct vb_strip_job {
 VB_CHECKED enum vb_status vb_prepare_elementwise(const struct vb_cpu_work *work,
                                                  struct vb_strip_job *job, struct vb_error *err);
 
-/* Runs it over the shape of array `leader`, to which the others are broadcast. VB_E_DEVICE: that
- * cannot be, or a result would be. */
-VB_CHECKED enum vb_status vb_run_strips(const struct vb_cpu_work *work, struct vb_strip_job *job,
-                                        uint32_t leader, struct vb_error *err);
+/* Has the job walk the shape of array `leader`, to which the others are broadcast. VB_E_DEVICE:
+ * that cannot be, or a result would be. */
+VB_CHECKED enum vb_status vb_walk_strips(const struct vb_cpu_work *work, struct vb_strip_job *job,
+                                         uint32_t leader, struct vb_error *err);
+void vb_run_strips(struct vb_strip_job *job);
+
+/* The same of an update of a parameter (but VB_OP_RESCALE): `found` is not among the arrays; a and
+ * b are what the update multiplies by. */
+VB_CHECKED enum vb_status vb_prepare_update(const struct vb_cpu_work *work,
+                                            struct vb_strip_job *job, struct vb_array *found,
+                                            struct vb_error *err);
+/* Of VB_OP_RESCALE its three scalars. */
+VB_CHECKED enum vb_status vb_prepare_rescale(const struct vb_cpu_work *work,
+                                             struct vb_array *arrays, struct vb_error *err);
 
 #endif

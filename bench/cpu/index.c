@@ -3,26 +3,14 @@
  * where it lies, a second walk goes along the row. Rows are written one after the other, for two
  * may be one. */
 
-#include "cpu/array.h"
 #include "cpu/kernel.h"
 #include "cpu/parallel.h"
+#include "cpu/prepare.h"
 
 enum { GRAIN_ELEMENTS = 8192 };
 
-struct rows {
-    struct vb_array whole; /* whose rows are picked */
-    struct vb_array other; /* the rows, as an array of S and the row's axes */
-    struct vb_array indices[VB_MAX_DIMS];
-    uint32_t n_indices;
-    struct vb_walk picks; /* over S; arrays: the indices, other */
-    struct vb_walk row;   /* arrays: whole, other */
-    size_t row_elements;
-    enum vb_operator op;
-    enum vb_dtype compute;
-};
-
-static void add_run(const struct rows *rows, const struct vb_strip *from, const struct vb_strip *to,
-                    size_t n)
+static void add_run(const struct vb_rows *rows, const struct vb_strip *from,
+                    const struct vb_strip *to, size_t n)
 {
     union vb_buffer buffers[2];
     void *sums = vb_strip_read(to, n, rows->compute, &buffers[0]);
@@ -38,7 +26,7 @@ static void add_run(const struct rows *rows, const struct vb_strip *from, const 
 }
 
 /* The row `in_whole` and `in_other` elements from the first. */
-static void move_row(const struct rows *rows, size_t in_whole, size_t in_other)
+static void move_row(const struct vb_rows *rows, size_t in_whole, size_t in_other)
 {
     struct vb_place place;
     vb_walk_seek(&rows->row, 0, &place);
@@ -61,7 +49,7 @@ static void move_row(const struct rows *rows, size_t in_whole, size_t in_other)
 
 static void move_rows(void *context, size_t begin, size_t end)
 {
-    const struct rows *rows = context;
+    const struct vb_rows *rows = context;
     struct vb_place place;
     vb_walk_seek(&rows->picks, begin, &place);
     for (; begin < end; begin++) {
@@ -75,7 +63,7 @@ static void move_rows(void *context, size_t begin, size_t end)
 }
 
 /* Broadcast together; false where they do not go together. */
-static bool shape_of_index(const struct rows *rows, struct vb_shape *out)
+static bool shape_of_index(const struct vb_rows *rows, struct vb_shape *out)
 {
     *out = (struct vb_shape){ 0 };
     for (uint32_t i = 0; i < rows->n_indices; i++) {
@@ -89,7 +77,7 @@ static bool shape_of_index(const struct rows *rows, struct vb_shape *out)
 }
 
 /* The walks. The other's shape is that of the index, then the row's. */
-static enum vb_status plan_walks(const struct vb_cpu_work *work, struct rows *rows,
+static enum vb_status plan_walks(const struct vb_cpu_work *work, struct vb_rows *rows,
                                  struct vb_error *err)
 {
     struct vb_shape index, all;
@@ -116,45 +104,50 @@ static enum vb_status plan_walks(const struct vb_cpu_work *work, struct rows *ro
     return VB_OK;
 }
 
-static enum vb_status check_indices(const struct vb_cpu_work *work, const struct rows *rows,
-                                    struct vb_error *err)
+static enum vb_status check_types(const struct vb_cpu_work *work, const struct vb_rows *rows,
+                                  struct vb_error *err)
 {
     const struct vb_array *result = rows->op == VB_OP_INDEX ? &rows->other : &rows->whole;
-    enum vb_status status = VB_OK;
     if (!vb_is_distinct(result))
         return vb_refuse_result(work, err);
-    for (uint32_t i = 0; i < rows->n_indices && status == VB_OK; i++) {
+    for (uint32_t i = 0; i < rows->n_indices; i++) {
         if (rows->indices[i].dtype != VB_INT64)
             return vb_refuse_types(work, err);
-        status = vb_check_places(work, &rows->indices[i], rows->whole.shape.dims[i], err);
     }
-    return status;
+    return VB_OK;
 }
 
-enum vb_status vb_run_index(struct vb_cpu *cpu, const struct vb_cpu_work *work,
-                            struct vb_error *err)
+enum vb_status vb_prepare_index(const struct vb_cpu_work *work, struct vb_rows *out,
+                                struct vb_error *err)
 {
     struct vb_array arrays[VB_MAX_OPERANDS];
-    struct rows rows = { .op = work->call->op };
     uint32_t n = work->call->n_operands;
-    (void)cpu;
     if (n < 3 || n > VB_MAX_DIMS + 2)
         return vb_refuse(work, "takes another number of operands", err);
     enum vb_status status = vb_arrays_of(work, n, 0, arrays, err);
     if (status != VB_OK)
         return status;
-    rows.n_indices = n - 2;
-    rows.whole = rows.op == VB_OP_INDEX ? arrays[0] : arrays[n - 1];
-    rows.other = rows.op == VB_OP_INDEX ? arrays[n - 1] : arrays[0];
-    const struct vb_array both[] = { rows.whole, rows.other };
-    rows.compute = vb_compute_type(both, 2);
-    for (uint32_t i = 0; i < rows.n_indices; i++)
-        rows.indices[i] = arrays[1 + i];
-    if (rows.n_indices > rows.whole.shape.n_dims)
+    *out = (struct vb_rows){ .op = work->call->op, .n_indices = n - 2 };
+    out->whole = out->op == VB_OP_INDEX ? arrays[0] : arrays[n - 1];
+    out->other = out->op == VB_OP_INDEX ? arrays[n - 1] : arrays[0];
+    const struct vb_array both[] = { out->whole, out->other };
+    out->compute = vb_compute_type(both, 2);
+    for (uint32_t i = 0; i < out->n_indices; i++)
+        out->indices[i] = arrays[1 + i];
+    if (out->n_indices > out->whole.shape.n_dims)
         return vb_refuse_shapes(work, err);
-    status = check_indices(work, &rows, err);
-    if (status == VB_OK)
-        status = plan_walks(work, &rows, err);
+    status = check_types(work, out, err);
+    return status == VB_OK ? plan_walks(work, out, err) : status;
+}
+
+enum vb_status vb_run_index(struct vb_cpu *cpu, const struct vb_cpu_work *work,
+                            struct vb_error *err)
+{
+    struct vb_rows rows;
+    (void)cpu;
+    enum vb_status status = vb_prepare_index(work, &rows, err);
+    for (uint32_t i = 0; status == VB_OK && i < rows.n_indices; i++)
+        status = vb_check_places(work, &rows.indices[i], rows.whole.shape.dims[i], err);
     if (status != VB_OK)
         return status;
     size_t n_rows = vb_walk_elements(&rows.picks);

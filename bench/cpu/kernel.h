@@ -21,7 +21,7 @@ typedef enum vb_status vb_kernel_workspace(struct vb_cpu *cpu, const struct vb_c
                                            uint64_t *bytes, struct vb_error *err);
 
 /* In the file of that name, or in reduce.c (reduction), products.c (matvec, nll), compose.c
- * (mosaic, flip, copy_paste), update.c (unscale, rescale). */
+ * (mosaic, flip, copy_paste), update.c (rescale). */
 vb_kernel vb_run_copy, vb_run_elementwise;
 vb_kernel vb_run_reduction, vb_run_argmax;
 vb_kernel vb_run_softmax, vb_run_matvec, vb_run_nll, vb_run_nll_backward;
@@ -29,7 +29,7 @@ vb_kernel vb_run_top_k, vb_run_scatter, vb_run_resolve_claims;
 vb_kernel vb_run_nonzero, vb_run_index, vb_run_unique;
 vb_kernel vb_run_source, vb_run_noise;
 vb_kernel vb_run_mosaic, vb_run_flip, vb_run_copy_paste;
-vb_kernel vb_run_update, vb_run_unscale, vb_run_rescale;
+vb_kernel vb_run_update, vb_run_rescale;
 
 /* Layers. Convolutions and products of matrices: onednn_run.c; the other files are named likewise,
  * but for resample.c (average_pool, upsample, resize). */

@@ -19,11 +19,10 @@ static void run_stretch(void *context, size_t begin, size_t end)
     }
 }
 
-enum vb_status vb_run_lines(const struct vb_cpu_work *work, struct vb_lines *lines, uint32_t lined,
-                            struct vb_error *err)
+enum vb_status vb_plan_lines(const struct vb_cpu_work *work, struct vb_lines *lines, uint32_t lined,
+                             struct vb_error *err)
 {
     struct vb_array outer[VB_MAX_LINES];
-    size_t longest = 1;
     for (uint32_t i = 0; i < lines->n_arrays; i++) {
         const struct vb_array *array = &lines->arrays[i];
         bool has_line = (lined >> i & 1U) == 1;
@@ -34,9 +33,15 @@ enum vb_status vb_run_lines(const struct vb_cpu_work *work, struct vb_lines *lin
         lines->strides[i] = has_line ? vb_last_stride(array) : 0;
         if (!vb_same_shape(&outer[i].shape, &outer[0].shape))
             return vb_refuse_shapes(work, err);
-        longest = lines->lengths[i] > longest ? lines->lengths[i] : longest;
     }
     vb_walk_in_order(&lines->walk, &outer[0].shape, outer, lines->n_arrays);
-    vb_parallel(vb_walk_elements(&lines->walk), 1 + GRAIN_ELEMENTS / longest, run_stretch, lines);
     return VB_OK;
+}
+
+void vb_run_lines(struct vb_lines *lines)
+{
+    size_t longest = 1;
+    for (uint32_t i = 0; i < lines->n_arrays; i++)
+        longest = lines->lengths[i] > longest ? lines->lengths[i] : longest;
+    vb_parallel(vb_walk_elements(&lines->walk), 1 + GRAIN_ELEMENTS / longest, run_stretch, lines);
 }

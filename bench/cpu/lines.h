@@ -21,9 +21,12 @@ struct vb_lines {
     void (*line)(const struct vb_lines *lines, const struct vb_strip *strips);
 };
 
-/* Takes the last axis of the arrays whose bit is set in `lined` off, and runs `line` for each place
- * in the shape that is left, the same for all. VB_E_DEVICE: it is not. */
-VB_CHECKED enum vb_status vb_run_lines(const struct vb_cpu_work *work, struct vb_lines *lines,
-                                       uint32_t lined, struct vb_error *err);
+/* Takes the last axis of the arrays whose bit is set in `lined` off, and plans a walk over the
+ * shape that is left, the same for all. VB_E_DEVICE: it is not. */
+VB_CHECKED enum vb_status vb_plan_lines(const struct vb_cpu_work *work, struct vb_lines *lines,
+                                        uint32_t lined, struct vb_error *err);
+
+/* Runs `line` for each place on the walk. */
+void vb_run_lines(struct vb_lines *lines);
 
 #endif

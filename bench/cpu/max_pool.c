@@ -7,35 +7,12 @@
 #include <string.h>
 
 #include "cpu/clones.h"
-#include "cpu/image.h"
+#include "cpu/images.h"
 #include "cpu/kernel.h"
+#include "cpu/neighbours.h"
 #include "cpu/parallel.h"
 
 enum { PIECE = 128 }; /* channels at a time: a window's rows stay in the cache */
-
-struct pool {
-    const struct vb_window *window;
-    struct vb_image x, y; /* or their gradients */
-    struct vb_image places;
-};
-
-/* The places of one axis that a window has: `first` and every `step`-th one, `n` of them. */
-struct taps {
-    size_t first, n;
-};
-
-/* Those inside 0 .. size of a window that begins at at - pad. */
-static struct taps taps_of(size_t at, size_t kernel, const struct vb_window *window, size_t size)
-{
-    size_t begin = at * window->stride, skipped = 0, step = window->dilation;
-    if (begin < window->pad)
-        skipped = (window->pad - begin + step - 1) / step;
-    size_t first = begin + skipped * step - window->pad;
-    if (skipped >= kernel || first >= size)
-        return (struct taps){ 0, 0 };
-    size_t inside = (size - first + step - 1) / step;
-    return (struct taps){ first, inside < kernel - skipped ? inside : kernel - skipped };
-}
 
 VB_CLONES static void take_larger(const float *restrict x, int32_t place, float *restrict best,
                                   int32_t *restrict places, size_t n)
@@ -54,23 +31,23 @@ static void write_places(const struct vb_image *to, char *pixel, const int32_t *
         out[c * to->stride_c] = places[c];
 }
 
-static void pool_pixel(const struct pool *pool, size_t image, size_t h, size_t w, size_t c,
-                       size_t n)
+static void pool_pixel(const struct vb_pool_images *pool, size_t image, size_t h, size_t w,
+                       size_t c, size_t n)
 {
     const struct vb_image *x = &pool->x;
     const struct vb_window *window = pool->window;
     float room[PIECE], best[PIECE];
     int32_t places[PIECE];
-    struct taps rows = taps_of(h, window->kernel_h, window, x->h);
-    struct taps columns = taps_of(w, window->kernel_w, window, x->w);
+    struct vb_taps rows = vb_taps_of((uint32_t)h, window->kernel_h, window, (uint32_t)x->h);
+    struct vb_taps columns = vb_taps_of((uint32_t)w, window->kernel_w, window, (uint32_t)x->w);
     for (size_t i = 0; i < n; i++) {
         best[i] = -INFINITY;
         places[i] = (int32_t)(rows.first * x->w + columns.first);
     }
     for (size_t i = 0; i < rows.n; i++) {
         for (size_t k = 0; k < columns.n; k++) {
-            size_t row = rows.first + i * window->dilation;
-            size_t column = columns.first + k * window->dilation;
+            size_t row = rows.first + i * (size_t)window->dilation;
+            size_t column = columns.first + k * (size_t)window->dilation;
             take_larger(vb_read_channels(x, vb_pixel(x, image, row, column, c), n, room),
                         (int32_t)(row * x->w + column), best, places, n);
         }
@@ -81,7 +58,7 @@ static void pool_pixel(const struct pool *pool, size_t image, size_t h, size_t w
 
 static void pool_lines(void *context, size_t begin, size_t end)
 {
-    const struct pool *pool = context;
+    const struct vb_pool_images *pool = context;
     const struct vb_image *y = &pool->y;
     for (size_t line = begin; line < end; line++) {
         for (size_t c = 0; c < y->c; c += PIECE) {
@@ -92,15 +69,15 @@ static void pool_lines(void *context, size_t begin, size_t end)
     }
 }
 
+/* 0: there is no such size. */
 static size_t size_after(size_t size, size_t kernel, const struct vb_window *window)
 {
     size_t reach = window->dilation * (kernel - 1) + 1, padded = size + 2 * (size_t)window->pad;
-    return padded < reach ? 0 : (padded - reach) / window->stride + 1;
+    return padded < reach || padded > UINT32_MAX ? 0 : (padded - reach) / window->stride + 1;
 }
 
-/* The operands numbered so. */
-static enum vb_status open_pool(const struct vb_cpu_work *work, uint32_t x, uint32_t y,
-                                uint32_t places, struct pool *out, struct vb_error *err)
+enum vb_status vb_pool_images_of(const struct vb_cpu_work *work, uint32_t x, uint32_t y,
+                                 uint32_t places, struct vb_pool_images *out, struct vb_error *err)
 {
     struct vb_array arrays[3];
     enum vb_status status = vb_images_of(work, 3, arrays, 1U << x | 1U << y, err);
@@ -109,8 +86,8 @@ static enum vb_status open_pool(const struct vb_cpu_work *work, uint32_t x, uint
     if (arrays[places].dtype != VB_INT64)
         return vb_refuse(work, "takes places that are int64", err);
     const struct vb_window *window = &work->call->window->window;
-    *out = (struct pool){ window, vb_image_of(&arrays[x]), vb_image_of(&arrays[y]),
-                          vb_image_of(&arrays[places]) };
+    *out = (struct vb_pool_images){ window, vb_image_of(&arrays[x]), vb_image_of(&arrays[y]),
+                                    vb_image_of(&arrays[places]) };
     if (!vb_same_shape(&arrays[y].shape, &arrays[places].shape) || out->x.n != out->y.n ||
         out->x.c != out->y.c || out->y.h != size_after(out->x.h, window->kernel_h, window) ||
         out->y.w != size_after(out->x.w, window->kernel_w, window))
@@ -123,22 +100,12 @@ static enum vb_status open_pool(const struct vb_cpu_work *work, uint32_t x, uint
 enum vb_status vb_kernel_max_pool(struct vb_cpu *cpu, const struct vb_cpu_work *work,
                                   struct vb_error *err)
 {
-    struct pool pool;
+    struct vb_pool_images pool;
     (void)cpu;
-    enum vb_status status = open_pool(work, 0, 1, 2, &pool, err);
+    enum vb_status status = vb_pool_images_of(work, 0, 1, 2, &pool, err);
     if (status == VB_OK)
         vb_parallel(pool.y.n * pool.y.h, 1, pool_lines, &pool);
     return status;
-}
-
-/* The windows along one axis that have the place `at`. */
-static struct taps windows_of(size_t at, size_t kernel, const struct vb_window *window, size_t size)
-{
-    size_t reach = (kernel - 1) * window->dilation, end = at + window->pad;
-    size_t first = end > reach ? (end - reach + window->stride - 1) / window->stride : 0;
-    size_t last = end / window->stride;
-    last = last < size ? last : size - 1;
-    return (struct taps){ first, first <= last ? last - first + 1 : 0 };
 }
 
 VB_CLONES static void add_where(const float *restrict gradient, const int64_t *restrict places,
@@ -157,14 +124,15 @@ static const int64_t *read_places(const struct vb_image *places, const char *pix
     return places->stride_c == 1 ? from : room;
 }
 
-static void gather_pixel(const struct pool *pool, size_t image, size_t h, size_t w, size_t c,
-                         size_t n)
+static void gather_pixel(const struct vb_pool_images *pool, size_t image, size_t h, size_t w,
+                         size_t c, size_t n)
 {
     const struct vb_image *x = &pool->x, *y = &pool->y;
     float room[PIECE], sum[PIECE] = { 0 };
     int64_t places_room[PIECE];
-    struct taps rows = windows_of(h, pool->window->kernel_h, pool->window, y->h);
-    struct taps columns = windows_of(w, pool->window->kernel_w, pool->window, y->w);
+    const struct vb_window *window = pool->window;
+    struct vb_taps rows = vb_windows_of((uint32_t)h, window->kernel_h, window, (uint32_t)y->h);
+    struct vb_taps columns = vb_windows_of((uint32_t)w, window->kernel_w, window, (uint32_t)y->w);
     for (size_t row = rows.first; row < rows.first + rows.n; row++) {
         for (size_t column = columns.first; column < columns.first + columns.n; column++) {
             const float *gradient =
@@ -179,7 +147,7 @@ static void gather_pixel(const struct pool *pool, size_t image, size_t h, size_t
 
 static void gather_lines(void *context, size_t begin, size_t end)
 {
-    const struct pool *pool = context;
+    const struct vb_pool_images *pool = context;
     const struct vb_image *x = &pool->x;
     for (size_t line = begin; line < end; line++) {
         for (size_t c = 0; c < x->c; c += PIECE) {
@@ -193,9 +161,9 @@ static void gather_lines(void *context, size_t begin, size_t end)
 enum vb_status vb_kernel_max_pool_backward(struct vb_cpu *cpu, const struct vb_cpu_work *work,
                                            struct vb_error *err)
 {
-    struct pool pool;
+    struct vb_pool_images pool;
     (void)cpu;
-    enum vb_status status = open_pool(work, 2, 0, 1, &pool, err);
+    enum vb_status status = vb_pool_images_of(work, 2, 0, 1, &pool, err);
     if (status == VB_OK)
         vb_parallel(pool.x.n * pool.x.h, 1, gather_lines, &pool);
     return status;

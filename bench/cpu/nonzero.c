@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-#include "cpu/array.h"
 #include "cpu/kernel.h"
+#include "cpu/prepare.h"
 
 struct search {
     struct vb_array mask, places; /* [n,axes] */
@@ -61,23 +61,33 @@ static enum vb_status refuse_count(const struct vb_cpu_work *work, size_t room, 
     return vb_refuse(work, text, err);
 }
 
+enum vb_status vb_prepare_nonzero(const struct vb_cpu_work *work, struct vb_array *arrays,
+                                  struct vb_error *err)
+{
+    const struct vb_array *mask = &arrays[0], *places = &arrays[1];
+    enum vb_status status = vb_arrays_of(work, 2, 0, arrays, err);
+    if (status != VB_OK)
+        return status;
+    if (places->shape.n_dims != 2 || places->shape.dims[1] != mask->shape.n_dims)
+        return vb_refuse_shapes(work, err);
+    if (places->dtype != VB_INT64)
+        return vb_refuse_types(work, err);
+    if (!vb_is_distinct(places))
+        return vb_refuse_result(work, err);
+    return VB_OK;
+}
+
 enum vb_status vb_run_nonzero(struct vb_cpu *cpu, const struct vb_cpu_work *work,
                               struct vb_error *err)
 {
     struct vb_array arrays[2];
     (void)cpu;
-    enum vb_status status = vb_arrays_of(work, 2, 0, arrays, err);
+    enum vb_status status = vb_prepare_nonzero(work, arrays, err);
     if (status != VB_OK)
         return status;
-    struct search search = { .mask = arrays[0], .places = arrays[1] };
-    const struct vb_shape *shape = &search.places.shape;
-    if (shape->n_dims != 2 || shape->dims[1] != search.mask.shape.n_dims)
-        return vb_refuse_shapes(work, err);
-    if (search.places.dtype != VB_INT64)
-        return vb_refuse_types(work, err);
-    if (!vb_is_distinct(&search.places))
-        return vb_refuse_result(work, err);
-    search.room = shape->dims[0];
+    const struct search search = { .mask = arrays[0],
+                                   .places = arrays[1],
+                                   .room = arrays[1].shape.dims[0] };
     size_t found = find(&search, true, 0);
     if (found > search.room || (found < search.room && work->call->op == VB_OP_NONZERO))
         return refuse_count(work, search.room, found, err);

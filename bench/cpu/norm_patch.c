@@ -43,15 +43,21 @@ static void cut_patches(struct vb_norm *norm)
     norm->n_patches = norm->x.n * norm->x.h * norm->patches_a_line;
 }
 
-enum vb_status vb_norm_open(const struct vb_cpu_work *work, uint32_t n,
-                            const struct vb_norm_images *images, struct vb_array *arrays,
-                            struct vb_norm *out, struct vb_error *err)
+enum vb_status vb_norm_arrays_of(const struct vb_cpu_work *work, uint32_t n,
+                                 const struct vb_norm_images *images, struct vb_array *arrays,
+                                 struct vb_error *err)
 {
     uint32_t mask = 1U << images->x | 1U << images->y;
     mask |= images->gradient != VB_NONE ? 1U << images->gradient : 0;
     enum vb_status status = vb_images_of(work, n, arrays, mask, err);
-    if (status == VB_OK)
-        status = check(work, n, mask, arrays, images->x, err);
+    return status == VB_OK ? check(work, n, mask, arrays, images->x, err) : status;
+}
+
+enum vb_status vb_norm_open(const struct vb_cpu_work *work, uint32_t n,
+                            const struct vb_norm_images *images, struct vb_array *arrays,
+                            struct vb_norm *out, struct vb_error *err)
+{
+    enum vb_status status = vb_norm_arrays_of(work, n, images, arrays, err);
     if (status != VB_OK)
         return status;
     *out = (struct vb_norm){ .arrays = arrays,

@@ -30,7 +30,11 @@ struct vb_norm_images {
     uint32_t x, y, gradient; /* VB_NONE: there is none */
 };
 
-/* The call's `n` operands, read into `arrays`. VB_E_DEVICE: they do not go together. */
+/* The call's `n` operands. VB_E_DEVICE: they do not go together. */
+VB_CHECKED enum vb_status vb_norm_arrays_of(const struct vb_cpu_work *work, uint32_t n,
+                                            const struct vb_norm_images *images,
+                                            struct vb_array *arrays, struct vb_error *err);
+/* The same, and how they are cut. */
 VB_CHECKED enum vb_status vb_norm_open(const struct vb_cpu_work *work, uint32_t n,
                                        const struct vb_norm_images *images, struct vb_array *arrays,
                                        struct vb_norm *out, struct vb_error *err);

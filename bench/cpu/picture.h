@@ -19,16 +19,9 @@ struct vb_pictures {
 struct vb_strip vb_picture_row(const struct vb_array *array, size_t picture, size_t channel,
                                size_t row);
 
-/* Takes the call's operands. VB_E_DEVICE: they are not `n` arrays of pictures. */
-VB_CHECKED enum vb_status vb_pictures_of(const struct vb_cpu_work *work, uint32_t n,
+/* Takes the call's operands. VB_E_DEVICE: they are not pictures, or do not go together. */
+VB_CHECKED enum vb_status vb_pictures_of(const struct vb_cpu_work *work,
                                          struct vb_pictures *pictures, struct vb_error *err);
 void vb_run_rows(struct vb_pictures *pictures);
-
-/* Rectangle number `i` of a picture, drawn from the seed; within H x W. */
-struct vb_rectangle {
-    size_t top, bottom, left, right; /* the last two of each pair are outside */
-};
-struct vb_rectangle vb_draw_rectangle(uint64_t seed, size_t picture, size_t i,
-                                      const struct vb_shape *shape);
 
 #endif

@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-#include "cpu/lines.h"
+#include "cpu/kernel.h"
+#include "cpu/prepare.h"
 
 enum { X, VECTOR, Y };
 enum { GRADIENT, TARGET, GRADIENT_OF_X };
@@ -25,27 +26,39 @@ static void matvec_line(const struct vb_lines *lines, const struct vb_strip *str
     vb_strip_write(&strips[Y], 1, VB_FLOAT32, &y);
 }
 
-enum vb_status vb_run_matvec(struct vb_cpu *cpu, const struct vb_cpu_work *work,
-                             struct vb_error *err)
+enum vb_status vb_prepare_matvec(const struct vb_cpu_work *work, struct vb_lines *out,
+                                 struct vb_error *err)
 {
-    struct vb_lines lines = { .n_arrays = 3, .line = matvec_line };
-    struct vb_array *vector = &lines.arrays[VECTOR];
-    (void)cpu;
-    enum vb_status status = vb_arrays_of(work, 3, 0, lines.arrays, err);
+    struct vb_array *vector = &out->arrays[VECTOR];
+    *out = (struct vb_lines){ .n_arrays = 3 };
+    enum vb_status status = vb_arrays_of(work, 3, 0, out->arrays, err);
     if (status != VB_OK)
         return status;
     for (uint32_t i = 0; i < 3; i++) {
-        if (!vb_is_float(&lines.arrays[i]))
+        if (!vb_is_float(&out->arrays[i]))
             return vb_refuse_types(work, err);
     }
-    const struct vb_shape *shape = &lines.arrays[X].shape;
+    const struct vb_shape *shape = &out->arrays[X].shape;
     if (shape->n_dims == 0 || vector->shape.n_dims != 1 ||
         vector->shape.dims[0] != shape->dims[shape->n_dims - 1])
         return vb_refuse_shapes(work, err);
-    if (!vb_is_distinct(&lines.arrays[Y]))
+    if (!vb_is_distinct(&out->arrays[Y]))
         return vb_refuse_result(work, err);
     *vector = vb_array_expanded(vector, shape);
-    return vb_run_lines(work, &lines, 3, err);
+    return vb_plan_lines(work, out, 3, err);
+}
+
+enum vb_status vb_run_matvec(struct vb_cpu *cpu, const struct vb_cpu_work *work,
+                             struct vb_error *err)
+{
+    struct vb_lines lines;
+    (void)cpu;
+    enum vb_status status = vb_prepare_matvec(work, &lines, err);
+    if (status != VB_OK)
+        return status;
+    lines.line = matvec_line;
+    vb_run_lines(&lines);
+    return VB_OK;
 }
 
 /* x [n,k], target [n], y [n] or []: `x` is the gradient of x in the backward pass. */
@@ -60,20 +73,29 @@ static enum vb_status check_nll(const struct vb_cpu_work *work, const struct vb_
         return vb_refuse_shapes(work, err);
     if (!vb_is_float(x) || target->dtype != VB_INT64 || !vb_is_float(y))
         return vb_refuse_types(work, err);
-    return vb_check_places(work, target, x->shape.dims[1], err);
+    return VB_OK;
+}
+
+enum vb_status vb_prepare_nll(const struct vb_cpu_work *work, struct vb_array *arrays,
+                              struct vb_error *err)
+{
+    enum vb_status status = vb_arrays_of(work, 3, 0, arrays, err);
+    if (status == VB_OK)
+        status = check_nll(work, &arrays[X], &arrays[TARGET], &arrays[Y], err);
+    if (status == VB_OK && !vb_is_distinct(&arrays[Y]))
+        status = vb_refuse_result(work, err);
+    return status;
 }
 
 enum vb_status vb_run_nll(struct vb_cpu *cpu, const struct vb_cpu_work *work, struct vb_error *err)
 {
     struct vb_array arrays[3];
-    const struct vb_array *x = &arrays[0], *target = &arrays[1], *y = &arrays[2];
+    const struct vb_array *x = &arrays[X], *target = &arrays[TARGET], *y = &arrays[Y];
     double sum = 0;
     (void)cpu;
-    enum vb_status status = vb_arrays_of(work, 3, 0, arrays, err);
+    enum vb_status status = vb_prepare_nll(work, arrays, err);
     if (status == VB_OK)
-        status = check_nll(work, x, target, y, err);
-    if (status == VB_OK && !vb_is_distinct(y))
-        status = vb_refuse_result(work, err);
+        status = vb_check_places(work, target, x->shape.dims[1], err);
     if (status != VB_OK)
         return status;
     size_t n = target->shape.dims[0];
@@ -102,23 +124,37 @@ static void nll_backward_line(const struct vb_lines *lines, const struct vb_stri
     vb_strip_write(&at, 1, VB_FLOAT32, &value);
 }
 
-enum vb_status vb_run_nll_backward(struct vb_cpu *cpu, const struct vb_cpu_work *work,
-                                   struct vb_error *err)
+enum vb_status vb_prepare_nll_backward(const struct vb_cpu_work *work, struct vb_lines *out,
+                                       struct vb_error *err)
 {
-    struct vb_lines lines = { .n_arrays = 3, .a = 1, .line = nll_backward_line };
-    struct vb_array *gradient = &lines.arrays[GRADIENT];
-    const struct vb_array *target = &lines.arrays[TARGET];
-    (void)cpu;
-    enum vb_status status = vb_arrays_of(work, 3, 0, lines.arrays, err);
+    struct vb_array *gradient = &out->arrays[GRADIENT];
+    const struct vb_array *target = &out->arrays[TARGET], *dx = &out->arrays[GRADIENT_OF_X];
+    *out = (struct vb_lines){ .n_arrays = 3, .a = 1 };
+    enum vb_status status = vb_arrays_of(work, 3, 0, out->arrays, err);
     if (status == VB_OK)
-        status = check_nll(work, &lines.arrays[GRADIENT_OF_X], target, gradient, err);
-    if (status == VB_OK && !vb_is_distinct(&lines.arrays[GRADIENT_OF_X]))
+        status = check_nll(work, dx, target, gradient, err);
+    if (status == VB_OK && !vb_is_distinct(dx))
         status = vb_refuse_result(work, err);
     if (status != VB_OK)
         return status;
     if (gradient->shape.n_dims == 0) {
-        lines.a = 1.0 / target->shape.dims[0];
+        out->a = 1.0 / target->shape.dims[0];
         *gradient = vb_array_expanded(gradient, &target->shape);
     }
-    return vb_run_lines(work, &lines, 1U << GRADIENT_OF_X, err);
+    return vb_plan_lines(work, out, 1U << GRADIENT_OF_X, err);
+}
+
+enum vb_status vb_run_nll_backward(struct vb_cpu *cpu, const struct vb_cpu_work *work,
+                                   struct vb_error *err)
+{
+    struct vb_lines lines;
+    (void)cpu;
+    enum vb_status status = vb_prepare_nll_backward(work, &lines, err);
+    if (status == VB_OK)
+        status = vb_check_places(work, &lines.arrays[TARGET], lines.lengths[GRADIENT_OF_X], err);
+    if (status != VB_OK)
+        return status;
+    lines.line = nll_backward_line;
+    vb_run_lines(&lines);
+    return VB_OK;
 }

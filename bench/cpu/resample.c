@@ -4,13 +4,10 @@
 #include <string.h>
 
 #include "cpu/clones.h"
-#include "cpu/image.h"
+#include "cpu/images.h"
 #include "cpu/kernel.h"
+#include "cpu/neighbours.h"
 #include "cpu/parallel.h"
-
-struct resample {
-    struct vb_image x, y;
-};
 
 static size_t piece_of(size_t channels, size_t c)
 {
@@ -26,7 +23,7 @@ VB_CLONES static void add_to(float *restrict sum, const float *restrict x, size_
 /* Nearest: y's pixel is x's at the place divided by the factor. */
 static void upsample_lines(void *context, size_t begin, size_t end)
 {
-    const struct resample *both = context;
+    const struct vb_resample_images *both = context;
     const struct vb_image *x = &both->x, *y = &both->y;
     size_t factor_h = y->h / x->h, factor_w = y->w / x->w;
     for (size_t line = begin; line < end; line++) {
@@ -43,7 +40,7 @@ static void upsample_lines(void *context, size_t begin, size_t end)
 /* y is what is written, the gradient of what was upsampled. */
 static void upsample_backward_lines(void *context, size_t begin, size_t end)
 {
-    const struct resample *both = context;
+    const struct vb_resample_images *both = context;
     const struct vb_image *x = &both->x, *y = &both->y;
     size_t factor_h = x->h / y->h, factor_w = x->w / y->w;
     float room[VB_CHANNELS_AT_ONCE], sum[VB_CHANNELS_AT_ONCE];
@@ -61,21 +58,6 @@ static void upsample_backward_lines(void *context, size_t begin, size_t end)
     }
 }
 
-/* Along one axis: two neighbours and how much the second weighs. Source: PyTorch,
- * aten/src/ATen/native/UpSample.h, area_pixel_compute_source_index without aligned corners. */
-struct between {
-    size_t low, high;
-    float weight;
-};
-
-static struct between between_of(size_t at, size_t from, size_t to)
-{
-    float place = ((float)at + 0.5F) * ((float)from / (float)to) - 0.5F;
-    place = place > 0.0F ? place : 0.0F;
-    size_t low = (size_t)place < from ? (size_t)place : from - 1;
-    return (struct between){ low, low + 1 < from ? low + 1 : low, place - (float)low };
-}
-
 VB_CLONES static void blend(const float *const *corners, float down, float right, size_t n,
                             float *restrict to)
 {
@@ -88,13 +70,14 @@ VB_CLONES static void blend(const float *const *corners, float down, float right
 
 static void resize_lines(void *context, size_t begin, size_t end)
 {
-    const struct resample *both = context;
+    const struct vb_resample_images *both = context;
     const struct vb_image *x = &both->x, *y = &both->y;
     float room[4][VB_CHANNELS_AT_ONCE], to[VB_CHANNELS_AT_ONCE];
     const float *corners[4];
     for (size_t pixel = begin * y->w; pixel < end * y->w; pixel++) {
         size_t image = pixel / (y->h * y->w), h = pixel / y->w % y->h, w = pixel % y->w;
-        struct between rows = between_of(h, x->h, y->h), columns = between_of(w, x->w, y->w);
+        struct vb_between rows = vb_between_of((uint32_t)h, (uint32_t)x->h, (uint32_t)y->h);
+        struct vb_between columns = vb_between_of((uint32_t)w, (uint32_t)x->w, (uint32_t)y->w);
         for (size_t c = 0; c < y->c; c += VB_CHANNELS_AT_ONCE) {
             size_t n = piece_of(y->c, c);
             for (size_t i = 0; i < 4; i++)
@@ -117,7 +100,7 @@ VB_CLONES static void add_to_double(double *restrict sum, const float *restrict 
 /* `begin` and `end` count images. */
 static void average_images(void *context, size_t begin, size_t end)
 {
-    const struct resample *both = context;
+    const struct vb_resample_images *both = context;
     const struct vb_image *x = &both->x, *y = &both->y;
     double sum[VB_CHANNELS_AT_ONCE];
     float room[VB_CHANNELS_AT_ONCE];
@@ -136,33 +119,38 @@ static void average_images(void *context, size_t begin, size_t end)
     }
 }
 
-static enum vb_status open_resample(const struct vb_cpu_work *work, struct resample *out,
-                                    struct vb_error *err)
-{
-    struct vb_array arrays[2];
-    enum vb_status status = vb_images_of(work, 2, arrays, 3, err);
-    if (status != VB_OK)
-        return status;
-    *out = (struct resample){ vb_image_of(&arrays[0]), vb_image_of(&arrays[1]) };
-    if (out->x.n != out->y.n || out->x.c != out->y.c)
-        return vb_refuse_shapes(work, err);
-    return VB_OK;
-}
-
 /* The sides of one divide the other's. */
 static bool is_multiple(const struct vb_image *large, const struct vb_image *small)
 {
     return large->h % small->h == 0 && large->w % small->w == 0;
 }
 
+enum vb_status vb_resample_images_of(const struct vb_cpu_work *work, struct vb_resample_images *out,
+                                     struct vb_error *err)
+{
+    const enum vb_operator op = work->call->op;
+    struct vb_array arrays[2];
+    enum vb_status status = vb_images_of(work, 2, arrays, 3, err);
+    if (status != VB_OK)
+        return status;
+    *out = (struct vb_resample_images){ vb_image_of(&arrays[0]), vb_image_of(&arrays[1]) };
+    const struct vb_image *x = &out->x, *y = &out->y;
+    if (x->n != y->n || x->c != y->c)
+        return vb_refuse_shapes(work, err);
+    if ((op == VB_OP_UPSAMPLE && !is_multiple(y, x)) ||
+        (op == VB_OP_UPSAMPLE_BACKWARD && !is_multiple(x, y)))
+        return vb_refuse(work, "does not enlarge by a whole number", err);
+    if (op == VB_OP_AVERAGE_POOL && y->h * y->w != 1)
+        return vb_refuse(work, "averages to one pixel", err);
+    return VB_OK;
+}
+
 enum vb_status vb_kernel_upsample(struct vb_cpu *cpu, const struct vb_cpu_work *work,
                                   struct vb_error *err)
 {
-    struct resample both;
+    struct vb_resample_images both;
     (void)cpu;
-    enum vb_status status = open_resample(work, &both, err);
-    if (status == VB_OK && !is_multiple(&both.y, &both.x))
-        status = vb_refuse(work, "does not enlarge by a whole number", err);
+    enum vb_status status = vb_resample_images_of(work, &both, err);
     if (status == VB_OK)
         vb_parallel(both.y.n * both.y.h, 1, upsample_lines, &both);
     return status;
@@ -171,11 +159,9 @@ enum vb_status vb_kernel_upsample(struct vb_cpu *cpu, const struct vb_cpu_work *
 enum vb_status vb_kernel_upsample_backward(struct vb_cpu *cpu, const struct vb_cpu_work *work,
                                            struct vb_error *err)
 {
-    struct resample both;
+    struct vb_resample_images both;
     (void)cpu;
-    enum vb_status status = open_resample(work, &both, err);
-    if (status == VB_OK && !is_multiple(&both.x, &both.y))
-        status = vb_refuse(work, "does not enlarge by a whole number", err);
+    enum vb_status status = vb_resample_images_of(work, &both, err);
     if (status == VB_OK)
         vb_parallel(both.y.n * both.y.h, 1, upsample_backward_lines, &both);
     return status;
@@ -184,9 +170,9 @@ enum vb_status vb_kernel_upsample_backward(struct vb_cpu *cpu, const struct vb_c
 enum vb_status vb_kernel_resize(struct vb_cpu *cpu, const struct vb_cpu_work *work,
                                 struct vb_error *err)
 {
-    struct resample both;
+    struct vb_resample_images both;
     (void)cpu;
-    enum vb_status status = open_resample(work, &both, err);
+    enum vb_status status = vb_resample_images_of(work, &both, err);
     if (status == VB_OK)
         vb_parallel(both.y.n * both.y.h, 1, resize_lines, &both);
     return status;
@@ -195,11 +181,9 @@ enum vb_status vb_kernel_resize(struct vb_cpu *cpu, const struct vb_cpu_work *wo
 enum vb_status vb_kernel_average_pool(struct vb_cpu *cpu, const struct vb_cpu_work *work,
                                       struct vb_error *err)
 {
-    struct resample both;
+    struct vb_resample_images both;
     (void)cpu;
-    enum vb_status status = open_resample(work, &both, err);
-    if (status == VB_OK && both.y.h * both.y.w != 1)
-        status = vb_refuse(work, "averages to one pixel", err);
+    enum vb_status status = vb_resample_images_of(work, &both, err);
     if (status == VB_OK)
         vb_parallel(both.x.n, 1, average_images, &both);
     return status;

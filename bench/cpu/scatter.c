@@ -3,7 +3,8 @@
  * the last stays, or both are added. */
 
 #include "cpu/convert.h"
-#include "cpu/lines.h"
+#include "cpu/kernel.h"
+#include "cpu/prepare.h"
 
 enum { PLACES, FIRST };
 
@@ -48,27 +49,36 @@ static void scatter_add_line(const struct vb_lines *lines, const struct vb_strip
     }
 }
 
-enum vb_status vb_run_scatter(struct vb_cpu *cpu, const struct vb_cpu_work *work,
-                              struct vb_error *err)
+enum vb_status vb_prepare_scatter(const struct vb_cpu_work *work, struct vb_lines *out,
+                                  struct vb_error *err)
 {
     bool adds = work->call->op == VB_OP_SCATTER_ADD;
-    struct vb_lines lines = { .n_arrays = adds ? 3 : 2,
-                              .a = work->call->a,
-                              .line = adds ? scatter_add_line : scatter_line };
-    const struct vb_array *places = &lines.arrays[PLACES], *y = &lines.arrays[lines.n_arrays - 1];
-    (void)cpu;
-    enum vb_status status = vb_arrays_of(work, lines.n_arrays, 0, lines.arrays, err);
+    *out = (struct vb_lines){ .n_arrays = adds ? 3 : 2, .a = work->call->a };
+    const struct vb_array *places = &out->arrays[PLACES], *y = &out->arrays[out->n_arrays - 1];
+    enum vb_status status = vb_arrays_of(work, out->n_arrays, 0, out->arrays, err);
     if (status != VB_OK)
         return status;
     if (places->dtype != VB_INT64)
         return vb_refuse_types(work, err);
-    if (y->shape.n_dims == 0 ||
-        (adds && !vb_same_shape(&lines.arrays[FIRST].shape, &places->shape)))
+    if (y->shape.n_dims == 0 || (adds && !vb_same_shape(&out->arrays[FIRST].shape, &places->shape)))
         return vb_refuse_shapes(work, err);
     if (!vb_is_distinct(y))
         return vb_refuse_result(work, err);
-    status = vb_check_places(work, places, y->shape.dims[y->shape.n_dims - 1], err);
+    return vb_plan_lines(work, out, adds ? 7 : 3, err);
+}
+
+enum vb_status vb_run_scatter(struct vb_cpu *cpu, const struct vb_cpu_work *work,
+                              struct vb_error *err)
+{
+    struct vb_lines lines;
+    (void)cpu;
+    enum vb_status status = vb_prepare_scatter(work, &lines, err);
+    if (status == VB_OK)
+        status =
+            vb_check_places(work, &lines.arrays[PLACES], lines.lengths[lines.n_arrays - 1], err);
     if (status != VB_OK)
         return status;
-    return vb_run_lines(work, &lines, adds ? 7 : 3, err);
+    lines.line = lines.n_arrays == 3 ? scatter_add_line : scatter_line;
+    vb_run_lines(&lines);
+    return VB_OK;
 }

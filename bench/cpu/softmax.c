@@ -6,7 +6,8 @@
 
 #include "cpu/clones.h"
 #include "cpu/exponential.h"
-#include "cpu/lines.h"
+#include "cpu/kernel.h"
+#include "cpu/prepare.h"
 
 enum { X, Y, GRADIENT_OF_X };
 
@@ -133,28 +134,43 @@ static void log_softmax_backward_line(const struct vb_lines *lines, const struct
     backward_line(lines, strips, true);
 }
 
+static bool is_backward(enum vb_operator op)
+{
+    return op == VB_OP_SOFTMAX_BACKWARD || op == VB_OP_LOG_SOFTMAX_BACKWARD;
+}
+
+enum vb_status vb_prepare_softmax(const struct vb_cpu_work *work, struct vb_lines *out,
+                                  struct vb_error *err)
+{
+    *out = (struct vb_lines){ .n_arrays = is_backward(work->call->op) ? 3 : 2 };
+    enum vb_status status = vb_arrays_of(work, out->n_arrays, 0, out->arrays, err);
+    if (status != VB_OK)
+        return status;
+    for (uint32_t i = 0; i < out->n_arrays; i++) {
+        if (!vb_is_float(&out->arrays[i]))
+            return vb_refuse_types(work, err);
+        if (!vb_same_shape(&out->arrays[i].shape, &out->arrays[0].shape))
+            return vb_refuse_shapes(work, err);
+    }
+    if (!vb_is_distinct(&out->arrays[out->n_arrays - 1]))
+        return vb_refuse_result(work, err);
+    return vb_plan_lines(work, out, out->n_arrays == 3 ? 7 : 3, err);
+}
+
 enum vb_status vb_run_softmax(struct vb_cpu *cpu, const struct vb_cpu_work *work,
                               struct vb_error *err)
 {
     enum vb_operator op = work->call->op;
-    bool is_backward = op == VB_OP_SOFTMAX_BACKWARD || op == VB_OP_LOG_SOFTMAX_BACKWARD;
     bool of_log = op == VB_OP_LOG_SOFTMAX || op == VB_OP_LOG_SOFTMAX_BACKWARD;
-    struct vb_lines lines = { .n_arrays = is_backward ? 3 : 2 };
+    struct vb_lines lines;
     (void)cpu;
-    enum vb_status status = vb_arrays_of(work, lines.n_arrays, 0, lines.arrays, err);
+    enum vb_status status = vb_prepare_softmax(work, &lines, err);
     if (status != VB_OK)
         return status;
-    if (is_backward)
+    if (is_backward(op))
         lines.line = of_log ? log_softmax_backward_line : softmax_backward_line;
     else
         lines.line = of_log ? log_softmax_line : softmax_line;
-    for (uint32_t i = 0; i < lines.n_arrays; i++) {
-        if (!vb_is_float(&lines.arrays[i]))
-            return vb_refuse_types(work, err);
-        if (!vb_same_shape(&lines.arrays[i].shape, &lines.arrays[0].shape))
-            return vb_refuse_shapes(work, err);
-    }
-    if (!vb_is_distinct(&lines.arrays[lines.n_arrays - 1]))
-        return vb_refuse_result(work, err);
-    return vb_run_lines(work, &lines, lines.n_arrays == 3 ? 7 : 3, err);
+    vb_run_lines(&lines);
+    return VB_OK;
 }

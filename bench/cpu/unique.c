@@ -4,6 +4,7 @@
 
 #include "cpu/kernel.h"
 #include "cpu/order.h"
+#include "cpu/prepare.h"
 
 enum { X, VALUES, PLACES, COUNTS };
 
@@ -42,9 +43,12 @@ static size_t write_groups(const struct vb_array *arrays, const struct vb_keyed 
     return groups;
 }
 
-static enum vb_status check(const struct vb_cpu_work *work, const struct vb_array *arrays,
-                            struct vb_error *err)
+enum vb_status vb_prepare_unique(const struct vb_cpu_work *work, struct vb_array *arrays,
+                                 struct vb_error *err)
 {
+    enum vb_status status = vb_arrays_of(work, 4, 1U << PLACES | 1U << COUNTS, arrays, err);
+    if (status != VB_OK)
+        return status;
     for (uint32_t i = 0; i < 4; i++) {
         const struct vb_array *like = &arrays[i == PLACES ? X : VALUES];
         if (!arrays[i].is_given)
@@ -65,9 +69,7 @@ enum vb_status vb_run_unique(struct vb_cpu *cpu, const struct vb_cpu_work *work,
 {
     struct vb_array arrays[4];
     (void)cpu;
-    enum vb_status status = vb_arrays_of(work, 4, 1U << PLACES | 1U << COUNTS, arrays, err);
-    if (status == VB_OK)
-        status = check(work, arrays, err);
+    enum vb_status status = vb_prepare_unique(work, arrays, err);
     if (status != VB_OK)
         return status;
     size_t n = arrays[X].shape.dims[0], room = arrays[VALUES].shape.dims[0];

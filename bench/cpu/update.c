@@ -3,6 +3,7 @@
  * gradient was infinite the whole update is left out. */
 
 #include <math.h>
+#include <string.h>
 
 #include "cpu/clones.h"
 #include "cpu/elementwise.h"
@@ -56,9 +57,7 @@ VB_CLONES static void adam_moments(void *const *strips, size_t n, const struct v
 /* mean, root of the squares, denominator, parameter */
 VB_CLONES static void adam_step(void *const *strips, size_t n, const struct vb_numbers *numbers)
 {
-    const double t = numbers->update;
-    const float rate = (float)(numbers->a / (1 - pow(numbers->b, t)));
-    const float start = (float)sqrt(1 - pow(VB_SQUARES_DECAY, t));
+    const float rate = (float)numbers->a, start = (float)numbers->b;
     const float *mean = strips[0], *root = strips[1];
     float *denominator = strips[2], *parameter = strips[3];
     VECTORS for (size_t i = 0; i < n; i++)
@@ -109,8 +108,7 @@ VB_CLONES static void unscale(void *const *strips, size_t n, const struct vb_num
 /* parameter, product, average */
 VB_CLONES static void average(void *const *strips, size_t n, const struct vb_numbers *numbers)
 {
-    const double decay = numbers->a * (1 - exp(-(double)numbers->update / numbers->b));
-    const float kept = (float)decay, taken = (float)(1 - decay);
+    const float kept = (float)numbers->a, taken = (float)(1 - numbers->a);
     const float *parameter = strips[0];
     float *product = strips[1], *of_all = strips[2];
     VECTORS for (size_t i = 0; i < n; i++)
@@ -121,21 +119,23 @@ VB_CLONES static void average(void *const *strips, size_t n, const struct vb_num
     }
 }
 
-/* How an update is computed; operand 0 is `found` where it has one. */
+/* What an update has to do with `found`, operand 0 where it is asked, the last where it is told. */
+enum found_use { NOTHING, ASKS, TELLS };
+
 struct update {
     vb_strip_function *function;
-    struct vb_strip_use use; /* of the strips, after `found` */
-    bool asks;               /* whether something was found */
+    struct vb_strip_use use; /* of the strips */
+    enum found_use found;
 };
 
 static const struct update updates[VB_N_OPERATORS] = {
-    [VB_OP_SGD] = { nesterov, { 4, 11, 14 }, true },
-    [VB_OP_ADAM_MOMENTS] = { adam_moments, { 3, 7, 6 }, true },
-    [VB_OP_ADAM_STEP] = { adam_step, { 4, 11, 12 }, true },
-    [VB_OP_DECAY] = { decay, { 1, 1, 1 }, true },
-    [VB_OP_CLIP] = { clip, { 2, 3, 2 }, false },
-    [VB_OP_UNSCALE] = { unscale, { 2, 3, 2 }, false },
-    [VB_OP_EMA] = { average, { 3, 5, 6 }, false },
+    [VB_OP_SGD] = { nesterov, { 4, 11, 14 }, ASKS },
+    [VB_OP_ADAM_MOMENTS] = { adam_moments, { 3, 7, 6 }, ASKS },
+    [VB_OP_ADAM_STEP] = { adam_step, { 4, 11, 12 }, ASKS },
+    [VB_OP_DECAY] = { decay, { 1, 1, 1 }, ASKS },
+    [VB_OP_CLIP] = { clip, { 2, 3, 2 }, NOTHING },
+    [VB_OP_UNSCALE] = { unscale, { 2, 3, 2 }, TELLS },
+    [VB_OP_EMA] = { average, { 3, 5, 6 }, NOTHING },
 };
 
 static bool is_found(const struct vb_array *found)
@@ -143,61 +143,84 @@ static bool is_found(const struct vb_array *found)
     return found->is_given && found->data != NULL && vb_float_at(found, 0) != 0.0F;
 }
 
-/* Without a step the parameter comes third. */
-static struct update plain_sgd(struct vb_array *arrays)
+/* a and b of Adam's step are its rate, and what the squares are not yet for having begun at 0; a of
+ * the average is its decay. */
+static struct vb_numbers numbers_of(const struct vb_cpu_work *work)
 {
-    arrays[2] = arrays[3];
-    return (struct update){ sgd, { 3, 7, 6 }, true };
+    struct vb_numbers numbers = vb_numbers_of(work);
+    const double t = numbers.update;
+    if (work->call->op == VB_OP_ADAM_STEP) {
+        numbers.a /= 1 - pow(numbers.b, t);
+        numbers.b = sqrt(1 - pow(VB_SQUARES_DECAY, t));
+    } else if (work->call->op == VB_OP_EMA) {
+        numbers.a *= 1 - exp(-t / numbers.b);
+    }
+    return numbers;
 }
 
-static enum vb_status run(const struct vb_cpu_work *work, const struct update *update,
-                          const struct vb_array *arrays, atomic_bool *found, struct vb_error *err)
+/* Without a step the parameter comes third. */
+static void become_plain_sgd(struct vb_strip_job *job)
 {
-    struct vb_strip_job job = { .function = update->function,
-                                .use = update->use,
-                                .compute = VB_FLOAT32,
-                                .numbers = vb_numbers_of(work) };
-    job.numbers.found = found;
-    for (uint32_t i = 0; i < update->use.n; i++) {
-        job.arrays[i] = arrays[i];
-        if (!vb_is_float(&arrays[i]))
+    job->arrays[2] = job->arrays[3];
+    job->function = sgd;
+    job->use = (struct vb_strip_use){ 3, 7, 6 };
+}
+
+enum vb_status vb_prepare_update(const struct vb_cpu_work *work, struct vb_strip_job *job,
+                                 struct vb_array *found, struct vb_error *err)
+{
+    const enum vb_operator op = work->call->op;
+    const struct update *update = &updates[op];
+    struct vb_array arrays[VB_MAX_STRIPS + 1];
+    const uint32_t n = update->use.n, first = update->found == ASKS ? 1 : 0;
+    const uint32_t optional = first | (op == VB_OP_SGD ? 1U << 3 : 0U);
+    enum vb_status status =
+        vb_arrays_of(work, n + (update->found == NOTHING ? 0 : 1), optional, arrays, err);
+    if (status != VB_OK)
+        return status;
+    *job = (struct vb_strip_job){ .function = update->function,
+                                  .use = update->use,
+                                  .compute = VB_FLOAT32,
+                                  .numbers = numbers_of(work) };
+    memcpy(job->arrays, &arrays[first], n * sizeof *arrays);
+    *found = update->found == NOTHING ? (struct vb_array){ 0 } : arrays[first == 1 ? 0 : n];
+    if (update->found == TELLS && vb_array_elements(found) != 1)
+        return vb_refuse_shapes(work, err);
+    if (op == VB_OP_SGD && !job->arrays[2].is_given)
+        become_plain_sgd(job);
+    for (uint32_t i = 0; i < job->use.n; i++) {
+        if (!vb_is_float(&job->arrays[i]))
             return vb_refuse_types(work, err);
     }
-    return vb_run_strips(work, &job, update->use.n - 1, err);
+    return vb_walk_strips(work, job, job->use.n - 1, err);
 }
 
 enum vb_status vb_run_update(struct vb_cpu *cpu, const struct vb_cpu_work *work,
                              struct vb_error *err)
 {
-    enum vb_operator op = work->call->op;
-    struct update update = updates[op];
-    struct vb_array arrays[VB_MAX_STRIPS + 1];
-    uint32_t first = update.asks ? 1 : 0;
-    uint32_t optional = (update.asks ? 1U : 0U) | (op == VB_OP_SGD ? 1U << 3 : 0U);
+    struct vb_strip_job job;
+    struct vb_array found;
+    atomic_bool is_infinite = false;
+    const bool tells = updates[work->call->op].found == TELLS;
     (void)cpu;
-    enum vb_status status = vb_arrays_of(work, first + update.use.n, optional, arrays, err);
-    if (status != VB_OK)
+    enum vb_status status = vb_prepare_update(work, &job, &found, err);
+    if (status != VB_OK || (!tells && is_found(&found)))
         return status;
-    if (update.asks && is_found(&arrays[0]))
-        return VB_OK;
-    if (op == VB_OP_SGD && !arrays[3].is_given)
-        update = plain_sgd(&arrays[first]);
-    return run(work, &update, &arrays[first], NULL, err);
+    job.numbers.found = &is_infinite;
+    vb_run_strips(&job);
+    if (atomic_load(&is_infinite))
+        vb_set_float(&found, 0, 1.0F);
+    return VB_OK;
 }
 
-enum vb_status vb_run_unscale(struct vb_cpu *cpu, const struct vb_cpu_work *work,
-                              struct vb_error *err)
+enum vb_status vb_prepare_rescale(const struct vb_cpu_work *work, struct vb_array *arrays,
+                                  struct vb_error *err)
 {
-    struct vb_array arrays[3];
-    atomic_bool found = false;
-    (void)cpu;
     enum vb_status status = vb_arrays_of(work, 3, 0, arrays, err);
-    if (status == VB_OK && vb_array_elements(&arrays[2]) != 1)
-        status = vb_refuse_shapes(work, err);
-    if (status == VB_OK)
-        status = run(work, &updates[VB_OP_UNSCALE], arrays, &found, err);
-    if (status == VB_OK && atomic_load(&found))
-        vb_set_float(&arrays[2], 0, 1.0F);
+    for (uint32_t i = 0; i < 3 && status == VB_OK; i++) {
+        if (vb_array_elements(&arrays[i]) != 1)
+            status = vb_refuse_shapes(work, err);
+    }
     return status;
 }
 
@@ -207,13 +230,9 @@ enum vb_status vb_run_rescale(struct vb_cpu *cpu, const struct vb_cpu_work *work
     struct vb_array arrays[3];
     const struct vb_array *steps = &arrays[1], *scale = &arrays[2];
     (void)cpu;
-    enum vb_status status = vb_arrays_of(work, 3, 0, arrays, err);
+    enum vb_status status = vb_prepare_rescale(work, arrays, err);
     if (status != VB_OK)
         return status;
-    for (uint32_t i = 0; i < 3; i++) {
-        if (vb_array_elements(&arrays[i]) != 1)
-            return vb_refuse_shapes(work, err);
-    }
     float now = vb_float_at(scale, 0), count = vb_float_at(steps, 0) + 1.0F;
     bool halves = is_found(&arrays[0]), doubles = !halves && (double)count >= work->call->a;
     if (halves || doubles)

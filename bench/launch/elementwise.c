@@ -6,8 +6,6 @@
 
 #include "launch/parts.h"
 
-enum { PACK_BYTES = 16 };
-
 static struct vb_numbers_of_call numbers_of(const struct vb_numbers *numbers)
 {
     return (struct vb_numbers_of_call){ .a = (float)numbers->a,
@@ -25,7 +23,7 @@ static bool is_dense(const struct vb_strip_job *job, enum vb_operator op)
               op != VB_OP_MASKED_FILL;
     for (uint32_t i = 0; i < job->use.n; i++)
         is = is && vb_is_float(&job->arrays[i]) && job->arrays[i].dtype == job->arrays[0].dtype &&
-             walk->strides[i][0] == 1 && (uintptr_t)job->arrays[i].data % PACK_BYTES == 0;
+             walk->strides[i][0] == 1 && (uintptr_t)job->arrays[i].data % VB_PACK_BYTES == 0;
     return is;
 }
 
@@ -35,7 +33,7 @@ static void add_dense(const struct vb_strip_job *job, enum vb_operator op, struc
                                                      [VB_FLOAT16] = VB_KERNEL_dense_fp16,
                                                      [VB_BFLOAT16] = VB_KERNEL_dense_bf16 };
     const enum vb_dtype dtype = job->arrays[0].dtype;
-    const uint64_t in_pack = PACK_BYTES / vb_dtype_bytes[dtype];
+    const uint64_t in_pack = VB_PACK_BYTES / vb_dtype_bytes[dtype];
     const size_t n = vb_walk_elements(&job->walk);
     struct vb_launch *launch = vb_add_launch(out, kernels[dtype], (n + in_pack - 1) / in_pack);
     launch->arguments.dense_fp32 =
@@ -67,6 +65,6 @@ enum vb_status vb_launch_elementwise(const struct vb_cpu_work *work, struct vb_l
                                           .n_operands = job.use.n,
                                           .in_floats = job.compute == VB_FLOAT32 };
     if (!vb_lay_out(&job.walk, job.arrays, &arguments->axes, arguments->operands))
-        return vb_refuse(work, "has a size or a stride beyond 4 G elements", err);
+        return vb_refuse_size(work, err);
     return VB_OK;
 }

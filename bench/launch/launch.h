@@ -24,10 +24,9 @@ union vb_arguments {
 
 struct vb_launch {
     enum vb_kernel_number kernel;
-    uint32_t grid_x, grid_y; /* blocks of VB_LAUNCH_THREADS threads */
+    uint32_t grid_x, grid_y; /* blocks of VB_BLOCK threads */
     union vb_arguments arguments;
 };
-enum { VB_LAUNCH_THREADS = 256 };
 
 struct vb_launches {
     uint32_t n; /* 0: there is nothing to do */

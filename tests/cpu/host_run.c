@@ -26,48 +26,136 @@ static void *allocate(uint64_t bytes)
     return memory;
 }
 
-void vb_host_run_open(struct vb_host_run *self, const struct vb_point *point, uint32_t threads)
+static void build(struct vb_host_run *self, const struct vb_point *point, enum vb_layout layout)
 {
     struct vb_error err = { 0 };
     struct vb_recipe recipe;
-    *self = (struct vb_host_run){ 0 };
     check(vb_catalogue_expand(point->model, point->batch, point->imgsz, point->classes,
                               &self->arena, &self->graph, &err),
           &err);
     check(vb_recipe_find(point, vb_family_of(&self->graph), &recipe, &err), &err);
     self->targets = vb_targets_even(&self->arena, point);
-    check(vb_program_build(&self->graph, point, &recipe, &self->targets, VB_CHANNELS_LAST,
-                           &self->arena, &self->program, &err),
+    check(vb_program_build(&self->graph, point, &recipe, &self->targets, layout, &self->arena,
+                           &self->program, &err),
           &err);
-    check(vb_cpu_open(threads, &self->cpu, &err), &err);
     self->memory = calloc(self->program.n_tensors, sizeof *self->memory);
     if (self->memory == NULL)
         exit(3);
 }
 
+void vb_host_run_open(struct vb_host_run *self, const struct vb_point *point, uint32_t threads)
+{
+    struct vb_error err = { 0 };
+    *self = (struct vb_host_run){ 0 };
+    build(self, point, VB_CHANNELS_LAST);
+    check(vb_cpu_open(threads, &self->cpu, &err), &err);
+}
+
+void vb_host_run_open_on(struct vb_host_run *self, const struct vb_point *point, const char *device)
+{
+    struct vb_error err = { 0 };
+    *self = (struct vb_host_run){ 0 };
+    check(vb_device_open(device, &self->device, &err), &err);
+    build(self, point, vb_device_layout(self->device, point->channels_last));
+}
+
+/* Memory of the device, or of the host; NULL for a tensor that takes none of the device's. */
+static void *take(struct vb_host_run *self, uint64_t bytes)
+{
+    struct vb_error err = { 0 };
+    struct vb_segment segment;
+    if (self->device == NULL)
+        return allocate(bytes);
+    if (bytes == 0)
+        return NULL;
+    check(vb_device_reserve(self->device, bytes, &segment, &err), &err);
+    vb_device_mark(self->device, segment.address, bytes, true);
+    return (void *)(uintptr_t)segment.address;
+}
+
+static void give(struct vb_host_run *self, void *memory, uint64_t bytes)
+{
+    if (self->device == NULL)
+        free(memory);
+    else if (memory != NULL)
+        vb_device_release(self->device,
+                          (struct vb_segment){ (vb_address)(uintptr_t)memory, bytes });
+}
+
 void vb_host_run_close(struct vb_host_run *self)
 {
     for (size_t i = 0; i < self->program.n_tensors; i++)
-        free(self->memory[i]);
+        give(self, self->memory[i], self->program.tensors[i].bytes);
     free(self->memory);
     vb_cpu_close(self->cpu);
+    vb_device_close(self->device);
     vb_arena_clear(&self->arena);
 }
 
-static void run_call(struct vb_host_run *self, const struct vb_call *call)
+static struct vb_conv conv_of(const struct vb_host_run *self, const struct vb_call *call)
 {
-    void *tensors[VB_MAX_OPERANDS] = { NULL };
+    const struct vb_call_window *of = call->window;
+    return (struct vb_conv){ .direction = (enum vb_conv_direction)call->op,
+                             .channels_last = self->program.layout == VB_CHANNELS_LAST,
+                             .n = of->n,
+                             .c = of->c,
+                             .h = of->h,
+                             .w = of->w,
+                             .k = of->k,
+                             .kernel_h = of->window.kernel_h,
+                             .kernel_w = of->window.kernel_w,
+                             .stride = of->window.stride,
+                             .pad = of->window.pad,
+                             .dilation = of->window.dilation,
+                             .groups = of->groups };
+}
+
+static void run_on_device(struct vb_host_run *self, const struct vb_call *call,
+                          void *const *tensors)
+{
+    static const struct vb_conv_rules rules = { .deterministic = true, .tf32 = true };
+    vb_address addresses[VB_MAX_OPERANDS];
+    struct vb_conv_plan plan = { 0 };
+    struct vb_error err = { 0 };
+    const bool is_conv = vb_operator_is_conv(call->op);
+    if (is_conv) {
+        const struct vb_conv conv = conv_of(self, call);
+        check(vb_device_plan(self->device, &conv, &rules, &plan, &err), &err);
+    }
+    for (uint32_t i = 0; i < call->n_operands; i++)
+        addresses[i] = (vb_address)(uintptr_t)tensors[i];
+    void *workspace = take(self, plan.workspace_bytes);
+    const struct vb_work work = { .call = call,
+                                  .plan = is_conv ? &plan : NULL,
+                                  .tensors = addresses,
+                                  .workspace = (vb_address)(uintptr_t)workspace,
+                                  .update = 1 };
+    check(vb_device_run(self->device, &work, &err), &err);
+    give(self, workspace, plan.workspace_bytes);
+}
+
+static void run_on_host(struct vb_host_run *self, const struct vb_call *call, void *const *tensors)
+{
     struct vb_error err = { 0 };
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < call->n_operands; i++) {
-        uint32_t tensor = call->operands[i].tensor;
-        tensors[i] = tensor != VB_NONE ? self->memory[tensor] : NULL;
-    }
     check(vb_cpu_workspace(self->cpu, call, &bytes, &err), &err);
     void *workspace = allocate(bytes);
     const struct vb_cpu_work work = { call, tensors, workspace, 1 };
     check(vb_cpu_run(self->cpu, &work, &err), &err);
     free(workspace);
+}
+
+static void run_call(struct vb_host_run *self, const struct vb_call *call)
+{
+    void *tensors[VB_MAX_OPERANDS] = { NULL };
+    for (uint32_t i = 0; i < call->n_operands; i++) {
+        uint32_t tensor = call->operands[i].tensor;
+        tensors[i] = tensor != VB_NONE ? self->memory[tensor] : NULL;
+    }
+    if (self->device != NULL)
+        run_on_device(self, call, tensors);
+    else
+        run_on_host(self, call, tensors);
 }
 
 void vb_host_run_until(struct vb_host_run *self, enum vb_phase phase)
@@ -77,10 +165,10 @@ void vb_host_run_until(struct vb_host_run *self, enum vb_phase phase)
         struct vb_instruction instruction = program->instructions[self->next];
         switch (instruction.kind) {
         case VB_ALLOC:
-            self->memory[instruction.index] = allocate(program->tensors[instruction.index].bytes);
+            self->memory[instruction.index] = take(self, program->tensors[instruction.index].bytes);
             break;
         case VB_FREE:
-            free(self->memory[instruction.index]);
+            give(self, self->memory[instruction.index], program->tensors[instruction.index].bytes);
             self->memory[instruction.index] = NULL;
             break;
         case VB_RUN:
@@ -214,12 +302,19 @@ static void strides_of(const struct vb_host_run *self, uint32_t tensor, uint64_t
 float *vb_host_run_read(const struct vb_host_run *self, uint32_t tensor)
 {
     const struct vb_shape *shape = &self->program.tensors[tensor].shape;
-    const float *from = self->memory[tensor];
+    const uint64_t bytes = self->program.tensors[tensor].bytes;
+    struct vb_error err = { 0 };
     uint64_t strides[VB_MAX_DIMS] = { 0 };
     size_t n = vb_shape_elements(shape);
-    float *to = calloc(n + 1, sizeof *to);
-    if (to == NULL || from == NULL)
+    float *to = calloc(n + 1, sizeof *to), *from = malloc(bytes + 1);
+    if (to == NULL || from == NULL || self->memory[tensor] == NULL)
         exit(3);
+    if (self->device != NULL)
+        check(vb_device_read(self->device, (vb_address)(uintptr_t)self->memory[tensor], from, bytes,
+                             &err),
+              &err);
+    else
+        memcpy(from, self->memory[tensor], bytes);
     strides_of(self, tensor, strides);
     for (size_t i = 0; i < n; i++) {
         size_t rest = i, at = 0;
@@ -229,5 +324,6 @@ float *vb_host_run_read(const struct vb_host_run *self, uint32_t tensor)
         }
         to[i] = from[at];
     }
+    free(from);
     return to;
 }

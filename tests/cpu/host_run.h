@@ -2,12 +2,13 @@
 #ifndef VB_TEST_HOST_RUN_H
 #define VB_TEST_HOST_RUN_H
 
-/* Executes a program's first step on the host without a pool: each tensor is an allocation of its
- * own, filled with NaN, so that AddressSanitizer sees who writes beside one and a comparison who
- * reads before writing. What a step made can be looked at between its phases.
+/* Executes a program's first step without a pool, on the host or on a device: each tensor is an
+ * allocation of its own, filled with NaN, so that AddressSanitizer sees who writes beside one and a
+ * comparison who reads before writing. What a step made can be looked at between its phases.
  */
 
 #include "cpu/cpu.h"
+#include "device/device.h"
 #include "step/build.h"
 
 struct vb_host_run {
@@ -15,14 +16,18 @@ struct vb_host_run {
     struct vb_graph graph;
     struct vb_targets targets;
     struct vb_program program;
-    struct vb_cpu *cpu;
-    void **memory; /* of each tensor; NULL while it is not there */
-    size_t next;   /* instruction */
+    struct vb_cpu *cpu;       /* on the host; else NULL */
+    struct vb_device *device; /* on a device; else NULL */
+    void **memory;            /* of each tensor; NULL while it is not there */
+    size_t next;              /* instruction */
 };
 
 /* Builds the point's program for `cpu`, one thread if 1. Errors end the program with their text:
  * these are tests. The caller closes it. */
 void vb_host_run_open(struct vb_host_run *self, const struct vb_point *point, uint32_t threads);
+/* The same on the device of that name, whose addresses `memory` then holds. */
+void vb_host_run_open_on(struct vb_host_run *self, const struct vb_point *point,
+                         const char *device);
 void vb_host_run_close(struct vb_host_run *self);
 
 /* Executes up to where the phase begins. */

@@ -23,7 +23,10 @@ static const struct norm_case norms[] = {
     { "gaps", { 2, 6, 8, 8 }, SPREAD, SLICED, VB_FLOAT32, 0 },
     { "fp16", { 2, 16, 9, 9 }, LAST, LAST, VB_FLOAT16, 0 },
     { "fp16, gaps", { 2, 6, 9, 9 }, SPREAD, ORDERED, VB_FLOAT16, 0 },
+    { "fp16, in order", { 2, 6, 8, 8 }, ORDERED, ORDERED, VB_FLOAT16, 0 },
     { "bf16", { 2, 16, 9, 9 }, LAST, LAST, VB_BFLOAT16, 0 },
+    { "bf16, in order", { 2, 6, 8, 8 }, ORDERED, ORDERED, VB_BFLOAT16, 0 },
+    { "one channel", { 3, 1, 8, 9 }, ORDERED, LAST, VB_FLOAT32, 0.5 },
 };
 
 enum { MOST_OPERANDS = 8 };

@@ -124,8 +124,9 @@ Test(lines, what_a_class_costs)
             is_close(&dx, i, i % 7 == (size_t)get(&target, i / 7) ? -get(&mean, 0) / 5 : 0, 0));
     set(&target, 2, 7);
     cr_assert_eq(RUN(VB_OP_NLL, 0, 0, &x, &target, &y), VB_E_DEVICE);
-    cr_assert_str_eq(error.text, "nll_loss in 'model.0' goes to place 7 of 7: "
-                                 "[5,7] fp32, [5] int64, [5] fp32");
+    cr_assert_str_eq(error.text, SAID("nll_loss in 'model.0' goes to place 7 of 7: "
+                                      "[5,7] fp32, [5] int64, [5] fp32",
+                                      "goes to place"));
     set(&target, 2, -1);
     cr_assert_eq(RUN(VB_OP_NLL_BACKWARD, 0, 0, &y, &target, &dx), VB_E_DEVICE);
     struct operand *all[] = { &x, &target, &y, &mean, &dx };
@@ -133,37 +134,42 @@ Test(lines, what_a_class_costs)
         drop_operand(all[i]);
 }
 
+static void try_top(uint32_t rows, uint32_t n, uint32_t top, enum vb_dtype type, enum lies lies)
+{
+    struct vb_error error = { "" };
+    struct operand x = new_operand(type, SHAPE(rows, n), lies);
+    struct operand values = new_operand(type, SHAPE(rows, top), lies);
+    struct operand places = new_operand(VB_INT64, SHAPE(rows, top), lies);
+    for (size_t i = 0; i < elements_of(&x); i++)
+        set(&x, i, random_below(40)); /* many are equal */
+    cr_assert_eq(RUN(VB_OP_TOP_K, 0, 0, &x, &values, &places), VB_OK, "%s", error.text);
+    bool *taken = malloc(n);
+    for (size_t row = 0; row < rows; row++) {
+        memset(taken, 0, n);
+        for (size_t i = 0; i < top; i++) {
+            size_t best = n;
+            for (size_t at = 0; at < n; at++) {
+                if (!taken[at] && (best == n || get(&x, row * n + at) > get(&x, row * n + best)))
+                    best = at;
+            }
+            taken[best] = true;
+            cr_assert_eq(get(&places, row * top + i), (double)best);
+            cr_assert_eq(get(&values, row * top + i), get(&x, row * n + best));
+        }
+    }
+    free(taken);
+    drop_operand(&x);
+    drop_operand(&values);
+    drop_operand(&places);
+}
+
 Test(lines, the_largest_come_first)
 {
     static const uint32_t ks[] = { 1, 3, 10, 97 };
-    struct vb_error error = { "" };
-    for (uint32_t k = 0; k < 4 * N_LIES * 2; k++) {
-        enum lies lies = (enum lies)(k / 4 % N_LIES);
-        uint32_t top = ks[k % 4], n = 97;
-        struct operand x = new_operand(k < 12 ? VB_FLOAT32 : VB_FLOAT16, SHAPE(300, n), lies);
-        struct operand values = new_operand(x.view.dtype, SHAPE(300, top), lies);
-        struct operand places = new_operand(VB_INT64, SHAPE(300, top), lies);
-        for (size_t i = 0; i < elements_of(&x); i++)
-            set(&x, i, random_below(40)); /* many are equal */
-        cr_assert_eq(RUN(VB_OP_TOP_K, 0, 0, &x, &values, &places), VB_OK, "%s", error.text);
-        for (size_t row = 0; row < 300; row++) {
-            bool taken[97] = { false };
-            for (size_t i = 0; i < top; i++) {
-                size_t best = n;
-                for (size_t at = 0; at < n; at++) {
-                    if (!taken[at] &&
-                        (best == n || get(&x, row * n + at) > get(&x, row * n + best)))
-                        best = at;
-                }
-                taken[best] = true;
-                cr_assert_eq(get(&places, row * top + i), (double)best);
-                cr_assert_eq(get(&values, row * top + i), get(&x, row * n + best));
-            }
-        }
-        drop_operand(&x);
-        drop_operand(&values);
-        drop_operand(&places);
-    }
+    for (uint32_t k = 0; k < 4 * N_LIES * 2; k++)
+        try_top(300, 97, ks[k % 4], k < 12 ? VB_FLOAT32 : VB_FLOAT16, (enum lies)(k / 4 % N_LIES));
+    for (uint32_t k = 0; k < N_LIES; k++)
+        try_top(2, 3001, 13, VB_FLOAT32, (enum lies)k);
 }
 
 Test(lines, numbers_go_to_their_places)

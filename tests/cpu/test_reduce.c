@@ -135,6 +135,24 @@ Test(reduce, the_first_of_the_largest)
     }
 }
 
+Test(reduce, the_first_of_the_largest_of_many)
+{
+    struct vb_error error = { "" };
+    struct operand x = new_operand(VB_FLOAT32, SHAPE(5, 3001), IN_ORDER);
+    struct operand y = new_operand(VB_INT64, SHAPE(5, 1), IN_ORDER);
+    for (size_t i = 0; i < elements_of(&x); i++)
+        set(&x, i, random_below(9)); /* many are equal */
+    cr_assert_eq(RUN(VB_OP_ARGMAX, 0, 0, &x, &y), VB_OK, "%s", error.text);
+    for (size_t row = 0; row < 5; row++) {
+        size_t best = 0;
+        for (size_t at = 1; at < 3001; at++)
+            best = get(&x, row * 3001 + at) > get(&x, row * 3001 + best) ? at : best;
+        cr_assert_eq(get(&y, row), (double)best);
+    }
+    drop_operand(&x);
+    drop_operand(&y);
+}
+
 Test(reduce, along_the_last_axis_and_of_one)
 {
     struct vb_error error = { "" };

@@ -207,6 +207,37 @@ Test(update, the_average_follows)
     drop_all(operands, 3);
 }
 
+/* As they lie, of any type, and one number for all. */
+Test(update, of_any_type_and_strides)
+{
+    static const enum vb_dtype dtypes[] = { VB_FLOAT32, VB_FLOAT16, VB_BFLOAT16 };
+    for (uint32_t k = 0; k < 3 * N_LIES * 2; k++) {
+        struct vb_error error = { "" };
+        const enum vb_dtype dtype = dtypes[k % 3];
+        const enum lies lies = (enum lies)(k / 3 % N_LIES);
+        struct operand parameter = new_operand(dtype, SHAPE(16, 24), IN_ORDER);
+        struct operand product = new_operand(VB_FLOAT32, SHAPE(16, 24), lies);
+        struct operand average = new_operand(dtype, SHAPE(16, 24), lies);
+        struct operand one = new_operand(dtype, SCALAR, IN_ORDER);
+        struct operand *from = k / 9 == 0 ? &parameter : &one;
+        struct operand *operands[] = { from, &product, &average };
+        double before[16 * 24], decay = 0.9 * (1 - exp(-7.0 / 10));
+        set_random(&parameter, -2, 2);
+        set_random(&average, -2, 2);
+        set(&one, 0, 1.5);
+        for (size_t i = 0; i < 16 * 24; i++)
+            before[i] = get(&average, i);
+        cr_assert_eq(run_at(7, VB_OP_EMA, 0.9, 10, operands, 3, &error), VB_OK, "%s", error.text);
+        for (size_t i = 0; i < 16 * 24; i++) {
+            double p = (1 - decay) * get(from, from == &one ? 0 : i);
+            cr_assert(is_near(&product, i, p));
+            cr_assert(is_near(&average, i, decay * before[i] + p));
+        }
+        struct operand *all[] = { &parameter, &product, &average, &one };
+        drop_all(all, 4);
+    }
+}
+
 Test(update, operands_that_do_not_go_together_are_refused)
 {
     struct vb_error error = { "" };

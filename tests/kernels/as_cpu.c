@@ -34,6 +34,41 @@ enum vb_status vb_cpu_workspace(struct vb_cpu *cpu, const struct vb_call *call, 
     return vb_launch_find(call, err);
 }
 
+/* Of kernels whose blocks go on to what is left, every other launch has a few: else each block had
+ * one turn, unless there were thousands. */
+static uint32_t blocks_of(const struct vb_launch *launch)
+{
+    enum { LINES = 1, PICTURES };
+    static const char goes_on[VB_N_KERNELS] = {
+        [VB_KERNEL_matmul] = LINES,
+        [VB_KERNEL_reduce_fp32] = LINES,
+        [VB_KERNEL_reduce_fp16] = LINES,
+        [VB_KERNEL_reduce_bf16] = LINES,
+        [VB_KERNEL_reduce_mixed] = LINES,
+        [VB_KERNEL_reduce_whole] = LINES,
+        [VB_KERNEL_reduce_parts_real] = LINES,
+        [VB_KERNEL_reduce_parts_whole] = LINES,
+        [VB_KERNEL_softmax] = LINES,
+        [VB_KERNEL_softmax_backward] = LINES,
+        [VB_KERNEL_matvec] = LINES,
+        [VB_KERNEL_nll_backward] = LINES,
+        [VB_KERNEL_argmax] = LINES,
+        [VB_KERNEL_top_k] = LINES,
+        [VB_KERNEL_average_pool] = LINES,
+        [VB_KERNEL_noise] = PICTURES,
+        [VB_KERNEL_noise_sixteen] = PICTURES,
+        [VB_KERNEL_mosaic] = PICTURES,
+        [VB_KERNEL_mosaic_sixteen] = PICTURES,
+        [VB_KERNEL_copy_paste] = PICTURES,
+        [VB_KERNEL_copy_paste_sixteen] = PICTURES,
+    };
+    static uint32_t n_launches;
+    if (goes_on[launch->kernel] == 0 || n_launches++ % 2 == 0)
+        return launch->grid_x;
+    return goes_on[launch->kernel] == PICTURES ? launch->arguments.noise.blocks
+                                               : (launch->grid_x + 2) / 3;
+}
+
 enum vb_status vb_cpu_run(struct vb_cpu *cpu, const struct vb_cpu_work *work, struct vb_error *err)
 {
     struct vb_launches launches;
@@ -45,8 +80,8 @@ enum vb_status vb_cpu_run(struct vb_cpu *cpu, const struct vb_cpu_work *work, st
     enum vb_status status = vb_launch_call(&with_scratch, &launches, err);
     for (uint32_t i = 0; i < launches.n && status == VB_OK; i++) {
         const struct vb_launch *launch = &launches.list[i];
-        if (!vb_host_launch(vb_kernel_names[launch->kernel], launch->grid_x, launch->grid_y,
-                            VB_LAUNCH_THREADS, &launch->arguments))
+        if (!vb_host_launch(vb_kernel_names[launch->kernel], blocks_of(launch), launch->grid_y,
+                            VB_BLOCK, &launch->arguments))
             abort();
     }
     if (status == VB_OK && scratch.fault != VB_FAULT_NONE)

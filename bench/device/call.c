@@ -41,12 +41,16 @@ static enum vb_status plan_conv(struct vb_walk *walk, size_t instruction, uint32
     const struct vb_conv_rules rules = { walk->program->deterministic, walk->point->tf32,
                                          walk->program->benchmark,
                                          walk->program->fixed_algorithms };
+    struct vb_conv_plan *plan = &walk->plans[index];
+    bool is_new = false;
     if (walk->has_plan[index])
         return VB_OK;
-    enum vb_status status = vb_device_plan(walk->device, &conv, &rules, &walk->plans[index], err);
-    walk->has_plan[index] = status == VB_OK;
+    enum vb_status status = vb_device_plan(walk->device, &conv, &rules, plan, err);
     if (status == VB_OK && walk->program->benchmark)
-        status = vb_walk_search(walk, &conv, &walk->plans[index], instruction, err);
+        status = vb_walk_search(walk, &conv, index, instruction, &is_new, err);
+    if (status == VB_OK && is_new)
+        status = vb_device_plan(walk->device, &conv, &rules, plan, err);
+    walk->has_plan[index] = status == VB_OK;
     return status;
 }
 
@@ -60,6 +64,8 @@ enum vb_status vb_walk_ask_workspaces(struct vb_walk *walk, struct vb_error *err
                 err, VB_E_UNSUPPORTED, "%s cannot run %s of '%s': its operands are not told",
                 vb_device_info(walk->device)->name, vb_operator_names[call->op], call->module);
         uint64_t bytes = 0;
+        if (vb_operator_is_conv(call->op) && vb_device_plans(walk->device))
+            continue;
         enum vb_status status = vb_device_workspace(walk->device, call, &bytes, err);
         if (status != VB_OK)
             return status;
@@ -118,10 +124,9 @@ static uint32_t update_of(const struct vb_walk *walk, size_t instruction)
     return instruction >= program->second_step ? before_loop : 1;
 }
 
-static enum vb_status run(struct vb_walk *walk, size_t instruction, const struct vb_call *call,
-                          vb_address workspace, struct vb_error *err)
+enum vb_status vb_walk_gather(const struct vb_walk *walk, const struct vb_call *call,
+                              vb_address *tensors, struct vb_error *err)
 {
-    vb_address tensors[VB_MAX_OPERANDS];
     for (uint32_t i = 0; i < call->n_operands; i++) {
         const uint32_t tensor = call->operands[i].tensor;
         const struct vb_block *block = tensor != VB_NONE ? walk->blocks[tensor] : NULL;
@@ -131,11 +136,22 @@ static enum vb_status run(struct vb_walk *walk, size_t instruction, const struct
                            vb_operator_names[call->op], call->module,
                            walk->program->tensors[tensor].name);
     }
+    return VB_OK;
+}
+
+static enum vb_status run(struct vb_walk *walk, size_t instruction, uint32_t index,
+                          vb_address workspace, struct vb_error *err)
+{
+    const struct vb_call *call = &walk->program->calls[index];
+    const bool is_planned = vb_operator_is_conv(call->op) && vb_device_plans(walk->device);
+    vb_address tensors[VB_MAX_OPERANDS];
     const struct vb_work work = { .call = call,
+                                  .plan = is_planned ? &walk->plans[index] : NULL,
                                   .tensors = tensors,
                                   .workspace = workspace,
                                   .update = update_of(walk, instruction) };
-    return vb_device_run(walk->device, &work, err);
+    enum vb_status status = vb_walk_gather(walk, call, tensors, err);
+    return status == VB_OK ? vb_device_run(walk->device, &work, err) : status;
 }
 
 static enum vb_status run_in_pool(struct vb_walk *walk, size_t instruction, uint32_t index,
@@ -154,7 +170,8 @@ static enum vb_status run_in_pool(struct vb_walk *walk, size_t instruction, uint
         walk->workspace_at_peak = call->module;
         walk->workspace_at_peak_bytes = bytes;
     }
-    status = run(walk, instruction, call, workspace != NULL ? vb_block_address(workspace) : 0, err);
+    status =
+        run(walk, instruction, index, workspace != NULL ? vb_block_address(workspace) : 0, err);
     vb_walk_give(walk, workspace, VB_WORKSPACE);
     return status;
 }
@@ -164,11 +181,12 @@ enum vb_status vb_walk_call(struct vb_walk *walk, size_t instruction, uint32_t i
 {
     const struct vb_call *call = &walk->program->calls[index];
     const bool executes = vb_device_info(walk->device)->layout != VB_ONLY_PLANNED;
+    const bool is_planned = vb_operator_is_conv(call->op) && vb_device_plans(walk->device);
     const bool is_outside = walk->point->workspace == VB_SCRATCH_OUTSIDE;
     enum vb_status status = VB_OK;
-    if (!executes && (is_outside || !vb_operator_is_conv(call->op)))
-        return run(walk, instruction, call, 0, err);
-    if (!executes)
+    if (!executes && (is_outside || !is_planned))
+        return run(walk, instruction, index, 0, err);
+    if (is_planned)
         status = plan_conv(walk, instruction, index, err);
     if (status != VB_OK)
         return status;
@@ -180,5 +198,5 @@ enum vb_status vb_walk_call(struct vb_walk *walk, size_t instruction, uint32_t i
     status = take_outside(walk, bytes, &workspace, err);
     if (bytes > walk->peak_workspace_bytes)
         walk->peak_workspace_bytes = bytes;
-    return status == VB_OK ? run(walk, instruction, call, workspace, err) : status;
+    return status == VB_OK ? run(walk, instruction, index, workspace, err) : status;
 }

@@ -57,7 +57,7 @@ struct vb_conv_planner {
  * than with cuDNN: always in fp32 and bf16 for NCHW; in fp16 by shape; never for channels-last.
  * Source: torch-memory.md, parts A 3 and B 9; the shapes as PyTorch 2.0 to 2.4 decide
  * (aten/src/ATen/native/Convolution.cpp, cuDNN 8.2 and later). */
-static bool is_native(const struct vb_conv *conv)
+bool vb_conv_is_native(const struct vb_conv *conv)
 {
     const bool is_depthwise = conv->groups > 1 && conv->groups == conv->c && conv->k % conv->c == 0;
     if (!is_depthwise || conv->channels_last)
@@ -372,7 +372,7 @@ enum vb_status vb_conv_planner_plan(struct vb_conv_planner *planner, const struc
         return vb_fail(err, VB_E_UNSUPPORTED,
                        "%ux%ux%ux%u with %u kernels of %ux%u: no convolution", conv->n, conv->c,
                        conv->h, conv->w, conv->k, conv->kernel_h, conv->kernel_w);
-    if (is_native(conv)) {
+    if (vb_conv_is_native(conv)) {
         *out =
             (struct vb_conv_plan){ .source = source_of_native(planner), .engine = VB_PLAN_NATIVE };
         return VB_OK;

@@ -49,6 +49,7 @@ struct vb_conv_plan {
     uint64_t workspace_bytes;
     uint64_t low_bytes,
         high_bytes; /* benchmark: of the first ten that could be chosen; else equal */
+    uint32_t kept;  /* of a device that runs it: which of those that it keeps */
 };
 
 struct vb_conv_planner;
@@ -89,6 +90,11 @@ VB_CHECKED enum vb_status vb_conv_planner_plan(struct vb_conv_planner *planner,
                                                const struct vb_conv *conv,
                                                const struct vb_conv_rules *rules,
                                                struct vb_conv_plan *out, struct vb_error *err);
+
+/* Whether PyTorch runs it with a kernel of its own, which has no workspace: depthwise ones, by
+ * rules.
+ */
+bool vb_conv_is_native(const struct vb_conv *conv);
 
 /* The version of the cuDNN whose answers these are, as 91900; 0: none (fitted). */
 uint64_t vb_conv_planner_version(const struct vb_conv_planner *planner);

@@ -66,6 +66,12 @@ bool vb_cudnn_engine_plan(const struct vb_cudnn_target *target, const struct vb_
                           int64_t engine, struct vb_cudnn_bag *kept,
                           struct vb_cudnn_candidate *out);
 
+/* Makes a handle in the current context of the driver, whose work goes to that stream, and stops
+ * it again. VB_E_DEVICE: cuDNN does not start. Stopping a target without a handle does nothing. */
+VB_CHECKED enum vb_status vb_cudnn_start(struct vb_cudnn_target *target, void *stream,
+                                         struct vb_error *err);
+void vb_cudnn_stop(struct vb_cudnn_target *target);
+
 /* What a plan reads and writes: addresses of the device. */
 struct vb_cudnn_operands {
     void *x, *w, *y;

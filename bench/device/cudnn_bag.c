@@ -36,8 +36,9 @@ enum vb_status vb_cudnn_check(const struct vb_cudnn *cudnn, int code, const char
     char reason[256] = "";
     cudnn->get_last_error(reason, sizeof reason);
     reason[strcspn(reason, "\n")] = '\0';
-    return vb_fail(err, VB_E_DEVICE, "cuDNN %llu: %s failed with status %d: %s",
-                   (unsigned long long)cudnn->version, what, code, reason);
+    return vb_fail(err, VB_E_DEVICE, "cuDNN %llu: %s failed with status %d%s%s",
+                   (unsigned long long)cudnn->version, what, code, reason[0] != '\0' ? ": " : "",
+                   reason);
 }
 
 enum vb_status vb_bag_make(struct vb_cudnn_bag *bag, enum vb_cudnn_descriptor_type type, void **out,

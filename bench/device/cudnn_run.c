@@ -5,6 +5,28 @@
 
 #include "device/cudnn_bag.h"
 
+enum vb_status vb_cudnn_start(struct vb_cudnn_target *target, void *stream, struct vb_error *err)
+{
+    const struct vb_cudnn *cudnn = target->cudnn;
+    void *handle = NULL;
+    enum vb_status status =
+        vb_cudnn_check(cudnn, cudnn->create_handle(&handle), "making a handle", err);
+    if (status != VB_OK)
+        return status;
+    target->handle = handle;
+    status = vb_cudnn_check(cudnn, cudnn->set_stream(handle, stream), "taking the stream", err);
+    if (status != VB_OK)
+        vb_cudnn_stop(target);
+    return status;
+}
+
+void vb_cudnn_stop(struct vb_cudnn_target *target)
+{
+    if (target->handle != NULL)
+        (void)target->cudnn->destroy_handle(target->handle);
+    target->handle = NULL;
+}
+
 enum vb_status vb_cudnn_execute(const struct vb_cudnn_target *target, void *plan,
                                 const struct vb_cudnn_operands *operands, struct vb_error *err)
 {

@@ -8,12 +8,16 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "config.h"
 #include "device/kind.h"
 
 /* All kinds of this build. */
 static const struct vb_device_kind *const kinds[] = {
     &vb_device_virtual,
     &vb_device_cpu,
+#if VB_WITH_CUDA
+    &vb_device_cuda,
+#endif
 };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
@@ -27,9 +31,9 @@ enum vb_status vb_device_open(const char *name, struct vb_device **out, struct v
             return kinds[i]->open(selector, out, err);
     }
     return vb_fail(err, VB_E_INPUT,
-                   "no device is called '%.64s'; this build has cpu, cpu:THREADS and virtual:GPU, "
-                   "as virtual:rtx3090 ('vrambench devices' lists the GPUs)",
-                   name);
+                   "no device is called '%.64s'; this build has cpu, cpu:THREADS, %s and "
+                   "virtual:GPU, as virtual:rtx3090 ('vrambench devices' lists the GPUs)",
+                   name, VB_WITH_CUDA ? "cuda:N" : "no cuda:N (it was built without nvcc)");
 }
 
 enum vb_status vb_device_limit(struct vb_device *device, uint64_t bytes, struct vb_error *err)
@@ -84,11 +88,24 @@ void vb_device_mark(struct vb_device *device, vb_address address, uint64_t bytes
         device->kind->mark(device, address, bytes, is_taken);
 }
 
+bool vb_device_plans(const struct vb_device *device)
+{
+    return device->kind->plan != NULL;
+}
+
+enum vb_status vb_device_time_plans(struct vb_device *device, const struct vb_work *work,
+                                    uint64_t workspace_bytes, struct vb_error *err)
+{
+    if (device->kind->time_plans == NULL)
+        return VB_OK;
+    return device->kind->time_plans(device, work, workspace_bytes, err);
+}
+
 enum vb_status vb_device_plan(struct vb_device *device, const struct vb_conv *conv,
                               const struct vb_conv_rules *rules, struct vb_conv_plan *out,
                               struct vb_error *err)
 {
-    if (device->kind->plan == NULL)
+    if (!vb_device_plans(device))
         return vb_fail(err, VB_E_UNSUPPORTED, "%s plans nothing: it runs what it is given",
                        device->info.name);
     return device->kind->plan(device, conv, rules, out, err);
@@ -117,4 +134,42 @@ enum vb_status vb_device_run(struct vb_device *device, const struct vb_work *wor
 enum vb_status vb_device_elapsed(struct vb_device *device, double *seconds, struct vb_error *err)
 {
     return device->kind->elapsed(device, seconds, err);
+}
+
+bool vb_device_watch(struct vb_device *device, bool records)
+{
+    return device->kind->watch != NULL && device->kind->watch(device, records);
+}
+
+void vb_device_note(struct vb_device *device, enum vb_moment moment)
+{
+    if (device->kind->note != NULL)
+        device->kind->note(device, moment);
+}
+
+enum vb_status vb_device_tell(struct vb_device *device, struct vb_record *record,
+                              struct vb_error *err)
+{
+    return device->kind->tell != NULL ? device->kind->tell(device, record, err) : VB_OK;
+}
+
+enum vb_status vb_device_tell_work(struct vb_device *device, uint32_t steps,
+                                   struct vb_record *record, struct vb_error *err)
+{
+    if (device->kind->tell_work == NULL)
+        return VB_OK;
+    return device->kind->tell_work(device, steps, record, err);
+}
+
+enum vb_layout vb_device_layout(const struct vb_device *device, bool channels_last)
+{
+    const enum vb_layout layout = device->info.layout;
+    return layout == VB_IN_ORDER && channels_last ? VB_CHANNELS_LAST : layout;
+}
+
+enum vb_status vb_device_describe(struct vb_device *device, char **json, struct vb_error *err)
+{
+    if (device->kind->describe == NULL)
+        return vb_fail(err, VB_E_UNSUPPORTED, "%s is no GPU that is there", device->info.name);
+    return device->kind->describe(device, json, err);
 }

@@ -5,8 +5,8 @@
 /* A device holds raw memory and runs operators. It decides nothing about lifetimes: the pool
  * (memory/pool.h) asks it for segments, the executor (device/execute.h) tells it what to run.
  *
- * `virtual:GPU` plans, `cpu` and `cpu:THREADS` compute on this machine. To add a kind, read
- * device/kind.h. A device serves one thread at a time.
+ * `virtual:GPU` plans, `cpu` and `cpu:THREADS` compute on this machine, `cuda:N` on its GPUs. To
+ * add a kind, read device/kind.h. A device serves one thread at a time.
  */
 
 #include <stdbool.h>
@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "device/conv_plan.h"
+#include "record/record.h"
 #include "step/program.h"
 
 struct vb_device;
@@ -37,14 +38,17 @@ struct vb_device_info {
     uint32_t compute_capability;  /* times 100; 0: no GPU */
     uint32_t threads;             /* that operators run on; 0: on a GPU */
     char onednn[32];              /* version of oneDNN that runs them; "": none */
-    /* How the programs lie that it runs; VB_ONLY_PLANNED: it needs to know of no operands. */
+    /* How the programs lie that it runs; VB_ONLY_PLANNED: it needs to know of no operands;
+     * VB_IN_ORDER: as PyTorch has them, which is with the channels last where a point says so. */
     enum vb_layout layout;
+    bool settles;  /* steps are timed until their median is known well enough */
     bool measures; /* false: every number that it gives is planned */
 };
 
 /* One operator's work: for a device that models time the call alone. */
 struct vb_work {
     const struct vb_call *call;
+    const struct vb_conv_plan *plan; /* of a convolution, for a device that plans; else NULL */
     const vb_address *tensors; /* where the tensor of each operand begins; 0: it is not given, or
                                 * has no elements */
     vb_address workspace;      /* as many bytes as its plan says; 0: none */
@@ -79,6 +83,9 @@ void vb_device_close(struct vb_device *device);
 /* Valid until the device is closed. */
 const struct vb_device_info *vb_device_info(const struct vb_device *device);
 
+/* How a program has to lie that the device is to run. */
+enum vb_layout vb_device_layout(const struct vb_device *device, bool channels_last);
+
 /* Takes `bytes`, more than 0, from the device, rounded up to its granularity. The segment is the
  * caller's until vb_device_release(). `*out` is set on success only.
  * VB_E_NO_FIT: the device has not that much left. */
@@ -97,10 +104,19 @@ uint64_t vb_device_free_bytes(const struct vb_device *device);
  * AddressSanitizer what is free cannot be read. */
 void vb_device_mark(struct vb_device *device, vb_address address, uint64_t bytes, bool is_taken);
 
+/* Whether convolutions run, or would, with plans that rules choose (cuDNN's); else what one needs
+ * is asked as of any call. */
+bool vb_device_plans(const struct vb_device *device);
+
 /* The plan that the device would run `conv` with. VB_E_UNSUPPORTED: it has none. */
 VB_CHECKED enum vb_status vb_device_plan(struct vb_device *device, const struct vb_conv *conv,
                                          const struct vb_conv_rules *rules,
                                          struct vb_conv_plan *out, struct vb_error *err);
+
+/* Runs the plans that could be chosen for the convolution and need no more than `workspace_bytes`;
+ * from now on the fastest is the one that is given. What only plans has nothing to time. */
+VB_CHECKED enum vb_status vb_device_time_plans(struct vb_device *device, const struct vb_work *work,
+                                               uint64_t workspace_bytes, struct vb_error *err);
 
 /* Scratch that a device which executes (its layout is not VB_ONLY_PLANNED) needs while it runs the
  * call. VB_E_UNSUPPORTED: it cannot run it. */
@@ -114,6 +130,29 @@ VB_CHECKED enum vb_status vb_device_read(struct vb_device *device, vb_address ad
 /* Runs one operator; a device that plans adds its modelled time. */
 VB_CHECKED enum vb_status vb_device_run(struct vb_device *device, const struct vb_work *work,
                                         struct vb_error *err);
+
+/* From now on the device records each kernel's time, or does not any more. False: it does not
+ * change. */
+bool vb_device_watch(struct vb_device *device, bool records);
+
+/* The steps that count begin, or are done: what the device's clocks and sensors say of them. */
+enum vb_moment { VB_MOMENT_BEFORE, VB_MOMENT_AFTER };
+void vb_device_note(struct vb_device *device, enum vb_moment moment);
+
+/* What a device that measures knows beyond the pool's figures, to the record of what it ran; the
+ * pool has given nothing back yet. VB_E_SYSTEM: no host memory. */
+VB_CHECKED enum vb_status vb_device_tell(struct vb_device *device, struct vb_record *record,
+                                         struct vb_error *err);
+
+/* What each operator took in one of the so many steps that were watched, and what is not known of
+ * it; 0: none was. VB_E_SYSTEM: as above. */
+VB_CHECKED enum vb_status vb_device_tell_work(struct vb_device *device, uint32_t steps,
+                                              struct vb_record *record, struct vb_error *err);
+
+/* What cuDNN says of a GPU that is there: the properties of sweeps/gpus/, as JSON; the caller gives
+ * it to free(). VB_E_UNSUPPORTED: the device is none. VB_E_DEVICE: cuDNN does not say. */
+VB_CHECKED enum vb_status vb_device_describe(struct vb_device *device, char **json,
+                                             struct vb_error *err);
 
 /* Seconds of work since the last call, measured or modelled; waits for the device. */
 VB_CHECKED enum vb_status vb_device_elapsed(struct vb_device *device, double *seconds,

@@ -10,6 +10,8 @@
 
 #include "device/walk.h"
 
+enum { WATCHED_STEPS = 3 };
+
 uint64_t vb_walk_free_bytes(const struct vb_walk *walk)
 {
     uint64_t free_bytes = vb_device_free_bytes(walk->device);
@@ -187,16 +189,48 @@ static void carry(struct vb_walk *walk)
     }
 }
 
+/* When all else is told: a few more steps of which each kernel is recorded, which costs time. Where
+ * memory runs out in them nothing is known of kernels. */
+static enum vb_status run_watched(struct vb_walk *walk, struct vb_error *err)
+{
+    const struct vb_program *program = walk->program;
+    double seconds[WATCHED_STEPS] = { 0 };
+    enum vb_status status = VB_OK;
+    if (walk->record->state != VB_STATE_OK || program->loop_end == program->loop_start)
+        return VB_OK;
+    if (!vb_device_watch(walk->device, true))
+        return vb_device_tell_work(walk->device, 0, walk->record, err);
+    for (uint32_t i = 0; i < WATCHED_STEPS && status == VB_OK; i++, walk->step++) {
+        status = run_range(walk, program->loop_start, program->loop_end, err);
+        if (status == VB_OK)
+            status = vb_device_elapsed(walk->device, &seconds[i], err);
+        if (status == VB_OK)
+            carry(walk);
+    }
+    (void)vb_device_watch(walk->device, false);
+    if (status == VB_E_NO_FIT)
+        return vb_device_tell_work(walk->device, 0, walk->record, err);
+    if (status != VB_OK)
+        return status;
+    walk->record->on_gpu.recorded_step_seconds =
+        vb_median(seconds, WATCHED_STEPS) / program->loop_batches;
+    return vb_device_tell_work(walk->device, WATCHED_STEPS * program->loop_batches, walk->record,
+                               err);
+}
+
 /* The loop, until nothing new can come of it; then what follows it. */
 static enum vb_status run_loop(struct vb_walk *walk, struct vb_error *err)
 {
     const struct vb_program *program = walk->program;
-    uint32_t n_steps = walk->point->warmup + walk->point->steps;
+    const bool measures = vb_device_info(walk->device)->measures;
+    const uint32_t first_timed = walk->point->warmup > 1 ? walk->point->warmup : 1;
     uint64_t previous = 0;
     double seconds = 0;
     enum vb_status status = vb_device_elapsed(walk->device, &seconds, err);
-    for (walk->step = 1; status == VB_OK && walk->step < n_steps; walk->step++) {
+    for (walk->step = 1; status == VB_OK && !vb_walk_has_settled(walk); walk->step++) {
         uint64_t peak_bytes = walk->ledger.peak_bytes;
+        if (walk->step == first_timed)
+            vb_device_note(walk->device, VB_MOMENT_BEFORE);
         status = run_range(walk, program->loop_start, program->loop_end, err);
         if (status == VB_OK)
             status = vb_device_elapsed(walk->device, &seconds, err);
@@ -205,11 +239,11 @@ static enum vb_status run_loop(struct vb_walk *walk, struct vb_error *err)
         if (status != VB_OK)
             break;
         carry(walk);
-        bool settled = walk->addresses == previous && walk->ledger.peak_bytes == peak_bytes;
-        if (settled && !vb_device_info(walk->device)->measures)
+        if (walk->addresses == previous && walk->ledger.peak_bytes == peak_bytes && !measures)
             break;
         previous = walk->addresses;
     }
+    vb_device_note(walk->device, VB_MOMENT_AFTER);
     walk->record->step_seconds = seconds / program->loop_batches;
     return status;
 }
@@ -251,7 +285,7 @@ static enum vb_status check(struct vb_walk *walk, const struct vb_pool_options *
     if (options->expandable_segments)
         return vb_fail(err, VB_E_UNSUPPORTED,
                        "%s has no expandable segments: take them out of alloc_conf", info->name);
-    if (walk->program->layout != info->layout)
+    if (walk->program->layout != vb_device_layout(walk->device, walk->point->channels_last))
         return vb_fail(err, VB_E_UNSUPPORTED, "%s runs programs that were built for it alone",
                        info->name);
     return vb_walk_ask_workspaces(walk, err);
@@ -262,7 +296,8 @@ static enum vb_status prepare(struct vb_walk *walk, struct vb_pool_options *opti
 {
     const struct vb_program *program = walk->program;
     struct vb_arena *arena = walk->arena;
-    const size_t n_steps = (size_t)walk->point->warmup + walk->point->steps;
+    const bool settles = vb_device_info(walk->device)->settles;
+    walk->samples_room = (size_t)walk->point->steps + (settles ? VB_MOST_STEPS : 0);
     enum vb_status status = vb_pool_options_parse(walk->point->alloc_conf, options, err);
     if (status != VB_OK)
         return status;
@@ -270,9 +305,11 @@ static enum vb_status prepare(struct vb_walk *walk, struct vb_pool_options *opti
     walk->blocks = vb_arena_alloc(arena, program->n_tensors + 1, sizeof(struct vb_block *));
     walk->plans = vb_arena_alloc(arena, program->n_calls + 1, sizeof *walk->plans);
     walk->has_plan = vb_arena_alloc(arena, program->n_calls + 1, sizeof *walk->has_plan);
-    walk->samples = vb_arena_alloc(arena, n_steps + 1, sizeof *walk->samples);
+    walk->samples = vb_arena_alloc(arena, walk->samples_room + 1, sizeof *walk->samples);
+    walk->sorted = vb_arena_alloc(arena, walk->samples_room + 1, sizeof *walk->sorted);
+    walk->samples_ns = vb_arena_alloc(arena, VB_MOST_STEP_SAMPLES, sizeof *walk->samples_ns);
     if (walk->blocks == NULL || walk->plans == NULL || walk->has_plan == NULL ||
-        walk->samples == NULL)
+        walk->samples == NULL || walk->sorted == NULL || walk->samples_ns == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left to execute the program");
     return check(walk, options, err);
 }
@@ -304,7 +341,9 @@ static enum vb_status execute(const struct vb_program *program, const struct vb_
     status = run_program(&walk, err);
     if (status == VB_OK || status == VB_E_NO_FIT) {
         vb_walk_tell(&walk, status);
-        status = VB_OK;
+        status = vb_device_tell(device, record, err);
+        if (status == VB_OK)
+            status = run_watched(&walk, err);
     }
     vb_pool_close(walk.pool);
     vb_walk_end_calls(&walk);

@@ -26,10 +26,13 @@ struct vb_device_kind {
     /* As device.h has it. NULL: there is nothing to be done. */
     void (*mark)(struct vb_device *base, vb_address address, uint64_t bytes, bool is_taken);
 
-    /* Of a kind that plans; NULL where its layout is not VB_ONLY_PLANNED. */
+    /* Of a kind that plans convolutions: one whose layout is VB_ONLY_PLANNED always does. */
     enum vb_status (*plan)(struct vb_device *base, const struct vb_conv *conv,
                            const struct vb_conv_rules *rules, struct vb_conv_plan *out,
                            struct vb_error *err);
+    /* Of a kind that plans and executes. */
+    enum vb_status (*time_plans)(struct vb_device *base, const struct vb_work *work,
+                                 uint64_t workspace_bytes, struct vb_error *err);
     /* Of a kind that executes; NULL where its layout is VB_ONLY_PLANNED. */
     enum vb_status (*workspace)(struct vb_device *base, const struct vb_call *call, uint64_t *bytes,
                                 struct vb_error *err);
@@ -38,6 +41,15 @@ struct vb_device_kind {
 
     enum vb_status (*run)(struct vb_device *base, const struct vb_work *work, struct vb_error *err);
     enum vb_status (*elapsed)(struct vb_device *base, double *seconds, struct vb_error *err);
+
+    /* As device.h has them. NULL: there is nothing to watch, note or tell. */
+    bool (*watch)(struct vb_device *base, bool records);
+    void (*note)(struct vb_device *base, enum vb_moment moment);
+    enum vb_status (*tell)(struct vb_device *base, struct vb_record *record, struct vb_error *err);
+    enum vb_status (*tell_work)(struct vb_device *base, uint32_t steps, struct vb_record *record,
+                                struct vb_error *err);
+    /* NULL: it is no GPU that is there. */
+    enum vb_status (*describe)(struct vb_device *base, char **json, struct vb_error *err);
 };
 
 /* The first member of every kind's own struct. */
@@ -48,5 +60,6 @@ struct vb_device {
 
 extern const struct vb_device_kind vb_device_virtual;
 extern const struct vb_device_kind vb_device_cpu;
+extern const struct vb_device_kind vb_device_cuda; /* of a build with nvcc */
 
 #endif

@@ -27,8 +27,11 @@ struct vb_walk {
     struct vb_conv_plan *plans; /* of each call; asked for once */
     bool *has_plan;
     struct vb_segment outside; /* scratch beside the pool; no bytes: none was needed yet */
-    double *samples;           /* seconds of each measured step that counts */
-    size_t n_samples;
+    double *samples;           /* seconds of each measured step that counts, in their order */
+    double *sorted;            /* room for the same by length */
+    uint64_t *samples_ns;      /* room for what the record keeps of them */
+    size_t n_samples, samples_room;
+    double timed_seconds; /* the sum of the samples */
     uint64_t eager_bytes; /* of the context, beyond what the device counts, where kernels are not
                              loaded lazily */
     struct vb_plan_map searched; /* autotuning's questions so far; the answers are not looked at */
@@ -61,6 +64,10 @@ uint64_t vb_walk_free_bytes(const struct vb_walk *walk);
  * run. */
 VB_CHECKED enum vb_status vb_walk_ask_workspaces(struct vb_walk *walk, struct vb_error *err);
 
+/* The addresses of the call's operands. VB_E_DEVICE: one is not there. */
+VB_CHECKED enum vb_status vb_walk_gather(const struct vb_walk *walk, const struct vb_call *call,
+                                         vb_address *tensors, struct vb_error *err);
+
 /* Runs the call of that index, its workspace taken and given back. */
 VB_CHECKED enum vb_status vb_walk_call(struct vb_walk *walk, size_t instruction, uint32_t index,
                                        struct vb_error *err);
@@ -71,13 +78,24 @@ void vb_walk_end_calls(struct vb_walk *walk);
  * executes. VB_E_DEVICE: the loss is not a finite number. */
 VB_CHECKED enum vb_status vb_walk_end_step(struct vb_walk *walk, uint32_t loss, double seconds,
                                            struct vb_error *err);
+/* Whether the steps so far are enough: as many as the point wants, and where the device settles,
+ * until the median is known to 1 % with 95 % probability, or for VB_TIME_LIMIT_SECONDS. Of fewer
+ * than VB_LEAST_STEPS nothing can be said of the median: who wants no more gets exactly those. */
+bool vb_walk_has_settled(struct vb_walk *walk);
+enum { VB_LEAST_STEPS = 6, VB_TIME_LIMIT_SECONDS = 20, VB_MOST_STEPS = VB_MOST_STEP_SAMPLES };
+
+/* Of one sample or more, which are sorted. */
+double vb_median(double *seconds, size_t n);
+
 /* What was measured, to the record: times, rates, the process's memory. */
 void vb_walk_tell_measured(struct vb_walk *walk);
 
 /* torch.backends.cudnn.benchmark: the search before the first run of a convolution. Source:
- * torch-memory.md, part A, 3. VB_E_SYSTEM: no host memory. */
+ * torch-memory.md, part A, 3. `conv` is what the call of that index, whose plan is known, asks;
+ * `*is_new`: it was not asked before, and a device that runs plans may now have another one.
+ * VB_E_SYSTEM: no host memory. */
 VB_CHECKED enum vb_status vb_walk_search(struct vb_walk *walk, const struct vb_conv *conv,
-                                         const struct vb_conv_plan *plan, size_t instruction,
+                                         uint32_t index, size_t instruction, bool *is_new,
                                          struct vb_error *err);
 
 /* Another part of the run begins: the peaks of the one before are noted. */

@@ -11,7 +11,7 @@
 #include "record/json.h"
 #include "record/profile.h"
 
-enum { SCHEMA = 4 };
+enum { SCHEMA = 5 };
 
 const char *const vb_state_names[VB_N_STATES] = {
     "ok", "lower-bound", "oom", "backstop", "unsupported", "throttled", "timeout", "error",
@@ -31,10 +31,7 @@ const char *const vb_phase_names[] = {
 
 _Static_assert(sizeof vb_phase_names / sizeof *vb_phase_names == VB_N_PHASES, "a name a phase");
 
-#define MEMBER(type, member, kind)                                                                 \
-    {                                                                                              \
-#member, kind, offsetof(struct type, member), sizeof(((struct type *)0)->member), NULL, 0  \
-    }
+#define MEMBER VB_MEMBER
 #define NAMED(type, member, names)                                                                 \
     {                                                                                              \
 #member, VB_MEMBER_NAME, offsetof(struct type, member), 0, names,                          \
@@ -107,6 +104,9 @@ const struct vb_member vb_record_members[] = {
     MEMBER(vb_record, step_seconds, VB_MEMBER_POSITIVE),
     MEMBER(vb_record, step_p10_seconds, VB_MEMBER_POSITIVE),
     MEMBER(vb_record, step_p90_seconds, VB_MEMBER_POSITIVE),
+    MEMBER(vb_record, timed_steps, VB_MEMBER_BYTES),
+    MEMBER(vb_record, step_low_seconds, VB_MEMBER_POSITIVE),
+    MEMBER(vb_record, step_high_seconds, VB_MEMBER_POSITIVE),
     MEMBER(vb_record, step_flops, VB_MEMBER_POSITIVE),
     MEMBER(vb_record, flops_per_second, VB_MEMBER_POSITIVE),
     MEMBER(vb_record, loss_first, VB_MEMBER_POSITIVE),
@@ -139,8 +139,7 @@ static json_t *write_member(const struct vb_member *member, const void *base)
     return NULL;
 }
 
-static void write_members(json_t *object, const struct vb_member *members, size_t n,
-                          const void *base)
+void vb_members_write(json_t *object, const struct vb_member *members, size_t n, const void *base)
 {
     for (size_t i = 0; i < n; i++) {
         json_t *value = write_member(&members[i], base);
@@ -195,8 +194,8 @@ enum vb_status vb_record_print(const struct vb_record *record, char **line, stru
     (void)json_object_set_new(object, "schema", json_integer(SCHEMA));
     (void)json_object_set_new(object, "tool", json_string("vrambench " VB_VERSION " " VB_COMMIT));
     (void)json_object_set_new(object, "cell_id", json_string(id));
-    write_members(object, vb_point_members, vb_point_member_count, &record->point);
-    write_members(object, vb_record_members, vb_record_member_count, record);
+    vb_members_write(object, vb_point_members, vb_point_member_count, &record->point);
+    vb_members_write(object, vb_record_members, vb_record_member_count, record);
     if (record->peak_allocated_bytes > 0) {
         (void)json_object_set_new(
             object, "phase_peak_bytes",
@@ -206,7 +205,9 @@ enum vb_status vb_record_print(const struct vb_record *record, char **line, stru
             write_named(record->peak_category_bytes, vb_category_names, VB_N_CATEGORIES));
         (void)json_object_set_new(object, "largest", write_largest(record));
     }
+    vb_record_write_samples(record, object);
     vb_record_write_parts(record, object);
+    vb_on_gpu_write(&record->on_gpu, object);
     if (record->profile.n > 0)
         (void)json_object_set_new(object, "profile", vb_profile_write(&record->profile));
     if (record->n_curve > 0)
@@ -276,8 +277,8 @@ static enum vb_status read_member(const struct vb_member *member, const json_t *
     return VB_OK;
 }
 
-static enum vb_status read_members(const json_t *object, const struct vb_member *members, size_t n,
-                                   void *base, struct vb_error *err)
+enum vb_status vb_members_read(const json_t *object, const struct vb_member *members, size_t n,
+                               void *base, struct vb_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         enum vb_status status =
@@ -350,9 +351,9 @@ static enum vb_status read_record(const json_t *object, struct vb_arena *arena,
     if (json_integer_value(json_object_get(object, "schema")) != SCHEMA)
         return vb_fail(err, VB_E_INPUT, "no record of schema %d, which this version reads", SCHEMA);
     enum vb_status status =
-        read_members(object, vb_point_members, vb_point_member_count, &out->point, err);
+        vb_members_read(object, vb_point_members, vb_point_member_count, &out->point, err);
     if (status == VB_OK)
-        status = read_members(object, vb_record_members, vb_record_member_count, out, err);
+        status = vb_members_read(object, vb_record_members, vb_record_member_count, out, err);
     if (status != VB_OK)
         return status;
     read_named(json_object_get(object, "phase_peak_bytes"), vb_phase_names, VB_N_PHASES,
@@ -362,6 +363,11 @@ static enum vb_status read_record(const json_t *object, struct vb_arena *arena,
     read_largest(json_object_get(object, "largest"), out);
     vb_record_read_parts(object, out);
     vb_profile_read(json_object_get(object, "profile"), &out->profile);
+    status = vb_on_gpu_read(object, &out->on_gpu, err);
+    if (status == VB_OK)
+        status = vb_record_read_samples(object, arena, out, err);
+    if (status != VB_OK)
+        return status;
     return read_curve(json_object_get(object, "curve"), arena, out, err);
 }
 
@@ -384,7 +390,7 @@ void vb_record_cell_id(const struct vb_point *point, const char *device, char id
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     json_t *object = json_object();
-    write_members(object, vb_point_members, vb_point_member_count, point);
+    vb_members_write(object, vb_point_members, vb_point_member_count, point);
     (void)json_object_set_new(object, "device", json_string(device));
     char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
     for (const char *at = text; at != NULL && *at != '\0'; at++)

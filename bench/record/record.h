@@ -7,12 +7,14 @@
  * line, never 0: 0 here where a `has_` or the state says so.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/arena.h"
 #include "base/error.h"
 #include "record/autobatch.h"
+#include "record/on_gpu.h"
 #include "record/point.h"
 
 enum vb_state {
@@ -93,7 +95,7 @@ struct vb_named_bytes {
     enum vb_category category;
     uint64_t bytes;
 };
-enum { VB_N_LARGEST = 5 };
+enum { VB_N_LARGEST = 5, VB_MOST_STEP_SAMPLES = 2000 };
 
 /* One place of the curve of a step over time: bytes allocated per category after an instruction. */
 struct vb_curve_point {
@@ -159,21 +161,35 @@ struct vb_record {
     /* One batch's step; 0: not known. Measured: the median of the steps that count. */
     double step_seconds;
     double step_p10_seconds, step_p90_seconds; /* measured: a tenth is quicker, a tenth slower */
+    uint64_t timed_steps;                      /* measured: those that count */
+    /* Measured: where the median lies with 95 % probability, of six steps or more. */
+    double step_low_seconds, step_high_seconds;
+    /* Measured: those steps themselves in the order in which they ran, to the nanosecond; of more
+     * than VB_MOST_STEP_SAMPLES as many, evenly spread. NULL where they are not known. */
+    const uint64_t *step_samples_ns;
+    size_t n_step_samples;
     bool time_is_modelled;
     double step_flops;            /* measured: the program's count of operations, one batch's */
     double flops_per_second;      /* measured: those over the median */
     double loss_first, loss_last; /* measured: of the first batch and of the last; 0: not known */
+    struct vb_on_gpu on_gpu;
     const struct vb_curve_point *curve; /* one steady step, thinned; NULL where not kept */
     size_t n_curve;
 };
+
+/* Whether the pool's peaks and the times are the point's: what capture lost is not the pool's. */
+static inline bool vb_has_peaks(const struct vb_record *record)
+{
+    return record->state == VB_STATE_OK || record->state == VB_STATE_LOWER_BOUND;
+}
 
 /* Writes the record as one line of JSON without the newline; the caller gives it to free().
  * VB_E_SYSTEM: no host memory. */
 VB_CHECKED enum vb_status vb_record_print(const struct vb_record *record, char **line,
                                           struct vb_error *err);
 
-/* Reads such a line; the curve goes to the arena. VB_E_INPUT: not JSON, no record, another schema;
- * the text says what was found, without the place. */
+/* Reads such a line; the curve and the samples go to the arena. VB_E_INPUT: not JSON, no record,
+ * another schema; the text says what was found, without the place. */
 VB_CHECKED enum vb_status vb_record_parse(const char *line, struct vb_arena *arena,
                                           struct vb_record *out, struct vb_error *err);
 

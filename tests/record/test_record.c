@@ -42,6 +42,31 @@ Test(record, keeps_the_peaks_of_a_runs_parts)
     free(line);
 }
 
+/* The steps stay in their order, and are absent where there are none. */
+Test(record, keeps_the_steps_in_their_order)
+{
+    static const uint64_t samples[] = { 30000001, 10000000, 1, UINT64_C(3600000000000) };
+    struct vb_record record = { .point = vb_point_default(),
+                                .step_samples_ns = samples,
+                                .n_step_samples = 4 };
+    struct vb_arena arena = { 0 };
+    struct vb_error err = { 0 };
+    struct vb_record read;
+    char *line = NULL;
+    cr_assert_eq(vb_record_print(&record, &line, &err), VB_OK);
+    cr_expect(strstr(line, "\"step_samples_ns\":[30000001,10000000,1,3600000000000]") != NULL);
+    cr_assert_eq(vb_record_parse(line, &arena, &read, &err), VB_OK, "%s", err.text);
+    cr_assert_eq(read.n_step_samples, 4u);
+    for (size_t i = 0; i < 4; i++)
+        cr_expect_eq(read.step_samples_ns[i], samples[i]);
+    free(line);
+    vb_arena_clear(&arena);
+    record.n_step_samples = 0;
+    (void)print_and_parse(&record, &line);
+    cr_expect(strstr(line, "samples") == NULL, "%s", line);
+    free(line);
+}
+
 /* A step has no parts: nothing is said of them. */
 Test(record, of_a_step_has_no_parts)
 {

@@ -101,10 +101,16 @@ static int by_repository(const void *a, const void *b)
     return order != 0 ? order : (x->log_ratio > y->log_ratio) - (x->log_ratio < y->log_ratio);
 }
 
+static int by_log_ratio(const void *a, const void *b)
+{
+    const struct vb_band_step *x = a, *y = b;
+    return (x->log_ratio > y->log_ratio) - (x->log_ratio < y->log_ratio);
+}
+
 static int by_ratio(const void *a, const void *b)
 {
     const struct vb_band_step *x = a, *y = b;
-    int order = (x->log_ratio > y->log_ratio) - (x->log_ratio < y->log_ratio);
+    int order = by_log_ratio(a, b);
     return order != 0 ? order : strcmp(x->repository, y->repository);
 }
 
@@ -159,6 +165,13 @@ static double median(const struct vb_band *band)
     return band->steps[i].log_ratio;
 }
 
+static void tell_shape(struct vb_band *band)
+{
+    band->middle = median(band);
+    band->low_scale = tail_scale(band, -1);
+    band->high_scale = tail_scale(band, 1);
+}
+
 enum vb_status vb_band_find(const struct vb_residual *rows, size_t n,
                             const struct vb_question *question, struct vb_arena *arena,
                             struct vb_band *out, struct vb_error *err)
@@ -191,10 +204,15 @@ enum vb_status vb_band_find(const struct vb_residual *rows, size_t n,
                        question->traits.family);
     out->unlike = unlike_of(&seen, &question->traits);
     out->widening = widening_of(out->unlike);
-    out->middle = median(out);
-    out->low_scale = tail_scale(out, -1);
-    out->high_scale = tail_scale(out, 1);
+    tell_shape(out);
     return VB_OK;
+}
+
+void vb_band_finish(struct vb_band *band)
+{
+    qsort(band->steps, band->n_rows, sizeof *band->steps, by_log_ratio);
+    band->n_repositories = band->n_rows;
+    tell_shape(band);
 }
 
 /* The distance on one side beyond which lies `outside` of the probability, with the new run's own

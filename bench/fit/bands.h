@@ -92,6 +92,10 @@ VB_CHECKED enum vb_status vb_band_find(const struct vb_residual *rows, size_t n,
                                        const struct vb_question *question, struct vb_arena *arena,
                                        struct vb_band *out, struct vb_error *err);
 
+/* The rest of a band whose steps (`n_rows` of weight 1, in any order, of no repository) and
+ * widening someone else knows. */
+void vb_band_finish(struct vb_band *band);
+
 /* `planned_bytes` here and below: the question's, or what is near it.
  * Where a run so planned ends up with probability `share`, as much left out below as above. */
 struct vb_interval vb_band_interval(const struct vb_band *band, double planned_bytes, double share);

@@ -156,7 +156,7 @@ static enum vb_status fit_series(struct vb_series *series, const struct vb_recor
         if (!is_of(series, record))
             continue;
         series->n_oom += record->state == VB_STATE_OOM;
-        if (record->state != VB_STATE_OK)
+        if (!vb_has_peaks(record))
             continue;
         add_size(series, record->point.imgsz);
         points.batch[points.n] = record->point.batch;

@@ -13,14 +13,19 @@
 
 #include "base/file.h"
 
-enum { MAX_JOURNAL_BYTES = 1 << 30 };
-
 struct vb_journal {
     int file;
     char path[PATH_MAX];
 };
 
-static enum vb_status path_of(const char *folder, char *path, size_t room, struct vb_error *err)
+/* A journal may be read by its own name as well as by its folder's. */
+static bool is_file(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+enum vb_status vb_journal_path(const char *folder, char *path, size_t room, struct vb_error *err)
 {
     int length = snprintf(path, room, "%s/rows.jsonl", folder);
     if (length < 0 || (size_t)length >= room)
@@ -28,15 +33,60 @@ static enum vb_status path_of(const char *folder, char *path, size_t room, struc
     return VB_OK;
 }
 
-static enum vb_status add_row(const char *path, const char *line, size_t number,
-                              struct vb_arena *arena, struct vb_rows *out, struct vb_error *err)
+static enum vb_status reading_path(const char *folder, char *path, size_t room,
+                                   struct vb_error *err)
 {
+    if (!is_file(folder))
+        return vb_journal_path(folder, path, room, err);
+    (void)snprintf(path, room, "%s", folder);
+    return VB_OK;
+}
+
+enum vb_status vb_journal_lines(const char *folder, vb_journal_visit *visit, void *context,
+                                struct vb_error *err)
+{
+    char path[PATH_MAX];
+    enum vb_status status = reading_path(folder, path, sizeof path, err);
+    if (status != VB_OK)
+        return status;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return vb_fail(err, VB_E_INPUT, "%s: cannot be read: %s", path, strerror(errno));
+    struct vb_journal_line line = { .path = path };
+    size_t room = 0;
+    ssize_t bytes;
+    errno = 0;
+    while (status == VB_OK && (bytes = getline(&line.text, &room, file)) > 0) {
+        line.number++;
+        line.bytes = (size_t)bytes - (line.text[bytes - 1] == '\n');
+        line.text[line.bytes] = '\0';
+        if (line.bytes > 0)
+            status = visit(context, &line, err);
+    }
+    if (status == VB_OK && (ferror(file) != 0 || errno == ENOMEM))
+        status = vb_fail(err, VB_E_INPUT, "%s: cannot be read: %s", path, strerror(errno));
+    free(line.text);
+    (void)fclose(file);
+    return status;
+}
+
+/* A journal that is being read whole. */
+struct reading {
+    struct vb_arena *arena;
+    struct vb_rows *rows;
+};
+
+static enum vb_status add_row(void *context, const struct vb_journal_line *line,
+                              struct vb_error *err)
+{
+    struct vb_arena *arena = ((struct reading *)context)->arena;
+    struct vb_rows *out = ((struct reading *)context)->rows;
     struct vb_record *items = vb_arena_grow(arena, out->items, out->n, &out->room, sizeof *items);
     struct vb_error inner = { 0 };
     if (items == NULL)
-        return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to read it", path);
+        return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to read it", line->path);
     out->items = items;
-    enum vb_status status = vb_record_parse(line, arena, &items[out->n], &inner);
+    enum vb_status status = vb_record_parse(line->text, arena, &items[out->n], &inner);
     if (status == VB_OK) {
         out->n++;
         return VB_OK;
@@ -44,7 +94,8 @@ static enum vb_status add_row(const char *path, const char *line, size_t number,
     if (status != VB_E_INPUT)
         return vb_fail(err, status, "%s", inner.text);
     if (out->n_corrupt++ == 0)
-        (void)snprintf(out->note, sizeof out->note, "%.300s:%zu: %.150s", path, number, inner.text);
+        (void)snprintf(out->note, sizeof out->note, "%.300s:%zu: %.150s", line->path, line->number,
+                       inner.text);
     return VB_OK;
 }
 
@@ -90,23 +141,12 @@ enum vb_status vb_journal_read(const char *folder, struct vb_arena *arena, struc
                                struct vb_error *err)
 {
     char path[PATH_MAX];
-    char *text = NULL;
-    size_t bytes = 0, number = 0;
+    struct reading reading = { arena, out };
     *out = (struct vb_rows){ 0 };
-    enum vb_status status = path_of(folder, path, sizeof path, err);
+    enum vb_status status = reading_path(folder, path, sizeof path, err);
     if (status != VB_OK || access(path, F_OK) != 0)
         return status;
-    status = vb_file_read(path, MAX_JOURNAL_BYTES, &text, &bytes, err);
-    if (status != VB_OK)
-        return status;
-    char *rest = text;
-    for (char *line = strsep(&rest, "\n"); line != NULL && status == VB_OK;
-         line = strsep(&rest, "\n")) {
-        number++;
-        if (line[0] != '\0')
-            status = add_row(path, line, number, arena, out, err);
-    }
-    free(text);
+    status = vb_journal_lines(folder, add_row, &reading, err);
     return status == VB_OK ? sort_rows(arena, out, err) : status;
 }
 
@@ -128,7 +168,7 @@ enum vb_status vb_journal_open(const char *folder, bool fresh, struct vb_journal
     struct vb_journal *journal = calloc(1, sizeof *journal);
     if (journal == NULL)
         return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left for the journal", folder);
-    status = path_of(folder, journal->path, sizeof journal->path, err);
+    status = vb_journal_path(folder, journal->path, sizeof journal->path, err);
     if (status == VB_OK) {
         journal->file = open(journal->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (journal->file < 0)

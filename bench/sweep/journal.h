@@ -28,7 +28,27 @@ struct vb_rows {
     char note[512];        /* of the first of them, "" where there is none */
 };
 
-/* Reads FOLDER/rows.jsonl; none there gives no rows. VB_E_INPUT: it cannot be read. */
+/* FOLDER/rows.jsonl. VB_E_SYSTEM: the path is too long. */
+VB_CHECKED enum vb_status vb_journal_path(const char *folder, char *path, size_t room,
+                                          struct vb_error *err);
+
+/* Calls `visit` with each line that holds something, as many bytes long without its end, which a
+ * last one that was cut does not have. What it returns but VB_OK ends the reading. However long the
+ * journal, one line is in memory at a time. `folder` may be the file itself. VB_E_INPUT: there is
+ * none, or it cannot be read. */
+struct vb_journal_line {
+    char *text;
+    size_t bytes;
+    size_t number; /* in the file, from 1 */
+    const char *path;
+};
+typedef enum vb_status vb_journal_visit(void *context, const struct vb_journal_line *line,
+                                        struct vb_error *err);
+VB_CHECKED enum vb_status vb_journal_lines(const char *folder, vb_journal_visit *visit,
+                                           void *context, struct vb_error *err);
+
+/* Reads FOLDER/rows.jsonl, or the file itself if it is one; none there gives no rows. VB_E_INPUT:
+ * it cannot be read. */
 VB_CHECKED enum vb_status vb_journal_read(const char *folder, struct vb_arena *arena,
                                           struct vb_rows *out, struct vb_error *err);
 

@@ -55,7 +55,8 @@ const struct vb_option vb_keys[] = {
       "a training step, AutoBatch's profile, or a run's phases",
       NAME(workload, vb_workload_names) },
     { "warmup", "0 to 1000", "steps before those that count", NUMBER(warmup, 0, 1000) },
-    { "steps", "1 to 1000", "steps that count", NUMBER(steps, 1, 1000) },
+    { "steps", "1 to 1000", "steps that count; on a GPU at least, where they are 6 or more",
+      NUMBER(steps, 1, 1000) },
 };
 const size_t vb_key_count = sizeof vb_keys / sizeof *vb_keys;
 

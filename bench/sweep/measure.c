@@ -55,7 +55,8 @@ enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device
     *record = (struct vb_record){ .point = *point };
     const struct vb_device_info *info = vb_device_info(device);
     enum vb_status status =
-        vb_compile(point, info->capacity_bytes, info->layout, arena, &compiled, err);
+        vb_compile(point, info->capacity_bytes, vb_device_layout(device, point->channels_last),
+                   arena, &compiled, err);
     if (status != VB_OK)
         return status;
     record->autobatch = compiled.recipe.trainer.autobatch.rules;

@@ -161,7 +161,18 @@ static bool should_stop(const struct run *run)
     return run->options->stop != NULL && *run->options->stop != 0;
 }
 
-/* The record's curve moves from the point's arena to the run's. */
+/* The record's samples and curve move from the point's arena to the run's. */
+static void keep_samples(struct run *run, struct vb_record *record)
+{
+    if (record->n_step_samples == 0)
+        return;
+    uint64_t *samples = vb_arena_alloc(run->arena, record->n_step_samples, sizeof *samples);
+    if (samples != NULL)
+        memcpy(samples, record->step_samples_ns, record->n_step_samples * sizeof *samples);
+    record->step_samples_ns = samples;
+    record->n_step_samples = samples != NULL ? record->n_step_samples : 0;
+}
+
 static void keep_curve(struct run *run, struct vb_record *record)
 {
     if (record->n_curve == 0)
@@ -187,6 +198,7 @@ static enum vb_status run_next(struct run *run, size_t index, struct vb_device *
     else
         status =
             vb_run_apart(run->options, point, &arena, &record, &run->counts->was_stopped, run->err);
+    keep_samples(run, &record);
     keep_curve(run, &record);
     if (status == VB_OK && !run->counts->was_stopped)
         status = finish(run, index, &record);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/answer.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "device/gpu_spec.h"
@@ -34,8 +36,75 @@ enum vb_status cli_ask(const struct vb_point *point, struct cli_asked *out, stru
     return status == VB_OK ? name_family(point, out, err) : status;
 }
 
-static enum vb_status judge(const struct cli_asked *asked, double need_bytes,
-                            struct vb_arena *arena, struct cli_answer *out, struct vb_error *err)
+enum vb_status cli_ask_calibration(const struct vb_point *point, const char *path,
+                                   struct cli_asked *out, struct vb_error *err)
+{
+    const struct vb_device_info *info = vb_device_info(out->device);
+    struct cli_calibrations found;
+    char cudnn[32] = "";
+    if (info->cudnn_version > 0)
+        (void)snprintf(cudnn, sizeof cudnn, "%" PRIu64 ".%" PRIu64 ".%" PRIu64,
+                       info->cudnn_version / 10000, info->cudnn_version / 100 % 100,
+                       info->cudnn_version % 100);
+    const struct vb_calibration_question question = {
+        .gpu = info->product,
+        .cudnn = cudnn,
+        .compute_capability = info->compute_capability,
+        .model = point->model,
+        .family = out->family,
+        .precision = point->precision,
+        .mosaic = point->mosaic,
+        .optimizer = point->optimizer,
+        .workload = point->workload,
+        .architecture = vb_gpu_spec_architecture,
+    };
+    enum vb_status status = cli_find_calibrations(path, out->arena, &found, err);
+    if (status == VB_OK)
+        out->nearest = vb_calibration_nearest(found.items, found.n, &question);
+    return status;
+}
+
+static void shift(struct vb_interval *interval, double bytes)
+{
+    interval->low = interval->low > bytes ? interval->low - bytes : 0;
+    interval->high -= bytes;
+}
+
+/* A calibration speaks of the device's bytes, context and all; the answer of those beside the
+ * plan's context, as every answer does. */
+static enum vb_status judge_calibrated(const struct cli_asked *asked, double need_bytes,
+                                       double apart_bytes, struct vb_arena *arena,
+                                       struct cli_answer *out, struct vb_error *err)
+{
+    const struct vb_record *record = &out->record;
+    const double context = (double)record->context_bytes;
+    const struct vb_calibration_point point = { .batch = record->point.batch,
+                                                .imgsz = record->point.imgsz,
+                                                .precision = record->point.precision,
+                                                .mosaic = record->point.mosaic,
+                                                .planned_bytes = need_bytes + context,
+                                                .apart_bytes = apart_bytes + context };
+    uint64_t usable = asked->budget_bytes > 0 ? asked->budget_bytes : record->usable_bytes;
+    enum vb_status status =
+        vb_calibration_answer(&asked->nearest, &point, arena, &out->calibrated, err);
+    if (status != VB_OK)
+        return status;
+    out->is_calibrated = true;
+    out->planned_bytes = need_bytes;
+    out->band = out->calibrated.band;
+    out->estimate =
+        vb_estimate_judge(out->calibrated.bytes, (double)usable + context, &out->band, asked->risk);
+    out->estimate.need_bytes -= context;
+    out->estimate.usable_bytes -= context;
+    shift(&out->estimate.interval50, context);
+    shift(&out->estimate.interval90, context);
+    return VB_OK;
+}
+
+/* By published runs. */
+static enum vb_status judge_plan(const struct cli_asked *asked, double need_bytes,
+                                 struct vb_arena *arena, struct cli_answer *out,
+                                 struct vb_error *err)
 {
     const struct vb_record *record = &out->record;
     const struct vb_device_info *info = vb_device_info(asked->device);
@@ -60,19 +129,53 @@ static enum vb_status judge(const struct cli_asked *asked, double need_bytes,
         return status;
     out->estimate = vb_estimate_judge(need_bytes, (double)usable,
                                       status == VB_OK ? &out->band : NULL, asked->risk);
+    out->planned_bytes = need_bytes;
     if (record->state == VB_STATE_OOM && out->estimate.verdict == VB_FITS)
         out->estimate.verdict = VB_TIGHT; /* the plan itself runs out */
     return VB_OK;
+}
+
+/* `apart_bytes`: planned with no workspace in it; only a calibration asks. */
+static enum vb_status judge(const struct cli_asked *asked, double need_bytes, double apart_bytes,
+                            struct vb_arena *arena, struct cli_answer *out, struct vb_error *err)
+{
+    if (asked->nearest.calibration == NULL)
+        return judge_plan(asked, need_bytes, arena, out, err);
+    enum vb_status status = judge_calibrated(asked, need_bytes, apart_bytes, arena, out, err);
+    if (status == VB_E_UNSUPPORTED)
+        return judge_plan(asked, need_bytes, arena, out, err);
+    return status;
+}
+
+/* What the point needs with no workspace: for the form that tells them apart. */
+static enum vb_status plan_apart(const struct cli_asked *asked, const struct vb_point *point,
+                                 const struct vb_record *planned, struct vb_arena *arena,
+                                 double *out, struct vb_error *err)
+{
+    struct vb_point apart = *point;
+    struct vb_record record, need;
+    *out = (double)planned->peak_reserved_bytes;
+    if (asked->nearest.calibration == NULL ||
+        asked->nearest.calibration->chosen != VB_CALIBRATE_APART)
+        return VB_OK;
+    apart.workspace = VB_SCRATCH_OUTSIDE;
+    enum vb_status status =
+        vb_measure_need(&apart, asked->device_name, asked->device, arena, &record, &need, err);
+    *out = (double)need.peak_reserved_bytes;
+    return status;
 }
 
 enum vb_status cli_answer_plan(const struct cli_asked *asked, const struct vb_point *point,
                                struct vb_arena *arena, struct cli_answer *out, struct vb_error *err)
 {
     struct vb_record need;
+    double apart = 0;
     enum vb_status status =
         vb_measure_need(point, asked->device_name, asked->device, arena, &out->record, &need, err);
     if (status == VB_OK)
-        status = judge(asked, (double)need.peak_reserved_bytes, arena, out, err);
+        status = plan_apart(asked, point, &need, arena, &apart, err);
+    if (status == VB_OK)
+        status = judge(asked, (double)need.peak_reserved_bytes, apart, arena, out, err);
     return status;
 }
 
@@ -98,14 +201,16 @@ static bool fits(const struct search *search, uint32_t batch, double *need_bytes
     struct vb_arena arena = { 0 };
     struct vb_point point = search->point;
     struct cli_answer answer = { 0 };
-    double need = 0;
+    double need = 0, apart = 0;
     point.batch = batch;
     bool does =
         vb_measure(&point, search->asked->device, false, &arena, &answer.record, NULL) == VB_OK &&
         answer.record.state == VB_STATE_OK;
     if (does) {
         need = (double)answer.record.peak_reserved_bytes;
-        does = judge(search->asked, search->factor * need, &arena, &answer, NULL) == VB_OK &&
+        does = plan_apart(search->asked, &point, &answer.record, &arena, &apart, NULL) == VB_OK &&
+               judge(search->asked, search->factor * need, search->factor * apart, &arena, &answer,
+                     NULL) == VB_OK &&
                answer.estimate.verdict == VB_FITS;
     }
     if (need_bytes != NULL)
@@ -159,7 +264,7 @@ uint32_t cli_largest_batch(const struct cli_asked *asked, const struct vb_point 
     step.point.workload = VB_TRAIN;
     (void)fits(&step, point->batch, &step_bytes);
     if (step_bytes > 0 && answer->record.state == VB_STATE_OK)
-        step.factor = answer->estimate.need_bytes / step_bytes;
+        step.factor = answer->planned_bytes / step_bytes;
     uint32_t batch = halve(&step, guess);
     if (batch == 0)
         return confirm(&run, 1);

@@ -5,6 +5,7 @@
 /* The answer about one point: its plan, the verdict, the largest batch; and how it is printed. */
 
 #include "cli/bands.h"
+#include "cli/calibrations.h"
 #include "device/device.h"
 #include "fit/estimate.h"
 #include "record/record.h"
@@ -20,13 +21,17 @@ struct cli_asked {
     bool is_shared; /* other models may still be on the GPU */
     char family[64];
     struct vb_residuals residuals;
-    struct vb_arena *arena; /* the residuals' */
+    struct vb_nearest nearest; /* its calibration NULL: the plan and published runs alone */
+    struct vb_arena *arena;    /* the residuals' and the calibration's */
 };
 
 struct cli_answer {
     struct vb_record record;
     struct vb_estimate estimate;
     struct vb_band band;
+    bool is_calibrated; /* then the need is what the calibration says, less the plan's context */
+    double planned_bytes;
+    struct vb_calibrated calibrated;
     const char *reason;     /* why there is no band; NULL: there is; the question's arena's */
     uint32_t largest_batch; /* that fits; 0: none, or not looked for */
 };
@@ -35,6 +40,11 @@ struct cli_answer {
  * or the residuals have a fault. */
 VB_CHECKED enum vb_status cli_ask(const struct vb_point *point, struct cli_asked *out,
                                   struct vb_error *err);
+
+/* Looks for the calibration nearest to the point on the device, in `path` or, NULL, in results/.
+ * Statuses as cli_find_calibrations() has them. */
+VB_CHECKED enum vb_status cli_ask_calibration(const struct vb_point *point, const char *path,
+                                              struct cli_asked *out, struct vb_error *err);
 
 /* Statuses as vb_measure_need() has them. */
 VB_CHECKED enum vb_status cli_answer_plan(const struct cli_asked *asked,

@@ -108,10 +108,36 @@ static void print_verdict(const struct cli_asked *asked, const struct cli_answer
                vb_bytes_format(record->oom_free_bytes).text);
 }
 
+static void print_calibrated(const struct cli_asked *asked, const struct cli_answer *answer)
+{
+    const struct vb_calibration *of = asked->nearest.calibration;
+    const struct vb_calibrated *calibrated = &answer->calibrated;
+    printf("trust: calibrated: %s\n       %.60s, cuDNN %s,\n       %.40s %s, mosaic %s, %s; %zu "
+           "points, %s\n       the plan alone says %s\n",
+           vb_nearness_names[asked->nearest.nearness], of->gpu, of->cudnn, of->model,
+           vb_precision_names[of->precision], vb_mosaic_names[of->mosaic],
+           vb_optimizer_names[of->optimizer], of->n_points, asked->nearest.file->date,
+           size_text(answer->planned_bytes).text);
+    for (uint32_t i = 0, n = 0; i < VB_N_CALIBRATED_UNLIKE; i++) {
+        if ((calibrated->unlike >> i & 1) != 0)
+            printf("%s%s", n++ == 0 ? "       unlike it: " : ", ", vb_calibrated_unlike_names[i]);
+    }
+    if (calibrated->unlike != 0)
+        printf(";\n       intervals are %.2f times as wide\n", calibrated->band.widening);
+    if (calibrated->outside > 0)
+        printf("       extrapolated: the question lies %.0f %% outside the measured range\n",
+               calibrated->outside * 100);
+    printf("       %.250s\n", asked->nearest.file->path);
+}
+
 static void print_trust(const struct cli_asked *asked, const struct cli_answer *answer)
 {
     const struct vb_band *band = &answer->band;
     const char *kind = asked->is_shared ? "in notebook kernels" : "in processes of their own";
+    if (answer->is_calibrated) {
+        print_calibrated(asked, answer);
+        return;
+    }
     if (answer->reason != NULL) {
         printf("trust: plan only; %s\n", answer->reason);
         return;
@@ -162,6 +188,25 @@ void cli_answer_print(const struct cli_asked *asked, const struct vb_point *poin
            vb_bytes_format(record->rule_of_thumb_bytes).text);
 }
 
+static void print_json_calibration(const struct cli_asked *asked, const struct cli_answer *answer)
+{
+    const struct vb_calibrated *calibrated = &answer->calibrated;
+    bool is_first = true;
+    printf(",\"calibration\":{\"nearness\":\"%s\",\"journal\":\"%s\",\"date\":\"%s\","
+           "\"points\":%zu,\"planned_bytes\":%.0f,\"outside\":%.4f,\"widening\":%.4f,"
+           "\"unlike\":[",
+           vb_nearness_names[asked->nearest.nearness], asked->nearest.file->journal_hash,
+           asked->nearest.file->date, asked->nearest.calibration->n_points, answer->planned_bytes,
+           calibrated->outside, calibrated->band.widening);
+    for (uint32_t i = 0; i < VB_N_CALIBRATED_UNLIKE; i++) {
+        if ((calibrated->unlike >> i & 1) == 0)
+            continue;
+        printf("%s\"%s\"", is_first ? "" : ",", vb_calibrated_unlike_names[i]);
+        is_first = false;
+    }
+    printf("]}");
+}
+
 static void print_json_band(const struct cli_asked *asked, const struct cli_answer *answer)
 {
     const struct vb_estimate *estimate = &answer->estimate;
@@ -171,6 +216,10 @@ static void print_json_band(const struct cli_asked *asked, const struct cli_answ
            "\"high_bytes\":%.0f,\"largest_batch\":%" PRIu32,
            estimate->probability, estimate->interval50.low, estimate->interval50.high,
            estimate->interval90.low, estimate->interval90.high, answer->largest_batch);
+    if (answer->is_calibrated) {
+        print_json_calibration(asked, answer);
+        return;
+    }
     printf(",\"band\":{\"runs\":%zu,\"repositories\":%zu,\"process\":\"%s\",\"widening\":%.4f,"
            "\"tail\":%s,\"unlike\":[",
            band->n_rows, band->n_repositories, asked->is_shared ? "shared" : "own", band->widening,

@@ -87,9 +87,12 @@ enum vb_status cli_parse(const struct cli_command *command, int argc, char **arg
     if (*help)
         return VB_OK;
 
+    static char out[] = "--out";
     bool options_end = false;
     for (int i = 1; i < argc; i++) {
         enum vb_status status;
+        if (!options_end && strcmp(argv[i], "-o") == 0 && find_option(command, "out", 3) != NULL)
+            argv[i] = out;
         if (!options_end && strcmp(argv[i], "--") == 0) {
             options_end = true;
             continue;

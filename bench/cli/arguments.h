@@ -3,7 +3,8 @@
 #define VB_CLI_ARGUMENTS_H
 
 /* A command's arguments, read by one table that also prints its help. `--name value` and
- * `--name=value` are the same; `--` ends the options. Texts are borrowed from argv. */
+ * `--name=value` are the same, `-o` is `--out`; `--` ends the options. Texts are borrowed from
+ * argv. */
 
 #include <stdbool.h>
 #include <stddef.h>

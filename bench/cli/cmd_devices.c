@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/export_gpu.h"
 #include "device/device.h"
 #include "device/gpu_spec.h"
 #include "device/plan_table.h"
@@ -76,31 +77,83 @@ static void print_gpu(const struct vb_gpu_spec *gpu, uint64_t table, enum device
            version);
 }
 
-/* This machine, as a device that measures. */
-static enum vb_status print_cpu(enum devices_format format, json_t *list, struct vb_error *err)
+/* A processor's or a GPU's own. */
+static void print_details(const struct vb_device_info *info)
+{
+    if (info->compute_capability == 0)
+        printf("%" PRIu32 " threads, %.2f GiB available, oneDNN %s", info->threads,
+               vb_to_gib(info->capacity_bytes), info->onednn);
+    else
+        printf(
+            "compute capability %.1f,\n        %.2f GiB usable of %.2f, cuDNN %" PRIu64 ".%" PRIu64,
+            (double)info->compute_capability / 100.0,
+            vb_to_gib(info->capacity_bytes - info->context_bytes), vb_to_gib(info->capacity_bytes),
+            info->cudnn_version / 10000, info->cudnn_version / 100 % 100);
+}
+
+static json_t *measuring_to_json(const struct vb_device_info *info)
+{
+    json_t *object = json_pack("{s:s, s:s, s:I}", "name", info->name, "product", info->product,
+                               "capacity_bytes", (json_int_t)info->capacity_bytes);
+    if (object != NULL && info->compute_capability > 0) {
+        (void)json_object_set_new(object, "compute_capability",
+                                  json_real((double)info->compute_capability / 100.0));
+        (void)json_object_set_new(object, "context_bytes",
+                                  json_integer((json_int_t)info->context_bytes));
+        (void)json_object_set_new(object, "cudnn", json_integer((json_int_t)info->cudnn_version));
+    } else if (object != NULL) {
+        (void)json_object_set_new(object, "threads", json_integer(info->threads));
+        (void)json_object_set_new(object, "onednn", json_string(info->onednn));
+    }
+    return object;
+}
+
+/* A device of this machine, which measures. */
+static enum vb_status print_measuring(const char *name, enum devices_format format, json_t *list,
+                                      struct vb_error *err)
 {
     struct vb_device *device = NULL;
-    enum vb_status status = vb_device_open("cpu", &device, err);
+    enum vb_status status = vb_device_open(name, &device, err);
     if (status != VB_OK)
         return status;
     const struct vb_device_info *info = vb_device_info(device);
+    const double capability = (double)info->compute_capability / 100.0;
     switch (format) {
     case DEVICES_MD:
-        printf("\ncpu: %s, %" PRIu32 " threads, %.2f GiB available, oneDNN %s. It measures.\n",
-               info->product, info->threads, vb_to_gib(info->capacity_bytes), info->onednn);
+        printf("\n%s: %s, ", info->name, info->product);
+        print_details(info);
+        printf(". It measures.\n");
         break;
     case DEVICES_CSV:
-        printf("cpu,%s,,%" PRIu64 ",,,,\n", info->product, info->capacity_bytes);
+        printf("%s,%s,", info->name, info->product);
+        if (capability > 0)
+            printf("%.1f,%" PRIu64 ",%" PRIu64 ",,,%" PRIu64 "\n", capability, info->capacity_bytes,
+                   info->context_bytes, info->cudnn_version);
+        else
+            printf(",%" PRIu64 ",,,,\n", info->capacity_bytes);
         break;
     case DEVICES_JSON:
-        (void)json_array_append_new(
-            list, json_pack("{s:s, s:s, s:I, s:I, s:s}", "name", "cpu", "product", info->product,
-                            "capacity_bytes", (json_int_t)info->capacity_bytes, "threads",
-                            (json_int_t)info->threads, "onednn", info->onednn));
+        (void)json_array_append_new(list, measuring_to_json(info));
         break;
     }
     vb_device_close(device);
     return VB_OK;
+}
+
+/* All GPUs of this machine; in a table for readers, why there is none. */
+static void print_gpus_here(enum devices_format format, json_t *list)
+{
+    enum vb_status status = VB_OK;
+    struct vb_error err = { 0 };
+    for (unsigned i = 0; status == VB_OK; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "cuda:%u", i);
+        status = print_measuring(name, format, list, &err);
+        if (status != VB_OK && status != VB_E_INPUT && format == DEVICES_MD)
+            printf("\n%s: none: %s\n", name, err.text);
+        else if (status == VB_E_INPUT && i == 0 && format == DEVICES_MD)
+            printf("\ncuda: none: %s\n", err.text);
+    }
 }
 
 static enum vb_status print_gpu_called(const char *name, enum devices_format format,
@@ -117,16 +170,18 @@ static enum vb_status print_gpu_called(const char *name, enum devices_format for
     return status;
 }
 
-static enum vb_status print_all(const char *const *names, size_t n, enum devices_format format,
-                                struct vb_error *err)
+static enum vb_status print_all(const char *const *names, size_t n, bool with_gpus_here,
+                                enum devices_format format, struct vb_error *err)
 {
     json_t *list = json_array();
     enum vb_status status = VB_OK;
     uint32_t capability = 0;
     print_header(format);
+    if (with_gpus_here)
+        print_gpus_here(format, list);
     for (size_t i = 0; i < n && status == VB_OK; i++) {
-        if (strcmp(names[i], "cpu") == 0)
-            status = print_cpu(format, list, err);
+        if (strncmp(names[i], "cpu", 3) == 0 || strncmp(names[i], "cuda", 4) == 0)
+            status = print_measuring(names[i], format, list, err);
         else
             status = print_gpu_called(names[i], format, &capability, list, err);
     }
@@ -135,7 +190,7 @@ static enum vb_status print_all(const char *const *names, size_t n, enum devices
         putchar('\n');
     }
     if (status == VB_OK && format == DEVICES_MD)
-        printf("\nUse: --device cpu, --device virtual:NAME, the product's name, or FILE.json for "
+        printf("\nUse: --device cuda:N, cpu, virtual:NAME, the product's name, or FILE.json for "
                "any other GPU\n"
                "(sweeps/gpus/README.md). In GiB: usable is what the context leaves of all.\n"
                "A table holds the answers of that cuDNN for machines without it.\n");
@@ -176,15 +231,17 @@ static enum vb_status read_format(const char *text, enum devices_format *out, st
 
 int cmd_devices(int argc, char **argv)
 {
-    const char *format_text = "md";
+    const char *format_text = "md", *export = NULL;
     const struct cli_option options[] = {
         { "format", "NAME", "md, csv or json", &format_text, NULL },
+        { "export", NULL, "prints a GPU that is there (cuda:0) as a file of sweeps/gpus/", &export,
+          NULL },
     };
     const struct cli_command command = {
         .usage = "vrambench devices [NAME...] [options]",
         .summary =
-            "Lists this machine, which measures, and the GPUs that can be planned for without\n"
-            "having them.",
+            "Lists this machine and its GPUs, which measure, and the GPUs that can be planned for\n"
+            "without having them.",
         .options = options,
         .n_options = sizeof options / sizeof *options,
         .max_positional = 64,
@@ -200,10 +257,15 @@ int cmd_devices(int argc, char **argv)
         return exit_status;
 
     enum vb_status status = read_format(format_text, &format, &err);
+    if (status == VB_OK && export != NULL) {
+        status = cli_export_gpu(positional.n > 0 ? positional.items[0] : "cuda:0", &err);
+        return status == VB_OK ? EXIT_SUCCESS : cli_fail(status, &err);
+    }
     if (status == VB_OK && positional.n == 0)
         status = all_names(&arena, &names, &n, &err);
     if (status == VB_OK)
-        status = print_all(names, positional.n > 0 ? positional.n : n, format, &err);
+        status =
+            print_all(names, positional.n > 0 ? positional.n : n, positional.n == 0, format, &err);
     vb_arena_clear(&arena);
     return status == VB_OK ? EXIT_SUCCESS : cli_fail(status, &err);
 }

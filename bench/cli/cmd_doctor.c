@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What this machine has, what is missing, what it would be for and how to get it. */
 #include <dirent.h>
-#include <dlfcn.h>
 #include <inttypes.h>
-#include <link.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/library.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "config.h"
@@ -34,52 +33,44 @@ static void missing(const char *part, const char *what_for, const char *how)
     printf("missing  %-14s %s\n%24s%s\n", part, what_for, "", how);
 }
 
-/* Libraries that are looked for by the loader and, where they are of the Toolkit, beside it. */
-static const struct library {
-    const char *part;
-    const char *files[3];
-    const char *folder; /* below the Toolkit's libraries; NULL: the loader's path only */
+/* One function of each library is enough to tell where it is. */
+static const struct vb_symbol driver_symbol[] = { { "cuInit", 0, false } };
+static const struct vb_symbol nvml_symbol[] = { { "nvmlInit_v2", 0, false } };
+static const struct vb_symbol cupti_symbol[] = { { "cuptiGetVersion", 0, false } };
+
+/* NVIDIA's libraries that come without cuDNN. */
+static const struct part {
+    const char *name;
+    struct vb_library_query query;
     const char *what_for, *how;
-} libraries[] = {
+} parts[] = {
     { "NVIDIA driver",
-      { "libcuda.so.1" },
-      NULL,
+      { { "libcuda.so.1" }, NULL, driver_symbol, 1 },
       "to measure on a GPU; planning does without",
       "your distribution's: apt install nvidia-driver" },
     { "NVML",
-      { "libnvidia-ml.so.1" },
-      NULL,
-      "to see what other processes take on a GPU",
+      { { "libnvidia-ml.so.1" }, NULL, nvml_symbol, 1 },
+      "to see what other processes take on a GPU, and its clocks",
       "comes with the driver" },
     { "CUPTI",
-      { "libcupti.so.13", "libcupti.so.12", "libcupti.so" },
-      "/../extras/CUPTI/lib64",
+      { { "libcupti.so.13", "libcupti.so.12", "libcupti.so" },
+        "../extras/CUPTI/lib64",
+        cupti_symbol,
+        1 },
       "to record allocations and kernels on a GPU",
       "the CUDA Toolkit; VRAMBENCH_CUDA_LIBS names another folder" },
 };
 
-/* Opens the first of the library's files that can be, and writes where it came from. */
-static bool find_library(const struct library *library, char *where, size_t room)
+static void check_library(const struct part *part)
 {
-    const char *own = getenv("VRAMBENCH_CUDA_LIBS");
-    const char *const folders[] = { own, "", VB_CUDA_LIBRARY_DIR, library->folder };
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-        for (size_t j = 0; j < 3 && library->files[j] != NULL && folders[i] != NULL; j++) {
-            const bool is_beside = i == 3;
-            (void)snprintf(where, room, "%s%s%s%s", is_beside ? VB_CUDA_LIBRARY_DIR : "",
-                           folders[i], folders[i][0] != '\0' ? "/" : "", library->files[j]);
-            /* NODELETE: CUPTI's constructor keeps memory that its destructor does not free. */
-            void *handle = dlopen(where, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
-            struct link_map *map = NULL;
-            if (handle == NULL)
-                continue;
-            if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map != NULL)
-                (void)snprintf(where, room, "%s", map->l_name);
-            (void)dlclose(handle);
-            return true;
-        }
+    void *function = NULL;
+    struct vb_library library;
+    if (vb_library_open(&part->query, &function, &library, NULL) != VB_OK) {
+        missing(part->name, part->what_for, part->how);
+        return;
     }
-    return false;
+    found(part->name, library.path);
+    vb_library_close(&library);
 }
 
 /* A program along PATH, else at `other`. */
@@ -210,7 +201,6 @@ int cmd_doctor(int argc, char **argv)
                    "and how to\nget it. Exit status 3 only where nothing can be done.",
     };
     struct cli_values positional = { 0 };
-    char where[4200];
     int exit_status = 0;
     if (!cli_begin(&command, argc, argv, &positional, &exit_status))
         return exit_status;
@@ -220,12 +210,8 @@ int cmd_doctor(int argc, char **argv)
     check_cpu();
     check_cudnn();
     check_cache();
-    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
-        if (find_library(&libraries[i], where, sizeof where))
-            found(libraries[i].part, where);
-        else
-            missing(libraries[i].part, libraries[i].what_for, libraries[i].how);
-    }
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        check_library(&parts[i]);
     check_programs();
     return can_plan ? EXIT_SUCCESS : EXIT_NOTHING;
 }

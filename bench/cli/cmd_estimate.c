@@ -9,7 +9,7 @@
 
 struct options {
     struct cli_point_options point;
-    const char *budget, *risk, *shared, *json;
+    const char *budget, *risk, *shared, *calibration, *json;
 };
 
 static enum vb_status answer_point(const struct cli_asked *asked, const struct vb_point *point,
@@ -57,6 +57,8 @@ static enum vb_status estimate(const struct options *options, int *exit_status,
                     "--device %s: an estimate is a plan, for virtual:GPU; what runs is measured "
                     "by 'vrambench point' and 'vrambench sweep'",
                     name);
+    if (status == VB_OK && point.workload != VB_AUTOBATCH)
+        status = cli_ask_calibration(&point, options->calibration, &asked, err);
     if (status == VB_OK && point.workload == VB_AUTOBATCH)
         status = cli_estimate_autobatch(&asked, &point, options->json != NULL, exit_status, err);
     else if (status == VB_OK)
@@ -79,15 +81,20 @@ int cmd_estimate(int argc, char **argv)
           NULL },
         { "shared", NULL, "in a notebook's kernel, where other models may still be on the GPU",
           &options.shared, NULL },
+        { "calibration", "FILE|FOLDER", "of 'vrambench fit', in place of those in results/",
+          &options.calibration, NULL },
         { "json", NULL, "the answer as one JSON object", &options.json, NULL },
     };
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         table[n++] = own[i];
     const struct cli_command command = {
         .usage = "vrambench estimate --model NAME --batch N --imgsz N --gpu NAME [options]",
-        .summary = "Will this training fit, what takes the memory, and what is the largest batch.\n"
-                   "Intervals and P(fits) are from the errors of plans for published runs\n"
-                   "(sweeps/published/residuals.csv); exit status 4: there are none to tell from.",
+        .summary =
+            "Will this training fit, what takes the memory, and what is the largest batch.\n"
+            "Intervals and P(fits) are from the errors of plans for published runs\n"
+            "(sweeps/published/residuals.csv); exit status 4: there are none to tell from.\n"
+            "Where 'vrambench fit' left a calibration of such a GPU, need and intervals are\n"
+            "from the nearest one, which is named.",
         .examples =
             "  vrambench estimate --model yolov5s --batch 32 --imgsz 640 --precision fp16 \\\n"
             "      --gpu rtx3090\n"

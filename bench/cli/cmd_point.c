@@ -25,7 +25,7 @@ static enum vb_status run_point(const struct vb_run_options *run, const struct v
     status = vb_record_print(&record, &line, err);
     if (status == VB_OK)
         (void)puts(line);
-    *exit_status = record.state == VB_STATE_OK    ? EXIT_SUCCESS
+    *exit_status = vb_has_peaks(&record)          ? EXIT_SUCCESS
                    : record.state == VB_STATE_OOM ? EXIT_FAILURE
                                                   : EXIT_FAILED;
     free(line);

@@ -12,7 +12,9 @@
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
+#include "cli/pick.h"
 #include "cli/sweep_report.h"
+#include "cli/sweep_run.h"
 #include "memory/pool.h"
 #include "model/catalogue.h"
 #include "step/upload.h"
@@ -36,8 +38,9 @@ struct options {
     int argc; /* the command line, for env.json */
     char **argv;
     const char *out, *device, *memory, *resume, *fresh, *retry, *backstop, *jobs, *shard, *dry_run;
-    const char *section, *format;
+    const char *section, *format, *points;
     bool has_sections; /* the file gives several sweeps */
+    bool is_quiet;     /* neither tables nor charts */
     struct cli_values set, filter;
 };
 
@@ -73,7 +76,19 @@ static enum vb_status read_overrides(const struct options *options, struct vb_ov
     return VB_OK;
 }
 
-/* No CUDA device is built yet, and a processor is no GPU, so auto is always the virtual one. */
+/* Whether this machine has a GPU to measure on. One that does not start is told of. */
+static bool has_gpu(void)
+{
+    struct vb_device *device = NULL;
+    struct vb_error err = { 0 };
+    const enum vb_status status = vb_device_open("cuda:0", &device, &err);
+    vb_device_close(device);
+    if (status == VB_E_DEVICE || status == VB_E_SYSTEM)
+        (void)fprintf(stderr, "cuda:0 is not used: %s\n", err.text);
+    return status == VB_OK;
+}
+
+/* A processor is no GPU, so auto is a GPU that is there, or the virtual one. */
 static void choose_device(const struct options *options, const struct vb_sweep *sweep, char *name,
                           size_t room)
 {
@@ -81,6 +96,8 @@ static void choose_device(const struct options *options, const struct vb_sweep *
     const char *gpu = sweep->virtual_gpu[0] != '\0' ? sweep->virtual_gpu : usual_gpu;
     if (strcmp(wanted, "auto") != 0)
         (void)snprintf(name, room, "%s", wanted);
+    else if (has_gpu())
+        (void)snprintf(name, room, "cuda:0");
     else
         (void)snprintf(name, room, "virtual:%s", gpu);
 }
@@ -111,7 +128,7 @@ static enum vb_status open_device(const struct options *options, const struct vb
     }
     (void)fprintf(stderr, "%s: %zu points, %s %s%s\n", sweep->name, sweep->n_points,
                   info->measures ? "measured on" : "planned for", run->device,
-                  strcmp(wanted, "auto") == 0 ? " (no CUDA GPU here)" : "");
+                  strcmp(wanted, "auto") == 0 && !info->measures ? " (no CUDA GPU here)" : "");
     if (info->measures) {
         run->program = "/proc/self/exe";
         run->threads = info->threads;
@@ -239,8 +256,9 @@ static enum vb_status open_journal(const struct options *options, const struct v
 
 /* Runs the points on the device that is open for it, and closes that: each process has its own. */
 static enum vb_status run_points(const struct vb_sweep *sweep, const struct options *options,
-                                 struct vb_run_options *run, struct vb_device *device,
-                                 struct vb_run_counts *counts, struct vb_error *err)
+                                 const struct cli_picked *picked, struct vb_run_options *run,
+                                 struct vb_device *device, struct vb_run_counts *counts,
+                                 struct vb_error *err)
 {
     char folder[512];
     struct vb_arena arena = { 0 };
@@ -266,8 +284,10 @@ static enum vb_status run_points(const struct vb_sweep *sweep, const struct opti
         status = vb_run_sweep(sweep, run, &known, journal, &arena, records, counts, err);
     if (progress.is_shown)
         (void)fputc('\n', stderr);
-    if (status == VB_OK)
+    if (status == VB_OK && !options->is_quiet)
         status = cli_sweep_report(records, sweep->n_points, options->format, folder, err);
+    if (status == VB_OK && picked->n > 0)
+        status = cli_tell_cost(picked, &known, run->device, err);
     if (status == VB_OK && counts->was_stopped)
         (void)fprintf(stderr, "interrupted; run again with --resume to go on\n");
     vb_journal_close(journal);
@@ -275,11 +295,13 @@ static enum vb_status run_points(const struct vb_sweep *sweep, const struct opti
     return status;
 }
 
-static enum vb_status run_one(const char *path, const struct vb_sweep *sweep,
+static enum vb_status run_one(const char *path, struct vb_sweep *sweep,
                               const struct options *options, struct vb_run_counts *counts,
                               struct vb_error *err)
 {
     char name[320];
+    struct vb_arena arena = { 0 };
+    struct cli_picked picked = { 0 };
     struct vb_device *device = NULL;
     struct vb_run_options run = {
         .measure = vb_measure,
@@ -295,12 +317,41 @@ static enum vb_status run_one(const char *path, const struct vb_sweep *sweep,
     enum vb_status status = check_points(path, sweep, err);
     if (status == VB_OK)
         status = open_device(options, sweep, &run, &device, err);
+    if (status == VB_OK && options->points != NULL) {
+        status =
+            cli_pick_points(sweep, options->points, vb_device_info(device), &arena, &picked, err);
+        if (status != VB_OK)
+            vb_device_close(device);
+    }
     if (status == VB_OK && options->dry_run != NULL) {
         status = dry_run(sweep, device, err);
         vb_device_close(device);
-        return status;
+    } else if (status == VB_OK) {
+        status = run_points(sweep, options, &picked, &run, device, counts, err);
     }
-    return status == VB_OK ? run_points(sweep, options, &run, device, counts, err) : status;
+    vb_arena_clear(&arena);
+    return status;
+}
+
+static void watch_signals(void)
+{
+    (void)signal(SIGINT, on_signal);
+    (void)signal(SIGTERM, on_signal);
+}
+
+enum vb_status cli_sweep_run(const struct cli_sweep_request *request, const struct vb_sweep *sweep,
+                             struct vb_run_counts *counts, struct vb_error *err)
+{
+    const struct options options = { .argc = request->argc,
+                                     .argv = request->argv,
+                                     .out = request->out,
+                                     .device = request->device,
+                                     .resume = request->resume ? "on" : NULL,
+                                     .fresh = request->fresh ? "on" : NULL,
+                                     .is_quiet = true };
+    struct vb_sweep own = *sweep;
+    watch_signals();
+    return run_one(request->from, &own, &options, counts, err);
 }
 
 static enum vb_status run_all(const char *path, struct options *options, int *exit_status,
@@ -332,7 +383,8 @@ int cmd_sweep(int argc, char **argv)
         { "out", "DIR",
           "the results' folder; runs/NAME; of several sections each has its own in it",
           &options.out, NULL },
-        { "device", "NAME", "auto, virtual:GPU, cpu or cpu:THREADS", &options.device, NULL },
+        { "device", "NAME", "auto, cuda:N, virtual:GPU, cpu or cpu:THREADS", &options.device,
+          NULL },
         { "memory", "SIZE", "the device has no more: 2GiB", &options.memory, NULL },
         { "resume", NULL, "go on with an unfinished sweep", &options.resume, NULL },
         { "fresh", NULL, "start over", &options.fresh, NULL },
@@ -341,6 +393,8 @@ int cmd_sweep(int argc, char **argv)
           NULL },
         { "jobs", "N", "points at a time", &options.jobs, NULL },
         { "shard", "I/N", "every N-th point from the I-th on", &options.shard, NULL },
+        { "points", "N", "only the N that tell the most for 'vrambench fit'", &options.points,
+          NULL },
         { "dry-run", NULL, "list the points, run none", &options.dry_run, NULL },
         { "section", "NAME", "only the sweep of this name", &options.section, NULL },
         { "set", "SECTION.KEY=VALUE", "over what the file says", NULL, &options.set },
@@ -366,8 +420,7 @@ int cmd_sweep(int argc, char **argv)
     int exit_status = 0;
     if (!cli_begin(&command, argc, argv, &positional, &exit_status))
         return exit_status;
-    (void)signal(SIGINT, on_signal);
-    (void)signal(SIGTERM, on_signal);
+    watch_signals();
     enum vb_status status = run_all(positional.items[0], &options, &exit_status, &err);
     return status == VB_OK ? exit_status : cli_fail(status, &err);
 }

@@ -20,7 +20,12 @@ static const struct command {
 } commands[] = {
     { "sweep", cmd_sweep, "run or plan every point of an INI file, with tables and charts" },
     { "estimate", cmd_estimate, "one configuration: will it fit, and what takes the memory" },
+    { "merge", cmd_merge, "the results of many machines made one" },
+    { "fit", cmd_fit, "measured points to a calibration that estimates answer from" },
+    { "publish", cmd_publish, "a GPU's table for others, in results/" },
     { "validate", cmd_validate, "predictions beside published or measured numbers" },
+    { "compare", cmd_compare, "two runs of the same points: what an upgrade changed" },
+    { "gate", cmd_gate, "a baseline's points run again and compared" },
     { "oracle", cmd_oracle, "cuDNN's workspaces, and the tables that ship" },
     { "devices", cmd_devices, "this machine, and the GPUs that can be planned for" },
     { "doctor", cmd_doctor, "what this machine can do, and what is missing" },
@@ -39,9 +44,11 @@ static void print_usage(FILE *out)
     for (size_t i = 0; i < N_COMMANDS; i++)
         (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
     (void)fprintf(
-        out, "\n'vrambench COMMAND --help' tells more. Exit status: 0 done, fits; 1 does not\nfit; "
-             "2 bad usage or input; 3 no usable device or library; 4 inconclusive; 5\n"
-             "the sweep finished with failed points; 130 interrupted, can be resumed.\n");
+        out,
+        "\n'vrambench COMMAND --help' tells more. Exit status: 0 done, fits; 1 does not\nfit, or a "
+        "regression; 2 bad usage or input; 3 no usable device or library; 4\n"
+        "inconclusive; 5 the sweep finished with failed points; 130 interrupted, can be\n"
+        "resumed.\n");
 }
 
 static int unknown_command(const char *name)

@@ -92,7 +92,7 @@ static bool write_memory(const struct vb_record *records, size_t n, const struct
             const struct vb_record *r = find(records, n, series, series->precision, series->mosaic,
                                              batches.values[b], sizes.values[s]);
             double fit = vb_series_bytes(series, batches.values[b], sizes.values[s]) / 1073741824.0;
-            if (r == NULL || r->state != VB_STATE_OK)
+            if (r == NULL || !vb_has_peaks(r))
                 continue;
             vb_text_append(data, "%" PRIu32 " %.4f %.4f %.4f %.4f\n", batches.values[b],
                            vb_to_gib(r->peak_reserved_bytes), fit, fit * (1 - series->interval),
@@ -123,7 +123,7 @@ static bool write_fits(const struct vb_record *records, size_t n, const struct v
         for (size_t b = 0; b < batches.n; b++) {
             const struct vb_record *r = find(records, n, series, series->precision, series->mosaic,
                                              batches.values[b], sizes.values[s]);
-            if (r != NULL && r->state == VB_STATE_OK)
+            if (r != NULL && vb_has_peaks(r))
                 vb_text_append(data, "%zu %zu %.4f %.1f\n", b, s, vb_to_gib(r->peak_reserved_bytes),
                                vb_to_gib(r->peak_reserved_bytes));
             else if (r != NULL)
@@ -222,7 +222,7 @@ static bool write_kinds(const struct vb_record *records, size_t n, const struct 
             const struct vb_record *r = find(
                 records, n, series, by_precision ? (enum vb_precision)kind : series->precision,
                 by_precision ? series->mosaic : (enum vb_mosaic)kind, batches.values[b], imgsz);
-            if (r == NULL || r->state != VB_STATE_OK)
+            if (r == NULL || !vb_has_peaks(r))
                 continue;
             if (!has_rows)
                 vb_text_append(data, "batch \"%s%s\"\n", by_precision ? "" : "mosaic ",
@@ -281,7 +281,7 @@ static bool write_throughput(const struct vb_record *records, size_t n,
         for (size_t b = 0; b < batches.n; b++) {
             const struct vb_record *r = find(records, n, series, series->precision, series->mosaic,
                                              batches.values[b], sizes.values[s]);
-            if (r == NULL || r->state != VB_STATE_OK || !(r->step_seconds > 0))
+            if (r == NULL || !vb_has_peaks(r) || !(r->step_seconds > 0))
                 continue;
             has_rows = true;
             vb_text_append(data, "%" PRIu32 " %.3f\n", batches.values[b],

@@ -32,6 +32,8 @@ static void heading(const struct vb_record *record, struct vb_text *out)
     if (record->onednn[0] != '\0')
         vb_text_append(out, ",\noneDNN %s, %" PRIu64 " thread%s", record->onednn, record->threads,
                        record->threads == 1 ? "" : "s");
+    if (record->on_gpu.driver[0] != '\0')
+        vb_text_append(out, ",\ndriver %s", record->on_gpu.driver);
     if (record->cudnn[0] != '\0')
         vb_text_append(out, ",\nworkspaces of cuDNN %s (%s)", record->cudnn, record->workspaces);
     vb_text_append(out, "\n%.2f GiB usable of %.2f GiB; memory in GiB%s\n\n",
@@ -49,6 +51,44 @@ static enum vb_category largest_category(const struct vb_record *record)
     return largest;
 }
 
+/* How many records say something, and what the first of them does. */
+static void append_note(const struct vb_record *records, size_t n, const char *what,
+                        const char *(*note)(const struct vb_record *record), struct vb_text *out)
+{
+    const char *first = NULL;
+    size_t n_with = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *text = note(&records[i]);
+        first = first == NULL && text[0] != '\0' ? text : first;
+        n_with += text[0] != '\0';
+    }
+    if (n_with > 0)
+        vb_text_append(out, "\n%zu point%s, %s: %s\n", n_with, n_with == 1 ? "" : "s", what, first);
+}
+
+static const char *lost(const struct vb_record *record)
+{
+    return record->state == VB_STATE_LOWER_BOUND ? record->reason : "";
+}
+
+static const char *not_captured(const struct vb_record *record)
+{
+    return record->state == VB_STATE_LOWER_BOUND ? "" : record->on_gpu.capture_why;
+}
+
+static const char *warning(const struct vb_record *record)
+{
+    return record->on_gpu.warning;
+}
+
+/* What only measuring on a GPU has to say. */
+static void append_notes(const struct vb_record *records, size_t n, struct vb_text *out)
+{
+    append_note(records, n, "lower-bound", lost, out);
+    append_note(records, n, "capture is not full", not_captured, out);
+    append_note(records, n, "times are to be doubted", warning, out);
+}
+
 static void append_md(const struct vb_record *records, size_t n, struct vb_text *out)
 {
     const struct vb_record *first = first_reached(records, n);
@@ -64,17 +104,18 @@ static void append_md(const struct vb_record *records, size_t n, struct vb_text 
         if (!was_reached(r))
             continue;
         const char *slash = strrchr(p->model, '/');
-        vb_text_append(out, "| %-7.16s | %5" PRIu32 " | %5" PRIu32 " | %-4s | %-6s | %-5s |",
+        vb_text_append(out, "| %-7.16s | %5" PRIu32 " | %5" PRIu32 " | %-4s | %-6s | %-5.5s |",
                        slash != NULL ? slash + 1 : p->model, p->batch, p->imgsz,
                        vb_precision_names[p->precision], vb_mosaic_names[p->mosaic],
                        vb_state_names[r->state]);
-        if (r->state == VB_STATE_OK)
+        if (vb_has_peaks(r))
             vb_text_append(out, " %5.2f | %5.2f | %5.0f |\n", vb_to_gib(r->peak_reserved_bytes),
                            vb_to_gib(r->peak_allocated_bytes),
                            r->step_seconds > 0 ? p->batch / r->step_seconds : 0);
         else
             vb_text_append(out, " %5s | %5s | %5s |\n", "", "", "");
     }
+    append_notes(records, n, out);
 }
 
 /* Nothing where the number is not known. */
@@ -94,7 +135,7 @@ static void append_real(double value, struct vb_text *out)
 
 static void append_csv_memory(const struct vb_record *r, struct vb_text *out)
 {
-    const bool is_ok = r->state == VB_STATE_OK;
+    const bool is_ok = vb_has_peaks(r);
     const uint64_t columns[] = { r->peak_reserved_bytes,  r->peak_allocated_bytes,
                                  r->peak_requested_bytes, r->peak_device_bytes,
                                  r->peak_rss_bytes,       r->end_reserved_bytes,
@@ -135,7 +176,7 @@ static void append_csv(const struct vb_record *records, size_t n, struct vb_text
                        r->device, vb_provenance_names[r->provenance], vb_state_names[r->state],
                        r->reason);
         append_csv_memory(r, out);
-        if (r->state == VB_STATE_OK) {
+        if (vb_has_peaks(r)) {
             vb_text_append(out, "%s,%s,", vb_phase_names[r->peak_phase],
                            vb_category_names[largest_category(r)]);
             append_csv_step(r, out);

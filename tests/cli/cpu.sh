@@ -63,6 +63,7 @@ one=("$program" point --model yolov5n --batch 2 --imgsz 64 --targets 4 --device 
 expect 0 "a point" "${one[@]}"
 has '"provenance":"measured"' "a point"
 has '"threads":2' "a point"
+grep -q '"step_samples_ns":\[[1-9][0-9]*,[1-9][0-9]*\]' "$folder/out" || fail "a point's two steps are not both there"
 first=$(value loss_first) last=$(value loss_last)
 [ -n "$(value step_seconds)" ] && [ -n "$(value flops_per_second)" ] && [ -n "$(value peak_rss_bytes)" ] ||
     fail "a point is not timed"

@@ -200,7 +200,6 @@ void vb_cuda_stop(struct vb_cuda *self)
     const struct vb_cuda_driver *driver = &self->driver;
     if (self->stream != NULL)
         (void)driver->stream_synchronize(self->stream);
-    vb_cuda_drop_staged(self);
     vb_cuda_drop_plans(self);
     vb_cudnn_stop(&self->target);
     vb_cudnn_close(&self->cudnn);
@@ -219,8 +218,9 @@ void vb_cuda_stop(struct vb_cuda *self)
     vb_nvml_close(self->nvml);
     if (self->context != NULL)
         (void)driver->context_release(self->device);
-    free(self->landing); /* nothing is copied any more, even where the stream could not be waited
-                            for */
+    /* Nothing is copied any more, even where the stream could not be waited for. */
+    vb_cuda_drop_staged(self);
+    free(self->landing);
     vb_cuda_driver_close(&self->driver);
 }
 #endif

@@ -73,11 +73,11 @@ expect 0 "v5s.ini" "$program" sweep sweeps/v5s.ini --device cuda:0 --out "$folde
     --filter precision=fp32 --filter mosaic=off --set warmup=0 --set steps=1 --format jsonl
 has '"state":"ok"' "v5s.ini"
 
-# The losses of the first step and of the last are the cpu's. (Not of any optimizer and model: Adam's first steps go
-# by the sign of a gradient alone, so what rounds to the other side of 0 may come to matter.)
+# The losses of the first step and of the second, after an update, are the cpu's. After more the cpu's own differ from
+# build to build: so few pixels under a batch normalisation make rounding grow.
 for options in "--model yolov5s" "--model yolov8n" "--model yolov5n --optimizer adamw" "--model yolov5n --channels_last on"; do
     # shellcheck disable=SC2086 # a list of options
-    set -- $options --batch 2 --imgsz 64 --targets 4 --warmup 1 --steps 2
+    set -- $options --batch 2 --imgsz 64 --targets 4 --warmup 1 --steps 1
     expect 0 "$options on the cpu" "$program" point --device cpu:2 "$@"
     first=$(value loss_first) last=$(value loss_last)
     expect 0 "$options" "$program" point --device cuda:0 "$@"

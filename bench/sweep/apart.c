@@ -86,6 +86,16 @@ static char **list_environment(const struct vb_run_options *options, struct vb_a
     return list;
 }
 
+/* What asks a sweep to end reaches its point's process too (Ctrl-C, a batch system that takes a job
+ * back), and may do so first: the sweep then saw a crash. Only the sweep decides, with SIGKILL; the
+ * process it becomes inherits what is ignored. */
+static void leave_ends_to_the_sweep(void)
+{
+    static const int asked[] = { SIGINT, SIGTERM, SIGHUP };
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        (void)signal(asked[i], SIG_IGN);
+}
+
 static enum vb_status start(struct process *process, char **arguments, char **environment,
                             struct vb_error *err)
 {
@@ -97,6 +107,7 @@ static enum vb_status start(struct process *process, char **arguments, char **en
     if (process->pid == 0) {
         /* It does not outlive this process, however that ends. */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        leave_ends_to_the_sweep();
         if (getppid() == parent && dup2(ends[1], STDOUT_FILENO) >= 0)
             (void)execve(arguments[0], arguments, environment);
         _exit(CANNOT_EXECUTE);
@@ -204,9 +215,7 @@ enum vb_status vb_run_apart(const struct vb_run_options *options, const struct v
     if (status != VB_OK)
         return status;
     follow(&process);
-    /* Ctrl-C reaches the point's process too, and may do so first. */
-    *was_stopped =
-        process.was_stopped || (WIFSIGNALED(process.ended) && WTERMSIG(process.ended) == SIGINT);
+    *was_stopped = process.was_stopped;
     if (!*was_stopped)
         tell_record(&process, point, arena, record);
     vb_text_clear(&process.text);

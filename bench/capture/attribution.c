@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "base/order.h"
+
 /* qsort() may change the order of equal items: they carry the order in which they were given. */
 struct vb_ordered_correlation {
     struct vb_correlation given;
@@ -17,24 +19,19 @@ struct vb_ordered_window {
     size_t order;
 };
 
-static int compare(uint64_t a, uint64_t b)
-{
-    return (a > b) - (a < b);
-}
-
 static int compare_correlations(const void *left, const void *right)
 {
     const struct vb_ordered_correlation *a = left, *b = right;
-    int by_id = compare(a->given.correlation, b->given.correlation);
-    return by_id != 0 ? by_id : compare(a->order, b->order);
+    int by_id = vb_order(a->given.correlation, b->given.correlation);
+    return by_id != 0 ? by_id : vb_order(a->order, b->order);
 }
 
 static int compare_windows(const void *left, const void *right)
 {
     const struct vb_ordered_window *a = left, *b = right;
-    int by_from = compare(a->given.from_ns, b->given.from_ns);
-    int by_to = compare(b->given.to_ns, a->given.to_ns);
-    return by_from != 0 ? by_from : by_to != 0 ? by_to : compare(a->order, b->order);
+    int by_from = vb_order(a->given.from_ns, b->given.from_ns);
+    int by_to = vb_order(b->given.to_ns, a->given.to_ns);
+    return by_from != 0 ? by_from : by_to != 0 ? by_to : vb_order(a->order, b->order);
 }
 
 enum vb_status vb_attribution_init(struct vb_attribution *attribution,

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/order.h"
+
 /* An event with its tag; `order` as given. */
 struct change {
     struct vb_memory_event event;
@@ -11,22 +13,17 @@ struct change {
     bool is_used;
 };
 
-static int compare(uint64_t a, uint64_t b)
-{
-    return (a > b) - (a < b);
-}
-
 static int compare_moments(const void *left, const void *right)
 {
     const struct change *a = left, *b = right;
-    int by_ns = compare(a->event.ns, b->event.ns);
-    return by_ns != 0 ? by_ns : compare(a->order, b->order);
+    int by_ns = vb_order(a->event.ns, b->event.ns);
+    return by_ns != 0 ? by_ns : vb_order(a->order, b->order);
 }
 
 static int compare_addresses(const void *left, const void *right)
 {
     const struct change *a = left, *b = right;
-    int by_address = compare(a->event.address, b->event.address);
+    int by_address = vb_order(a->event.address, b->event.address);
     return by_address != 0 ? by_address : compare_moments(left, right);
 }
 

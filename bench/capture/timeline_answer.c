@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
+
 const char *vb_owner_name(enum vb_owner owner)
 {
     static const char *const names[VB_OWNERS] = { "others", "pool", "cudnn" };
@@ -25,25 +27,20 @@ struct tagged {
     uint64_t tag;
 };
 
-static int compare(uint64_t a, uint64_t b)
-{
-    return (a > b) - (a < b);
-}
-
 static int compare_edges(const void *left, const void *right)
 {
-    return compare(((const struct edge *)left)->ns, ((const struct edge *)right)->ns);
+    return vb_order(((const struct edge *)left)->ns, ((const struct edge *)right)->ns);
 }
 
 static int compare_starts(const void *left, const void *right)
 {
-    return compare(((const struct tagged *)left)->event.start_ns,
-                   ((const struct tagged *)right)->event.start_ns);
+    return vb_order(((const struct tagged *)left)->event.start_ns,
+                    ((const struct tagged *)right)->event.start_ns);
 }
 
 static int compare_tags(const void *left, const void *right)
 {
-    return compare(((const struct tagged *)left)->tag, ((const struct tagged *)right)->tag);
+    return vb_order(((const struct tagged *)left)->tag, ((const struct tagged *)right)->tag);
 }
 
 static bool is_alive(const struct vb_life *life, uint64_t ns)

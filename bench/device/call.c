@@ -11,13 +11,13 @@ static enum vb_conv_type conv_type(enum vb_dtype dtype)
     return dtype == VB_BFLOAT16 ? VB_CONV_BF16 : VB_CONV_FP32;
 }
 
-static struct vb_conv conv_of(const struct vb_walk *walk, const struct vb_call *call)
+struct vb_conv vb_conv_of_call(const struct vb_call *call, bool channels_last)
 {
     const struct vb_call_window *of = call->window;
     return (struct vb_conv){
         .direction = (enum vb_conv_direction)call->op,
         .type = conv_type(call->dtype),
-        .channels_last = walk->point->channels_last,
+        .channels_last = channels_last,
         .n = of->n,
         .c = of->c,
         .h = of->h,
@@ -32,12 +32,19 @@ static struct vb_conv conv_of(const struct vb_walk *walk, const struct vb_call *
     };
 }
 
+/* The device has a plan for each of its like. */
+static bool takes_plan(const struct vb_walk *walk, const struct vb_call *call)
+{
+    return vb_operator_is_conv(call->op) && vb_device_plans(walk->device);
+}
+
 /* Asks for the call's plan, once; where cuDNN times its plans, that comes with the first of each
  * question. */
 static enum vb_status plan_conv(struct vb_walk *walk, size_t instruction, uint32_t index,
                                 struct vb_error *err)
 {
-    const struct vb_conv conv = conv_of(walk, &walk->program->calls[index]);
+    const struct vb_conv conv =
+        vb_conv_of_call(&walk->program->calls[index], walk->point->channels_last);
     const struct vb_conv_rules rules = { walk->program->deterministic, walk->point->tf32,
                                          walk->program->benchmark,
                                          walk->program->fixed_algorithms };
@@ -64,7 +71,7 @@ enum vb_status vb_walk_ask_workspaces(struct vb_walk *walk, struct vb_error *err
                 err, VB_E_UNSUPPORTED, "%s cannot run %s of '%s': its operands are not told",
                 vb_device_info(walk->device)->name, vb_operator_names[call->op], call->module);
         uint64_t bytes = 0;
-        if (vb_operator_is_conv(call->op) && vb_device_plans(walk->device))
+        if (takes_plan(walk, call))
             continue;
         enum vb_status status = vb_device_workspace(walk->device, call, &bytes, err);
         if (status != VB_OK)
@@ -143,10 +150,9 @@ static enum vb_status run(struct vb_walk *walk, size_t instruction, uint32_t ind
                           vb_address workspace, struct vb_error *err)
 {
     const struct vb_call *call = &walk->program->calls[index];
-    const bool is_planned = vb_operator_is_conv(call->op) && vb_device_plans(walk->device);
     vb_address tensors[VB_MAX_OPERANDS];
     const struct vb_work work = { .call = call,
-                                  .plan = is_planned ? &walk->plans[index] : NULL,
+                                  .plan = takes_plan(walk, call) ? &walk->plans[index] : NULL,
                                   .tensors = tensors,
                                   .workspace = workspace,
                                   .update = update_of(walk, instruction) };
@@ -181,7 +187,7 @@ enum vb_status vb_walk_call(struct vb_walk *walk, size_t instruction, uint32_t i
 {
     const struct vb_call *call = &walk->program->calls[index];
     const bool executes = vb_device_info(walk->device)->layout != VB_ONLY_PLANNED;
-    const bool is_planned = vb_operator_is_conv(call->op) && vb_device_plans(walk->device);
+    const bool is_planned = takes_plan(walk, call);
     const bool is_outside = walk->point->workspace == VB_SCRATCH_OUTSIDE;
     enum vb_status status = VB_OK;
     if (!executes && (is_outside || !is_planned))

@@ -12,7 +12,6 @@
  * what else the process maps comes from the hole's top.
  */
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,6 +24,7 @@
 #include "cpu/cpu.h"
 #include "device/host.h"
 #include "device/kind.h"
+#include "device/segments.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -49,10 +49,8 @@ enum { GRANULARITY_BYTES = 2 << 20, MAX_THREADS = 1024 }; /* as the virtual devi
 struct cpu_device {
     struct vb_device base;
     struct vb_cpu *cpu; /* owned */
-    struct vb_segment *segments;
-    size_t n_segments, room;
+    struct vb_segments segments;
     vb_address lowest; /* below it the next segment is tried; 0: anywhere */
-    uint64_t reserved_bytes;
     struct timespec since;
     bool poisons;
 };
@@ -78,9 +76,9 @@ static void cpu_close(struct vb_device *base)
 {
     struct cpu_device *self = from_base(base);
 
-    for (size_t i = 0; i < self->n_segments; i++)
-        unmap(self->segments[i]);
-    free(self->segments);
+    for (size_t i = 0; i < self->segments.n; i++)
+        unmap(self->segments.items[i]);
+    free(self->segments.items);
     vb_cpu_close(self->cpu);
     free(self);
 }
@@ -151,21 +149,8 @@ static uint64_t cpu_free_bytes(const struct vb_device *base)
 {
     const struct cpu_device *self = (const struct cpu_device *)base;
     const uint64_t capacity_bytes = base->info.capacity_bytes;
-    return capacity_bytes > self->reserved_bytes ? capacity_bytes - self->reserved_bytes : 0;
-}
-
-/* Room for one more segment in the list. */
-static bool make_room(struct cpu_device *self)
-{
-    if (self->n_segments < self->room)
-        return true;
-    size_t room = self->room > 0 ? 2 * self->room : 64;
-    struct vb_segment *segments = realloc(self->segments, room * sizeof *segments);
-    if (segments == NULL)
-        return false;
-    self->segments = segments;
-    self->room = room;
-    return true;
+    const uint64_t taken_bytes = self->segments.bytes;
+    return capacity_bytes > taken_bytes ? capacity_bytes - taken_bytes : 0;
 }
 
 static enum vb_status cpu_reserve(struct vb_device *base, uint64_t bytes, struct vb_segment *out,
@@ -178,8 +163,9 @@ static enum vb_status cpu_reserve(struct vb_device *base, uint64_t bytes, struct
     if (bytes > left_bytes)
         return vb_fail(err, VB_E_NO_FIT, "%s: %" PRIu64 " B asked for, %" PRIu64 " B left",
                        base->info.name, bytes, left_bytes);
-    if (!make_room(self))
-        return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left", base->info.name);
+    enum vb_status status = vb_segments_make_room(&self->segments, base->info.name, err);
+    if (status != VB_OK)
+        return status;
     void *memory =
         mmap(at(place), bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
@@ -187,23 +173,15 @@ static enum vb_status cpu_reserve(struct vb_device *base, uint64_t bytes, struct
                        "%s: %" PRIu64 " B asked for: %s", base->info.name, bytes, strerror(errno));
     ASAN_POISON_MEMORY_REGION(memory, bytes);
     *out = (struct vb_segment){ .address = (vb_address)(uintptr_t)memory, .bytes = bytes };
-    self->segments[self->n_segments++] = *out;
-    self->reserved_bytes += bytes;
+    vb_segments_add(&self->segments, *out);
     self->lowest = out->address;
     return VB_OK;
 }
 
 static void cpu_release(struct vb_device *base, struct vb_segment segment)
 {
-    struct cpu_device *self = from_base(base);
-    size_t i = 0;
-
-    while (i < self->n_segments && self->segments[i].address != segment.address)
-        i++;
-    assert(i < self->n_segments && self->segments[i].bytes == segment.bytes);
+    vb_segments_remove(&from_base(base)->segments, segment);
     unmap(segment);
-    self->segments[i] = self->segments[--self->n_segments];
-    self->reserved_bytes -= segment.bytes;
 }
 
 static void cpu_mark(struct vb_device *base, vb_address address, uint64_t bytes, bool is_taken)

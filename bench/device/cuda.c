@@ -6,7 +6,6 @@
 #include "config.h"
 
 #if VB_WITH_CUDA
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +14,6 @@
 #include "device/cuda_state.h"
 
 enum { MOST_GPUS = 64, POISON = 0xff }; /* NaN in every type */
-
-static enum vb_status check(const struct vb_cuda *self, CUresult code, const char *what,
-                            struct vb_error *err)
-{
-    return vb_cuda_check(&self->driver, code, what, err);
-}
 
 /* Of what cannot be told where it happens, the first is told with the next time. */
 static void keep_fault(struct vb_cuda *self, enum vb_status status, const struct vb_error *err)
@@ -42,9 +35,9 @@ static enum vb_status tell_fault(struct vb_cuda *self, struct vb_error *err)
 static void cuda_close(struct vb_device *base)
 {
     struct vb_cuda *self = vb_cuda_of(base);
-    for (size_t i = 0; i < self->n_segments; i++)
-        (void)self->driver.free(self->segments[i].address);
-    free(self->segments);
+    for (size_t i = 0; i < self->segments.n; i++)
+        (void)self->driver.free(self->segments.items[i].address);
+    free(self->segments.items);
     vb_cuda_stop(self);
     free(self);
 }
@@ -89,26 +82,12 @@ static uint64_t cuda_free_bytes(const struct vb_device *base)
 {
     const struct vb_cuda *self = (const struct vb_cuda *)base;
     const struct vb_device_info *info = &base->info;
-    const uint64_t taken = info->context_bytes + self->reserved_bytes;
+    const uint64_t taken = info->context_bytes + self->segments.bytes;
     const uint64_t allowed = info->capacity_bytes > taken ? info->capacity_bytes - taken : 0;
     size_t left = 0, total = 0;
     if (self->driver.get_info(&left, &total) != CUDA_SUCCESS)
         return allowed;
     return left < allowed ? left : allowed;
-}
-
-/* Room for one more segment in the list. */
-static bool make_room(struct vb_cuda *self)
-{
-    if (self->n_segments < self->segments_room)
-        return true;
-    size_t room = self->segments_room > 0 ? 2 * self->segments_room : 64;
-    struct vb_segment *segments = realloc(self->segments, room * sizeof *segments);
-    if (segments == NULL)
-        return false;
-    self->segments = segments;
-    self->segments_room = room;
-    return true;
 }
 
 static enum vb_status cuda_reserve(struct vb_device *base, uint64_t bytes, struct vb_segment *out,
@@ -120,17 +99,17 @@ static enum vb_status cuda_reserve(struct vb_device *base, uint64_t bytes, struc
     if (bytes > left)
         return vb_fail(err, VB_E_NO_FIT, "%s: %" PRIu64 " B asked for, %" PRIu64 " B left",
                        base->info.name, bytes, left);
-    if (!make_room(self))
-        return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left", base->info.name);
+    enum vb_status status = vb_segments_make_room(&self->segments, base->info.name, err);
+    if (status != VB_OK)
+        return status;
     vb_capture_enter(self->capture, vb_tag(VB_OWNER_POOL, 0));
-    enum vb_status status =
-        check(self, self->driver.alloc(&address, bytes), "taking memory of the GPU", err);
+    status = vb_cuda_check(&self->driver, self->driver.alloc(&address, bytes),
+                           "taking memory of the GPU", err);
     vb_capture_leave(self->capture);
     if (status != VB_OK)
         return status;
     *out = (struct vb_segment){ .address = address, .bytes = bytes };
-    self->segments[self->n_segments++] = *out;
-    self->reserved_bytes += bytes;
+    vb_segments_add(&self->segments, *out);
     const uint64_t after = cuda_free_bytes(base);
     self->lowest_free_bytes = after < self->lowest_free_bytes ? after : self->lowest_free_bytes;
     return VB_OK;
@@ -140,17 +119,14 @@ static void cuda_release(struct vb_device *base, struct vb_segment segment)
 {
     struct vb_cuda *self = vb_cuda_of(base);
     struct vb_error err = { 0 };
-    size_t i = 0;
-    while (i < self->n_segments && self->segments[i].address != segment.address)
-        i++;
-    assert(i < self->n_segments && self->segments[i].bytes == segment.bytes);
+    vb_segments_remove(&self->segments, segment);
     keep_fault(self, vb_cuda_flush(self, &err), &err);
     vb_capture_enter(self->capture, vb_tag(VB_OWNER_POOL, 0));
-    keep_fault(self, check(self, self->driver.free(segment.address), "giving back memory", &err),
+    keep_fault(self,
+               vb_cuda_check(&self->driver, self->driver.free(segment.address),
+                             "giving back memory", &err),
                &err);
     vb_capture_leave(self->capture);
-    self->segments[i] = self->segments[--self->n_segments];
-    self->reserved_bytes -= segment.bytes;
 }
 
 static void cuda_mark(struct vb_device *base, vb_address address, uint64_t bytes, bool is_taken)
@@ -162,8 +138,9 @@ static void cuda_mark(struct vb_device *base, vb_address address, uint64_t bytes
         return;
     keep_fault(self, vb_cuda_flush(self, &err), &err);
     keep_fault(self,
-               check(self, self->driver.set_bytes(address, POISON, bytes, self->stream),
-                     "poisoning memory", &err),
+               vb_cuda_check(&self->driver,
+                             self->driver.set_bytes(address, POISON, bytes, self->stream),
+                             "poisoning memory", &err),
                &err);
 }
 
@@ -209,12 +186,14 @@ static enum vb_status cuda_elapsed(struct vb_device *base, double *seconds, stru
     if (status == VB_OK)
         status = vb_cuda_flush(self, err);
     if (status == VB_OK)
-        status = check(self, driver->event_record(self->now, self->stream), "taking the time", err);
+        status = vb_cuda_check(&self->driver, driver->event_record(self->now, self->stream),
+                               "taking the time", err);
     if (status == VB_OK)
         status = vb_cuda_synchronize(self, err);
     if (status == VB_OK && self->has_last)
-        status = check(self, driver->event_elapsed(&milliseconds, self->last, self->now),
-                       "taking the time", err);
+        status = vb_cuda_check(&self->driver,
+                               driver->event_elapsed(&milliseconds, self->last, self->now),
+                               "taking the time", err);
     if (status != VB_OK)
         return status;
     const CUevent before = self->last;

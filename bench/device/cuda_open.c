@@ -15,24 +15,20 @@
 
 enum { GRANULARITY_BYTES = 2 << 20 }; /* as cuMemGetAllocationGranularity() gives it */
 
-static enum vb_status check(const struct vb_cuda *self, CUresult code, const char *what,
-                            struct vb_error *err)
-{
-    return vb_cuda_check(&self->driver, code, what, err);
-}
-
 static enum vb_status find_gpu(struct vb_cuda *self, int ordinal, struct vb_error *err)
 {
     const struct vb_cuda_driver *driver = &self->driver;
     int n = 0;
-    enum vb_status status = check(self, driver->init(0), "starting the CUDA driver", err);
+    enum vb_status status =
+        vb_cuda_check(&self->driver, driver->init(0), "starting the CUDA driver", err);
     if (status == VB_OK)
-        status = check(self, driver->device_count(&n), "counting GPUs", err);
+        status = vb_cuda_check(&self->driver, driver->device_count(&n), "counting GPUs", err);
     if (status == VB_OK && ordinal >= n)
         status = vb_fail(err, VB_E_INPUT, "cuda:%d: there %s %d GPU%s, counted from 0", ordinal,
                          n == 1 ? "is" : "are", n, n == 1 ? "" : "s");
     if (status == VB_OK)
-        status = check(self, driver->device_get(&self->device, ordinal), "finding the GPU", err);
+        status = vb_cuda_check(&self->driver, driver->device_get(&self->device, ordinal),
+                               "finding the GPU", err);
     return status;
 }
 
@@ -41,8 +37,8 @@ static enum vb_status read_attribute(const struct vb_cuda *self, CUdevice_attrib
 {
     int value = 0;
     enum vb_status status =
-        check(self, self->driver.device_attribute(&value, attribute, self->device),
-              "asking for the GPU's properties", err);
+        vb_cuda_check(&self->driver, self->driver.device_attribute(&value, attribute, self->device),
+                      "asking for the GPU's properties", err);
     *out = (uint32_t)value;
     return status;
 }
@@ -55,23 +51,23 @@ static enum vb_status identify(struct vb_cuda *self, int ordinal, struct vb_erro
     uint32_t major = 0, minor = 0;
     size_t total = 0;
     (void)snprintf(info->name, sizeof info->name, "cuda:%d", ordinal);
-    enum vb_status status =
-        check(self, driver->device_name(info->product, (int)sizeof info->product, self->device),
-              "asking for the GPU's name", err);
+    enum vb_status status = vb_cuda_check(
+        &self->driver, driver->device_name(info->product, (int)sizeof info->product, self->device),
+        "asking for the GPU's name", err);
     if (status == VB_OK)
-        status = check(self, driver->device_total(&total, self->device),
-                       "asking for the GPU's memory", err);
+        status = vb_cuda_check(&self->driver, driver->device_total(&total, self->device),
+                               "asking for the GPU's memory", err);
     if (status == VB_OK)
         status = read_attribute(self, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, &major, err);
     if (status == VB_OK)
         status = read_attribute(self, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, &minor, err);
     if (status == VB_OK)
-        status =
-            check(self, driver->device_pci(self->bus_id, (int)sizeof self->bus_id, self->device),
-                  "asking for the GPU's place", err);
+        status = vb_cuda_check(
+            &self->driver, driver->device_pci(self->bus_id, (int)sizeof self->bus_id, self->device),
+            "asking for the GPU's place", err);
     if (status == VB_OK)
-        status =
-            check(self, driver->get_version(&self->cuda_version), "asking for its version", err);
+        status = vb_cuda_check(&self->driver, driver->get_version(&self->cuda_version),
+                               "asking for its version", err);
     info->capacity_bytes = total;
     info->compute_capability = major * 100 + minor * 10;
     info->granularity_bytes = GRANULARITY_BYTES;
@@ -84,19 +80,22 @@ static enum vb_status identify(struct vb_cuda *self, int ordinal, struct vb_erro
 static enum vb_status make_context(struct vb_cuda *self, struct vb_error *err)
 {
     const struct vb_cuda_driver *driver = &self->driver;
-    enum vb_status status = check(self, driver->context_retain(&self->context, self->device),
-                                  "making the GPU's context", err);
+    enum vb_status status =
+        vb_cuda_check(&self->driver, driver->context_retain(&self->context, self->device),
+                      "making the GPU's context", err);
     if (status == VB_OK)
-        status = check(self, driver->context_set(self->context), "taking the context", err);
+        status = vb_cuda_check(&self->driver, driver->context_set(self->context),
+                               "taking the context", err);
     if (status == VB_OK)
-        status = check(self, driver->stream_create(&self->stream, CU_STREAM_NON_BLOCKING),
-                       "making a stream", err);
+        status = vb_cuda_check(&self->driver,
+                               driver->stream_create(&self->stream, CU_STREAM_NON_BLOCKING),
+                               "making a stream", err);
     if (status == VB_OK)
-        status = check(self, driver->event_create(&self->last, CU_EVENT_DEFAULT), "making an event",
-                       err);
+        status = vb_cuda_check(&self->driver, driver->event_create(&self->last, CU_EVENT_DEFAULT),
+                               "making an event", err);
     if (status == VB_OK)
-        status =
-            check(self, driver->event_create(&self->now, CU_EVENT_DEFAULT), "making an event", err);
+        status = vb_cuda_check(&self->driver, driver->event_create(&self->now, CU_EVENT_DEFAULT),
+                               "making an event", err);
     return status;
 }
 
@@ -109,7 +108,7 @@ static enum vb_status find_function(struct vb_cuda *self, uint32_t kernel, struc
                                             vb_kernel_names[kernel]);
     char what[64];
     (void)snprintf(what, sizeof what, "finding kernel %s", vb_kernel_names[kernel]);
-    return check(self, code, what, err);
+    return vb_cuda_check(&self->driver, code, what, err);
 }
 
 static enum vb_status load_kernels(struct vb_cuda *self, struct vb_error *err)
@@ -120,18 +119,20 @@ static enum vb_status load_kernels(struct vb_cuda *self, struct vb_error *err)
     if (self->modules == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for kernels");
     for (size_t i = 0; i < vb_n_kernel_images && status == VB_OK; i++) {
-        status = check(self, driver->module_load(&self->modules[i], vb_kernel_images[i]),
-                       "loading kernels", err);
+        status = vb_cuda_check(&self->driver,
+                               driver->module_load(&self->modules[i], vb_kernel_images[i]),
+                               "loading kernels", err);
         self->n_modules += status == VB_OK;
     }
     for (uint32_t i = 0; i < VB_N_KERNELS && status == VB_OK; i++)
         status = find_function(self, i, err);
     if (status == VB_OK)
-        status = check(self, driver->alloc(&self->scratch, sizeof(struct vb_kernel_scratch)),
-                       "taking the kernels' scratch", err);
+        status = vb_cuda_check(&self->driver,
+                               driver->alloc(&self->scratch, sizeof(struct vb_kernel_scratch)),
+                               "taking the kernels' scratch", err);
     if (status == VB_OK)
-        status = check(
-            self,
+        status = vb_cuda_check(
+            &self->driver,
             driver->set_bytes(self->scratch, 0, sizeof(struct vb_kernel_scratch), self->stream),
             "clearing the kernels' scratch", err);
     return status;
@@ -155,10 +156,11 @@ static enum vb_status weigh_context(struct vb_cuda *self, struct vb_error *err)
 {
     size_t left = 0, total = 0;
     uint64_t used = 0, others = 0;
-    enum vb_status status =
-        check(self, self->driver.stream_synchronize(self->stream), "waiting for the GPU", err);
+    enum vb_status status = vb_cuda_check(
+        &self->driver, self->driver.stream_synchronize(self->stream), "waiting for the GPU", err);
     if (status == VB_OK)
-        status = check(self, self->driver.get_info(&left, &total), "asking what is free", err);
+        status = vb_cuda_check(&self->driver, self->driver.get_info(&left, &total),
+                               "asking what is free", err);
     if (status != VB_OK)
         return status;
     struct vb_device_info *info = &self->base.info;

@@ -13,11 +13,9 @@
 #include "launch/group.h"
 #include "launch/upload.h"
 
-static enum vb_status launch(struct vb_cuda *self, const struct vb_launch *of, struct vb_error *err)
+static enum vb_status launch(struct vb_cuda *self, struct vb_launch *of, struct vb_error *err)
 {
-    /* The driver reads as much as the kernel takes, and writes none. */
-    union vb_arguments arguments = of->arguments;
-    void *parameters[] = { &arguments };
+    void *parameters[] = { &of->arguments };
     const CUresult code = self->driver.launch(self->functions[of->kernel], of->grid_x, of->grid_y,
                                               1, VB_BLOCK, 1, 1, 0, self->stream, parameters, NULL);
     if (code == CUDA_SUCCESS)
@@ -39,7 +37,7 @@ enum vb_status vb_cuda_flush(struct vb_cuda *self, struct vb_error *err)
 }
 
 /* Launches it, or keeps it for others to join. */
-static enum vb_status add(struct vb_cuda *self, const struct vb_launch *next, enum vb_operator op,
+static enum vb_status add(struct vb_cuda *self, struct vb_launch *next, enum vb_operator op,
                           struct vb_error *err)
 {
     if (self->has_group && vb_launch_join(&self->group, next))

@@ -11,6 +11,7 @@
 #include "device/cuda_driver.h"
 #include "device/kind.h"
 #include "device/library_answer.h"
+#include "device/segments.h"
 #include "kernels/scratch.h"
 #include "launch/launch.h"
 
@@ -61,11 +62,9 @@ struct vb_cuda {
 
     struct vb_cuda_staged *staged; /* the last one first; until the GPU is waited for */
 
-    struct vb_segment *segments; /* that are not released */
-    size_t n_segments, segments_room;
-    uint64_t reserved_bytes;    /* their sum */
-    uint64_t lowest_free_bytes; /* that the driver ever told */
-    uint64_t others_bytes;      /* of the GPU in use before the context; 0: not known */
+    struct vb_segments segments; /* that are not released */
+    uint64_t lowest_free_bytes;  /* that the driver ever told */
+    uint64_t others_bytes;       /* of the GPU in use before the context; 0: not known */
 
     bool poisons;
     bool is_capture_off; /* the user said so */

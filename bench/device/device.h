@@ -104,6 +104,9 @@ uint64_t vb_device_free_bytes(const struct vb_device *device);
  * AddressSanitizer what is free cannot be read. */
 void vb_device_mark(struct vb_device *device, vb_address address, uint64_t bytes, bool is_taken);
 
+/* What a convolution's call asks cuDNN, of tensors that lie so. */
+struct vb_conv vb_conv_of_call(const struct vb_call *call, bool channels_last);
+
 /* Whether convolutions run, or would, with plans that rules choose (cuDNN's); else what one needs
  * is asked as of any call. */
 bool vb_device_plans(const struct vb_device *device);

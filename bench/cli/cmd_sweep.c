@@ -313,10 +313,11 @@ static enum vb_status run_one(const char *path, struct vb_sweep *sweep,
         .stop = &stop,
         .progress = show_progress,
     };
-    choose_device(options, sweep, name, sizeof name);
     enum vb_status status = check_points(path, sweep, err);
-    if (status == VB_OK)
+    if (status == VB_OK) {
+        choose_device(options, sweep, name, sizeof name);
         status = open_device(options, sweep, &run, &device, err);
+    }
     if (status == VB_OK && options->points != NULL) {
         status =
             cli_pick_points(sweep, options->points, vb_device_info(device), &arena, &picked, err);
@@ -339,7 +340,7 @@ static void watch_signals(void)
     (void)signal(SIGTERM, on_signal);
 }
 
-enum vb_status cli_sweep_run(const struct cli_sweep_request *request, const struct vb_sweep *sweep,
+enum vb_status cli_sweep_run(const struct cli_sweep_request *request, struct vb_sweep *sweep,
                              struct vb_run_counts *counts, struct vb_error *err)
 {
     const struct options options = { .argc = request->argc,
@@ -349,9 +350,8 @@ enum vb_status cli_sweep_run(const struct cli_sweep_request *request, const stru
                                      .resume = request->resume ? "on" : NULL,
                                      .fresh = request->fresh ? "on" : NULL,
                                      .is_quiet = true };
-    struct vb_sweep own = *sweep;
     watch_signals();
-    return run_one(request->from, &own, &options, counts, err);
+    return run_one(request->from, sweep, &options, counts, err);
 }
 
 static enum vb_status run_all(const char *path, struct options *options, int *exit_status,

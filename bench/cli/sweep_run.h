@@ -20,7 +20,7 @@ struct cli_sweep_request {
 /* Neither tables nor charts are made. Ctrl-C ends it, which the counts tell. Statuses as a sweep's.
  */
 VB_CHECKED enum vb_status cli_sweep_run(const struct cli_sweep_request *request,
-                                        const struct vb_sweep *sweep, struct vb_run_counts *counts,
+                                        struct vb_sweep *sweep, struct vb_run_counts *counts,
                                         struct vb_error *err);
 
 #endif

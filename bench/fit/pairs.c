@@ -21,11 +21,6 @@ struct keyed {
     size_t place;
 };
 
-bool vb_ran_out(const struct vb_record *record)
-{
-    return record->state == VB_STATE_OOM || record->state == VB_STATE_BACKSTOP;
-}
-
 /* NULL: the record can be. */
 static const char *what_cannot_be(const struct vb_record *r)
 {

@@ -34,7 +34,4 @@ VB_CHECKED enum vb_status vb_pairs_make(const struct vb_side *base, const struct
                                         struct vb_arena *arena, struct vb_pairs *out,
                                         struct vb_error *err);
 
-/* Whether it is known not to fit. Where neither that nor vb_has_peaks() holds, it failed. */
-bool vb_ran_out(const struct vb_record *record);
-
 #endif

@@ -266,9 +266,3 @@ double vb_robust_value(const struct vb_robust *fit, const double *row)
         value += fit->coefficients[k] * row[k];
     return value;
 }
-
-double vb_robust_deviation(const struct vb_robust *fit, const double *row)
-{
-    double value = fabs(vb_robust_value(fit, row));
-    return sqrt(fmax(form_of(fit->covariance, row, fit->n_terms, fmax(value, 1)), 0));
-}

@@ -34,8 +34,7 @@ VB_CHECKED enum vb_status vb_robust_fit(const double *x, const double *y, size_t
                                         const struct vb_prior *prior, struct vb_arena *arena,
                                         struct vb_robust *out, struct vb_error *err);
 
-/* What the fit says for one row, and the standard deviation of that, relative. */
+/* What the fit says for one row. */
 double vb_robust_value(const struct vb_robust *fit, const double *row);
-double vb_robust_deviation(const struct vb_robust *fit, const double *row);
 
 #endif

@@ -183,6 +183,19 @@ static inline bool vb_has_peaks(const struct vb_record *record)
     return record->state == VB_STATE_OK || record->state == VB_STATE_LOWER_BOUND;
 }
 
+/* Whether the point is known not to fit. */
+static inline bool vb_ran_out(const struct vb_record *record)
+{
+    return record->state == VB_STATE_OOM || record->state == VB_STATE_BACKSTOP;
+}
+
+/* Whether it may come out otherwise when it is run again. */
+static inline bool vb_has_failed(const struct vb_record *record)
+{
+    return record->state == VB_STATE_ERROR || record->state == VB_STATE_TIMEOUT ||
+           record->state == VB_STATE_THROTTLED;
+}
+
 /* Writes the record as one line of JSON without the newline; the caller gives it to free().
  * VB_E_SYSTEM: no host memory. */
 VB_CHECKED enum vb_status vb_record_print(const struct vb_record *record, char **line,

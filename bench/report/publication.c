@@ -91,7 +91,7 @@ enum vb_status vb_publication_add(struct vb_publication *to, const struct vb_rec
 {
     const struct vb_point *point = &record->point;
     struct vb_point kind_point = record->point;
-    const bool ran_out = record->state == VB_STATE_OOM || record->state == VB_STATE_BACKSTOP;
+    const bool ran_out = vb_ran_out(record);
     const double rate =
         vb_has_peaks(record) && record->step_seconds > 0 ? point->batch / record->step_seconds : 0;
     uint32_t kind = 0;

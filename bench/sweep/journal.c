@@ -33,8 +33,7 @@ enum vb_status vb_journal_path(const char *folder, char *path, size_t room, stru
     return VB_OK;
 }
 
-static enum vb_status reading_path(const char *folder, char *path, size_t room,
-                                   struct vb_error *err)
+enum vb_status vb_journal_source(const char *folder, char *path, size_t room, struct vb_error *err)
 {
     if (!is_file(folder))
         return vb_journal_path(folder, path, room, err);
@@ -46,7 +45,7 @@ enum vb_status vb_journal_lines(const char *folder, vb_journal_visit *visit, voi
                                 struct vb_error *err)
 {
     char path[PATH_MAX];
-    enum vb_status status = reading_path(folder, path, sizeof path, err);
+    enum vb_status status = vb_journal_source(folder, path, sizeof path, err);
     if (status != VB_OK)
         return status;
     FILE *file = fopen(path, "re");
@@ -143,7 +142,7 @@ enum vb_status vb_journal_read(const char *folder, struct vb_arena *arena, struc
     char path[PATH_MAX];
     struct reading reading = { arena, out };
     *out = (struct vb_rows){ 0 };
-    enum vb_status status = reading_path(folder, path, sizeof path, err);
+    enum vb_status status = vb_journal_source(folder, path, sizeof path, err);
     if (status != VB_OK || access(path, F_OK) != 0)
         return status;
     status = vb_journal_lines(folder, add_row, &reading, err);

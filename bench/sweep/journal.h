@@ -32,6 +32,10 @@ struct vb_rows {
 VB_CHECKED enum vb_status vb_journal_path(const char *folder, char *path, size_t room,
                                           struct vb_error *err);
 
+/* The journal to read: that, or `folder` itself where it is a file. VB_E_SYSTEM: as above. */
+VB_CHECKED enum vb_status vb_journal_source(const char *folder, char *path, size_t room,
+                                            struct vb_error *err);
+
 /* Calls `visit` with each line that holds something, as many bytes long without its end, which a
  * last one that was cut does not have. What it returns but VB_OK ends the reading. However long the
  * journal, one line is in memory at a time. `folder` may be the file itself. VB_E_INPUT: there is

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "sweep/journal.h"
 
 enum {
     BLOCK_BYTES =
@@ -185,9 +186,10 @@ enum vb_status vb_journal_each(const char *folder, vb_each_record *each, void *c
 {
     struct reading reading = { .sum = out, .each = each, .context = context, .room = BLOCK_BYTES };
     size_t bytes = 0;
-    enum vb_status status = VB_OK;
     *out = (struct vb_journal_sum){ .hash = VB_HASH_START };
-    (void)snprintf(reading.path, sizeof reading.path, "%s/rows.jsonl", folder);
+    enum vb_status status = vb_journal_source(folder, reading.path, sizeof reading.path, err);
+    if (status != VB_OK)
+        return status;
     reading.file = fopen(reading.path, "rb");
     if (reading.file == NULL)
         return vb_fail(err, VB_E_INPUT, "%s: cannot be opened: %s", reading.path, strerror(errno));

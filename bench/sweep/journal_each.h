@@ -20,9 +20,9 @@ struct vb_journal_sum {
 typedef enum vb_status vb_each_record(void *context, const struct vb_record *record,
                                       struct vb_error *err);
 
-/* Reads FOLDER/rows.jsonl. Corrupt lines are passed over and counted. VB_E_INPUT: there is none, it
- * cannot be read, or a line is longer than 64 MiB. VB_E_SYSTEM: no host memory. Else what `each`
- * returned. */
+/* Reads FOLDER/rows.jsonl, or the file itself if it is one. Corrupt lines are passed over and
+ * counted. VB_E_INPUT: there is none, it cannot be read, or a line is longer than 64 MiB.
+ * VB_E_SYSTEM: no host memory. Else what `each` returned. */
 VB_CHECKED enum vb_status vb_journal_each(const char *folder, vb_each_record *each, void *context,
                                           struct vb_journal_sum *out, struct vb_error *err);
 

@@ -50,12 +50,6 @@ struct merging {
     size_t n_winners, winners_room;
 };
 
-static bool has_failed(const struct vb_record *record)
-{
-    return record->state == VB_STATE_ERROR || record->state == VB_STATE_TIMEOUT ||
-           record->state == VB_STATE_THROTTLED;
-}
-
 static void tell(const struct merging *self, const char *text)
 {
     if (self->merge->tell != NULL)
@@ -176,7 +170,7 @@ static enum vb_status count_line(void *context, const struct vb_journal_line *li
                                vb_hash(VB_HASH_START, line->text, line->bytes),
                                self->folder,
                                (uint32_t)line->number,
-                               has_failed(&self->record),
+                               vb_has_failed(&self->record),
                                row->is_disputed };
     if (row->id != 0 && row->hash == found.hash)
         return VB_OK;

@@ -33,12 +33,6 @@ struct run {
     struct vb_error *err;
 };
 
-static bool has_failed(const struct vb_record *record)
-{
-    return record->state == VB_STATE_ERROR || record->state == VB_STATE_TIMEOUT ||
-           record->state == VB_STATE_THROTTLED;
-}
-
 void vb_run_tell_repro(const struct vb_run_options *options, struct vb_record *record)
 {
     struct vb_text text = { 0 };
@@ -132,7 +126,7 @@ static void take_known(struct run *run)
     for (size_t i = 0; i < run->sweep->n_points && run->known->n > 0; i++) {
         const struct vb_record *row =
             vb_rows_find(run->known, &run->sweep->points[i], run->options->device);
-        if (row == NULL || (run->options->retry_failed && has_failed(row)))
+        if (row == NULL || (run->options->retry_failed && vb_has_failed(row)))
             continue;
         run->records[i] = *row;
         run->is_done[i] = true;
@@ -366,7 +360,7 @@ enum vb_status vb_run_sweep(const struct vb_sweep *sweep, const struct vb_run_op
         status = jobs > 1 && !is_alone ? run_in_workers(&run, jobs) : run_here(&run);
     for (size_t i = 0; i < sweep->n_points; i++) {
         counts->n_oom += run.is_done[i] && records[i].state == VB_STATE_OOM;
-        counts->n_failed += run.is_done[i] && has_failed(&records[i]);
+        counts->n_failed += run.is_done[i] && vb_has_failed(&records[i]);
     }
     return status;
 }

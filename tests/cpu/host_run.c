@@ -92,24 +92,6 @@ void vb_host_run_close(struct vb_host_run *self)
     vb_arena_clear(&self->arena);
 }
 
-static struct vb_conv conv_of(const struct vb_host_run *self, const struct vb_call *call)
-{
-    const struct vb_call_window *of = call->window;
-    return (struct vb_conv){ .direction = (enum vb_conv_direction)call->op,
-                             .channels_last = self->program.layout == VB_CHANNELS_LAST,
-                             .n = of->n,
-                             .c = of->c,
-                             .h = of->h,
-                             .w = of->w,
-                             .k = of->k,
-                             .kernel_h = of->window.kernel_h,
-                             .kernel_w = of->window.kernel_w,
-                             .stride = of->window.stride,
-                             .pad = of->window.pad,
-                             .dilation = of->window.dilation,
-                             .groups = of->groups };
-}
-
 static void run_on_device(struct vb_host_run *self, const struct vb_call *call,
                           void *const *tensors)
 {
@@ -119,7 +101,7 @@ static void run_on_device(struct vb_host_run *self, const struct vb_call *call,
     struct vb_error err = { 0 };
     const bool is_conv = vb_operator_is_conv(call->op);
     if (is_conv) {
-        const struct vb_conv conv = conv_of(self, call);
+        const struct vb_conv conv = vb_conv_of_call(call, self->program.layout == VB_CHANNELS_LAST);
         check(vb_device_plan(self->device, &conv, &rules, &plan, &err), &err);
     }
     for (uint32_t i = 0; i < call->n_operands; i++)

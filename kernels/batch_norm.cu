@@ -180,6 +180,20 @@ VB_DEVICE void add_parts(const struct vb_norm_end &a, struct both *sums)
     }
 }
 
+/* `end` makes of a channel's two sums what it is for. */
+template <void (*end)(const struct vb_norm_end &, uint32_t, const struct both &)>
+VB_DEVICE void end_channels(const struct vb_norm_end &a)
+{
+    VB_SHARED(struct both, sums, [VB_BLOCK]);
+    add_parts(a, sums);
+    VB_THREADS(t)
+    {
+        const uint32_t c = VB_BLOCK_X * ENDED + t / LANES;
+        if (t % LANES == 0 && c < a.channels)
+            end(a, c, sums[t]);
+    }
+}
+
 VB_DEVICE void set_factors(const struct vb_norm_end &a, uint32_t c, double of_x, double of_gradient,
                            double shift)
 {
@@ -213,14 +227,7 @@ VB_DEVICE void end_forward(const struct vb_norm_end &a, uint32_t c, const struct
 
 VB_KERNEL(norm_end, vb_norm_end)
 {
-    VB_SHARED(struct both, sums, [VB_BLOCK]);
-    add_parts(a, sums);
-    VB_THREADS(t)
-    {
-        const uint32_t c = VB_BLOCK_X * ENDED + t / LANES;
-        if (t % LANES == 0 && c < a.channels)
-            end_forward(a, c, sums[t]);
-    }
+    end_channels<end_forward>(a);
 }
 
 /* With m pixels, x's gradient is
@@ -238,14 +245,7 @@ VB_DEVICE void end_backward(const struct vb_norm_end &a, uint32_t c, const struc
 
 VB_KERNEL(norm_end_backward, vb_norm_end)
 {
-    VB_SHARED(struct both, sums, [VB_BLOCK]);
-    add_parts(a, sums);
-    VB_THREADS(t)
-    {
-        const uint32_t c = VB_BLOCK_X * ENDED + t / LANES;
-        if (t % LANES == 0 && c < a.channels)
-            end_backward(a, c, sums[t]);
-    }
+    end_channels<end_backward>(a);
 }
 
 VB_KERNEL(norm_eval, vb_norm_end)

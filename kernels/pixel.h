@@ -25,4 +25,18 @@ VB_DEVICE uint64_t vb_pixel_offset(const struct vb_image_lying &image, const str
            (uint64_t)pixel.h * image.stride_h + (uint64_t)pixel.w * image.stride_w;
 }
 
+/* A kernel for one element a thread, `name`, and one for eight channels of a pixel, `name`_eight:
+ * both run function<1 or VB_EIGHT>(a, pixel) for each pixel of a.walk. */
+#define VB_PIXEL_KERNEL(name, type, function, each)                                                \
+    VB_KERNEL(name, type)                                                                          \
+    {                                                                                              \
+        VB_STRIDE(i, a.walk.axes.n)                                                                \
+        {                                                                                          \
+            function<each>(a, vb_pixel_of(a.walk, i));                                             \
+        }                                                                                          \
+    }
+#define VB_PIXEL_KERNELS(name, type, function)                                                     \
+    VB_PIXEL_KERNEL(name, type, function, 1)                                                       \
+    VB_PIXEL_KERNEL(name##_eight, type, function, VB_EIGHT)
+
 #endif

@@ -67,21 +67,7 @@ template <uint32_t N> VB_DEVICE void pool_pixel(const struct vb_pool &a, struct 
     put_places<N>(a.places, vb_pixel_offset(a.places, pixel), best.places);
 }
 
-VB_KERNEL(max_pool, vb_pool)
-{
-    VB_STRIDE(i, a.walk.axes.n)
-    {
-        pool_pixel<1>(a, vb_pixel_of(a.walk, i));
-    }
-}
-
-VB_KERNEL(max_pool_eight, vb_pool)
-{
-    VB_STRIDE(i, a.walk.axes.n)
-    {
-        pool_pixel<VB_EIGHT>(a, vb_pixel_of(a.walk, i));
-    }
-}
+VB_PIXEL_KERNELS(max_pool, vb_pool, pool_pixel)
 
 /* Adds what went to `place`. */
 template <uint32_t N>
@@ -116,21 +102,7 @@ template <uint32_t N> VB_DEVICE void gather_pixel(const struct vb_pool &a, struc
     vb_put_some<N>(a.x.data, a.x.dtype, vb_pixel_offset(a.x, pixel), sum);
 }
 
-VB_KERNEL(max_pool_backward, vb_pool)
-{
-    VB_STRIDE(i, a.walk.axes.n)
-    {
-        gather_pixel<1>(a, vb_pixel_of(a.walk, i));
-    }
-}
-
-VB_KERNEL(max_pool_backward_eight, vb_pool)
-{
-    VB_STRIDE(i, a.walk.axes.n)
-    {
-        gather_pixel<VB_EIGHT>(a, vb_pixel_of(a.walk, i));
-    }
-}
+VB_PIXEL_KERNELS(max_pool_backward, vb_pool, gather_pixel)
 
 /* A thread's plane, of those of its block, and its place among the threads that share it. */
 struct seat {

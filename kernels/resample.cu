@@ -27,21 +27,7 @@ template <uint32_t N> VB_DEVICE void upsample_pixel(const struct vb_resample &a,
     write_pixel<N>(a, to, read_pixel<N>(a, { to.n, to.c, to.h / a.factor_h, to.w / a.factor_w }));
 }
 
-VB_KERNEL(upsample, vb_resample)
-{
-    VB_STRIDE(i, a.walk.axes.n)
-    {
-        upsample_pixel<1>(a, vb_pixel_of(a.walk, i));
-    }
-}
-
-VB_KERNEL(upsample_eight, vb_resample)
-{
-    VB_STRIDE(i, a.walk.axes.n)
-    {
-        upsample_pixel<VB_EIGHT>(a, vb_pixel_of(a.walk, i));
-    }
-}
+VB_PIXEL_KERNELS(upsample, vb_resample, upsample_pixel)
 
 template <uint32_t N> VB_DEVICE void sum_upsampled(const struct vb_resample &a, struct vb_pixel to)
 {
@@ -60,21 +46,7 @@ template <uint32_t N> VB_DEVICE void sum_upsampled(const struct vb_resample &a, 
     write_pixel<N>(a, to, sum);
 }
 
-VB_KERNEL(upsample_backward, vb_resample)
-{
-    VB_STRIDE(i, a.walk.axes.n)
-    {
-        sum_upsampled<1>(a, vb_pixel_of(a.walk, i));
-    }
-}
-
-VB_KERNEL(upsample_backward_eight, vb_resample)
-{
-    VB_STRIDE(i, a.walk.axes.n)
-    {
-        sum_upsampled<VB_EIGHT>(a, vb_pixel_of(a.walk, i));
-    }
-}
+VB_PIXEL_KERNELS(upsample_backward, vb_resample, sum_upsampled)
 
 /* Of four neighbours, those above first. */
 template <uint32_t N> VB_DEVICE void resize_pixel(const struct vb_resample &a, struct vb_pixel to)
@@ -97,18 +69,4 @@ template <uint32_t N> VB_DEVICE void resize_pixel(const struct vb_resample &a, s
     write_pixel<N>(a, to, sum);
 }
 
-VB_KERNEL(resize, vb_resample)
-{
-    VB_STRIDE(i, a.walk.axes.n)
-    {
-        resize_pixel<1>(a, vb_pixel_of(a.walk, i));
-    }
-}
-
-VB_KERNEL(resize_eight, vb_resample)
-{
-    VB_STRIDE(i, a.walk.axes.n)
-    {
-        resize_pixel<VB_EIGHT>(a, vb_pixel_of(a.walk, i));
-    }
-}
+VB_PIXEL_KERNELS(resize, vb_resample, resize_pixel)

@@ -29,44 +29,42 @@ static void add_lines(const struct vb_line_call *call, uint32_t which, enum vb_k
     launch->arguments.softmax = seated;
 }
 
-enum vb_status vb_launch_softmax(const struct vb_cpu_work *work, struct vb_launches *out,
-                                 struct vb_error *err)
+typedef enum vb_status prepare_lines(const struct vb_cpu_work *work, struct vb_lines *lines,
+                                     struct vb_error *err);
+
+/* All of a call that is one launch over the lines of operand `which`. */
+static enum vb_status launch_lines(const struct vb_cpu_work *work, prepare_lines *prepare,
+                                   uint32_t which, enum vb_kernel_number kernel,
+                                   struct vb_launches *out, struct vb_error *err)
 {
     struct vb_lines lines;
     struct vb_line_call call;
-    enum vb_status status = vb_prepare_softmax(work, &lines, err);
+    enum vb_status status = prepare(work, &lines, err);
     if (status == VB_OK)
         status = vb_lay_lines(work, &lines, &call, err);
     if (status == VB_OK)
-        add_lines(&call, 0, lines.n_arrays == 3 ? VB_KERNEL_softmax_backward : VB_KERNEL_softmax,
-                  out);
+        add_lines(&call, which, kernel, out);
     return status;
+}
+
+enum vb_status vb_launch_softmax(const struct vb_cpu_work *work, struct vb_launches *out,
+                                 struct vb_error *err)
+{
+    const enum vb_kernel_number kernel =
+        work->call->n_operands == 3 ? VB_KERNEL_softmax_backward : VB_KERNEL_softmax;
+    return launch_lines(work, vb_prepare_softmax, 0, kernel, out, err);
 }
 
 enum vb_status vb_launch_matvec(const struct vb_cpu_work *work, struct vb_launches *out,
                                 struct vb_error *err)
 {
-    struct vb_lines lines;
-    struct vb_line_call call;
-    enum vb_status status = vb_prepare_matvec(work, &lines, err);
-    if (status == VB_OK)
-        status = vb_lay_lines(work, &lines, &call, err);
-    if (status == VB_OK)
-        add_lines(&call, 0, VB_KERNEL_matvec, out);
-    return status;
+    return launch_lines(work, vb_prepare_matvec, 0, VB_KERNEL_matvec, out, err);
 }
 
 enum vb_status vb_launch_nll_backward(const struct vb_cpu_work *work, struct vb_launches *out,
                                       struct vb_error *err)
 {
-    struct vb_lines lines;
-    struct vb_line_call call;
-    enum vb_status status = vb_prepare_nll_backward(work, &lines, err);
-    if (status == VB_OK)
-        status = vb_lay_lines(work, &lines, &call, err);
-    if (status == VB_OK)
-        add_lines(&call, 2, VB_KERNEL_nll_backward, out);
-    return status;
+    return launch_lines(work, vb_prepare_nll_backward, 2, VB_KERNEL_nll_backward, out, err);
 }
 
 enum vb_status vb_launch_nll(const struct vb_cpu_work *work, struct vb_launches *out,

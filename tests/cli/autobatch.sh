@@ -1,17 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # AutoBatch: the published tables against what is planned for them, and the advice.   autobatch.sh PROGRAM
-set -u
+. "$(dirname "$0")/common.sh"
 program=$1
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-export VRAMBENCH_CACHE="$folder/cache"
-failures=0
-
-fail() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
 
 # number FILE KEY: the first such number of a JSON object.
 number() {

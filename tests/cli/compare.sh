@@ -2,17 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # compare and gate from a user's side: each exit status, what tables say, and for everything that cannot be
 # compared one clear line.   compare.sh PROGRAM
-set -u
+. "$(dirname "$0")/common.sh"
 program=$1
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-export VRAMBENCH_CACHE="$folder/cache" VRAMBENCH_CUDNN=off
-failures=0
-
-fail() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
+export VRAMBENCH_CUDNN=off
 
 # expect STATUS TEXT COMMAND...: the exit status, and a text of the only error line; '' for none.
 expect() {
@@ -188,7 +180,6 @@ expect 0 "" "${gate[@]}" --resume
 sed -i 's/"peak_reserved_bytes":[0-9]*/"peak_reserved_bytes":20971520/' "$folder/baseline/rows.jsonl"
 expect 1 "" "${gate[@]}" --fresh
 has "REGRESSION: 2 of 2 points (memory 2"
-
 
 # Measured: what this machine's times say depends on who else works on it, its memory does not.
 printf '%s\n' "[sweep]" "device=cpu:1" "[axes]" "model=yolov5n" "batch=1,2" "imgsz=64" "[step]" "warmup=1" "targets=4" \

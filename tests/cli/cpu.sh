@@ -2,39 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sweeps that are measured on this machine: the same memory as planned, and what becomes of points that run
 # out, crash, hang or are interrupted.   cpu.sh PROGRAM
-set -u
+. "$(dirname "$0")/common.sh"
 program=$1
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-export VRAMBENCH_CACHE="$folder/cache" VRAMBENCH_CUDNN=off
-failures=0
-
-fail() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
-
-# expect STATUS WHAT COMMAND...: the exit status; output in out and err.
-expect() {
-    local status=$1 what=$2
-    shift 2
-    "$@" >"$folder/out" 2>"$folder/err"
-    local got=$?
-    [ "$got" -eq "$status" ] && return
-    fail "$what: exit status $got, expected $status"
-    cat "$folder/err"
-}
+export VRAMBENCH_CUDNN=off
 
 # has TEXT WHAT: in the last output.
 has() {
     grep -qF -- "$1" "$folder/out" && return
     fail "$2: no '$1' in"
     cut -c1-600 "$folder/out"
-}
-
-# value KEY: of the first record in the last output.
-value() {
-    grep -o "\"$1\":[^,}]*" "$folder/out" | head -1 | cut -d: -f2
 }
 
 # AddressSanitizer's shadow does not fit under such a limit, which tells whether this is built with it.

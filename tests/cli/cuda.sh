@@ -2,42 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # The cuda device on libraries that stand in for NVIDIA's: the same memory as planned, the same losses as on the
 # cpu, what records hold, and what becomes of a GPU that is too small.   cuda.sh PROGRAM LIBRARIES
-set -u
+. "$(dirname "$0")/common.sh"
 program=$1 libraries=$2
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-export VRAMBENCH_CACHE="$folder/cache" VRAMBENCH_EMULATED_LOG="$folder/violations" OMP_WAIT_POLICY=passive
+export VRAMBENCH_EMULATED_LOG="$folder/violations" OMP_WAIT_POLICY=passive
 export VRAMBENCH_CUDA_LIBS="$libraries" VRAMBENCH_EMULATED_GPU=sweeps/gpus/rtx3090.json
 # Leaks are looked for in emulated/faults.sh: LeakSanitizer itself fails now and then where cuDNN has loaded its parts.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
-failures=0
-
-fail() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
-
-# expect STATUS WHAT COMMAND...: the exit status; output in out and err.
-expect() {
-    local status=$1 what=$2
-    shift 2
-    "$@" >"$folder/out" 2>"$folder/err"
-    local got=$?
-    [ "$got" -eq "$status" ] && return
-    fail "$what: exit status $got, expected $status"
-    cat "$folder/err"
-}
 
 # has TEXT WHAT: in the last output.
 has() {
     grep -qF -- "$1" "$folder/out" && return
     fail "$2: no '$1' in"
     cut -c1-3000 "$folder/out"
-}
-
-# value KEY: of the first record in the last output.
-value() {
-    grep -o "\"$1\":[^,}]*" "$folder/out" | head -1 | cut -d: -f2
 }
 
 # is_near A B: within 1e-3 of B.

@@ -1,18 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Calibrations by the commands: made, answered from, refused.    fit.sh PROGRAM
-set -u
+. "$(dirname "$0")/common.sh"
 program=$1
 here=$(cd "$(dirname "$0")" && pwd)
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-export VRAMBENCH_CACHE="$folder/cache"
-failures=0
-
-fail() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
 
 # expect STATUS TEXT COMMAND...: the exit status, and a text in what it prints; at most one error line.
 expect() {

@@ -1,17 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Shards of a planned sweep made one, and what merge refuses.   merge.sh PROGRAM
-set -u
+. "$(dirname "$0")/common.sh"
 program=$1
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-export VRAMBENCH_CACHE="$folder/cache" VRAMBENCH_CUDNN=off
-failures=0
-
-fail() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
+export VRAMBENCH_CUDNN=off
 
 # expect STATUS TEXT WHAT COMMAND...: the exit status, and what stderr holds.
 expect() {

@@ -2,17 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The tables of GPUs, planned ones here: what is written, that it is written once, and what publish refuses.
 #    publish.sh PROGRAM
-set -u
+. "$(dirname "$0")/common.sh"
 program=$1
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-export VRAMBENCH_CACHE="$folder/cache" VRAMBENCH_CUDNN=off
-failures=0
-
-fail() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
+export VRAMBENCH_CUDNN=off
 
 # expect STATUS TEXT WHAT COMMAND...: the exit status, and what stderr holds, in one line where it is an error.
 expect() {

@@ -3,20 +3,12 @@
 # Every kind of call of CUDA, cuDNN, CUPTI and NVML that a point makes fails, each in a process of its own, and
 # libraries that are missing or half there: each ends in a record or in one line, and leaves nothing.
 #   faults.sh PROGRAM LIBRARIES JUDGE
-set -u
+. "$(dirname "$0")/../cli/common.sh"
 program=$1 libraries=$2 judge=$3
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-export VRAMBENCH_CACHE="$folder/cache" VRAMBENCH_EMULATED_LOG="$folder/violations" OMP_WAIT_POLICY=passive
+export VRAMBENCH_EMULATED_LOG="$folder/violations" OMP_WAIT_POLICY=passive
 export VRAMBENCH_CUDA_LIBS="$libraries" VRAMBENCH_EMULATED_GPU=sweeps/gpus/rtx3090.json
 point=(point --batch 1 --imgsz 32 --targets 1 --device cuda:0 --warmup 1 --steps 1 --model)
 small=("$program" "${point[@]}" tests/emulated/small.yaml)
-failures=0
-
-fail() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
 
 # expect STATUS WHAT COMMAND...: the exit status, and no more than one line on stderr; output in out and err.
 expect() {
@@ -34,11 +26,6 @@ has() {
     cat "$folder/out" "$folder/err" | grep -qF -- "$1" && return
     fail "$2: no '$1' in"
     cut -c1-3000 "$folder/out" "$folder/err"
-}
-
-# value KEY: of the first record in the last output.
-value() {
-    grep -o "\"$1\":[^,}]*" "$folder/out" | head -1 | cut -d: -f2
 }
 
 # without LIBRARY: a folder with the stand-ins but for that one.

@@ -10,7 +10,7 @@
 
 #include "device/walk.h"
 
-enum { WATCHED_STEPS = 3 };
+enum { MOST_WATCHED_STEPS = 3 };
 
 uint64_t vb_walk_free_bytes(const struct vb_walk *walk)
 {
@@ -189,18 +189,20 @@ static void carry(struct vb_walk *walk)
     }
 }
 
-/* When all else is told: a few more steps of which each kernel is recorded, which costs time. Where
- * memory runs out in them nothing is known of kernels. */
+/* When all else is told: a few more steps, no more than were timed, of which each kernel is
+ * recorded, which costs time. Where memory runs out in them nothing is known of kernels. */
 static enum vb_status run_watched(struct vb_walk *walk, struct vb_error *err)
 {
     const struct vb_program *program = walk->program;
-    double seconds[WATCHED_STEPS] = { 0 };
+    const uint32_t timed = walk->point->steps;
+    const uint32_t n = timed < MOST_WATCHED_STEPS ? timed : MOST_WATCHED_STEPS;
+    double seconds[MOST_WATCHED_STEPS] = { 0 };
     enum vb_status status = VB_OK;
     if (walk->record->state != VB_STATE_OK || program->loop_end == program->loop_start)
         return VB_OK;
     if (!vb_device_watch(walk->device, true))
         return vb_device_tell_work(walk->device, 0, walk->record, err);
-    for (uint32_t i = 0; i < WATCHED_STEPS && status == VB_OK; i++, walk->step++) {
+    for (uint32_t i = 0; i < n && status == VB_OK; i++, walk->step++) {
         status = run_range(walk, program->loop_start, program->loop_end, err);
         if (status == VB_OK)
             status = vb_device_elapsed(walk->device, &seconds[i], err);
@@ -212,10 +214,8 @@ static enum vb_status run_watched(struct vb_walk *walk, struct vb_error *err)
         return vb_device_tell_work(walk->device, 0, walk->record, err);
     if (status != VB_OK)
         return status;
-    walk->record->on_gpu.recorded_step_seconds =
-        vb_median(seconds, WATCHED_STEPS) / program->loop_batches;
-    return vb_device_tell_work(walk->device, WATCHED_STEPS * program->loop_batches, walk->record,
-                               err);
+    walk->record->on_gpu.recorded_step_seconds = vb_median(seconds, n) / program->loop_batches;
+    return vb_device_tell_work(walk->device, n * program->loop_batches, walk->record, err);
 }
 
 /* The loop, until nothing new can come of it; then what follows it. */

@@ -71,6 +71,8 @@ EMULATED_API uint64_t emulated_now(void); /* CLOCK_MONOTONIC in ns */
 
 /* walk.c: the status that this call is to fail with, in a process of its own; 0: none */
 int emulated_walk(const char *function, uint64_t nth);
+/* Whether what kernels compute is left out: in a walk's children, where so is asked. */
+EMULATED_API bool emulated_is_idle(void);
 /* Whether there is a walk, in which no thread but one may be. */
 EMULATED_API bool emulated_walks(void);
 

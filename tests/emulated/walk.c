@@ -172,6 +172,11 @@ bool emulated_walks(void)
     return getenv("VRAMBENCH_EMULATED_WALK") != NULL;
 }
 
+bool emulated_is_idle(void)
+{
+    return is_child && option("idle", 0) != 0;
+}
+
 int emulated_walk(const char *function, uint64_t nth)
 {
     const char *folder = getenv("VRAMBENCH_EMULATED_WALK");

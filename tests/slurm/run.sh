@@ -83,8 +83,9 @@ for i in $(seq 300); do
     sleep 0.1
 done
 scontrol requeue "${job}_2" || fail "shard 2 cannot be queued again"
-scontrol update JobId="${job}_2" StartTime=now 2>/dev/null
 for i in $(seq 900); do
+    # Slurm leaves what is queued again alone for two minutes; while the killed one ends it cannot be told otherwise.
+    squeue -h -r -t PD -o %r -j "${job}_2" 2>/dev/null | grep -q BeginTime && scontrol update JobId="${job}_2" StartTime=now
     [ -z "$(squeue -h -j "$job" 2>/dev/null)" ] && break
     [ -z "$(squeue -h -r -j "$job" -t PD,R,CG,RQ,CF 2>/dev/null)" ] && break
     sleep 0.5

@@ -84,11 +84,13 @@ static uint64_t count_way(const char *function)
 
 static bool is_due(const char *function, uint64_t nth)
 {
+    static uint64_t n_passed;
     const char *only = getenv("VRAMBENCH_EMULATED_WALK_FUNCTION");
     const uint64_t every = option("every", 1), first = option("first", 1);
     if (only != NULL && strncmp(only, function, strlen(only)) != 0)
         return false;
-    return count_way(function) <= first || nth % every == 0;
+    const bool is_new = count_way(function) <= first;
+    return n_passed++ >= option("from", 0) && (is_new || nth % every == 0);
 }
 
 static void end_one(const char *folder)

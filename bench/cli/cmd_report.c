@@ -156,7 +156,7 @@ int cmd_report(int argc, char **argv)
     struct options options = { 0 };
     const struct cli_option table[] = {
         { "out", "FILE", "or -o: the page; RESULTS/report.html", &options.out, NULL },
-        { "plans", "N", "points planned for the calculator at most; 240", &options.plans, NULL },
+        { "plans", "N", "planned for the calculator beside the points themselves; 240", &options.plans, NULL },
     };
     const struct cli_command command = {
         .usage = "vrambench report RESULTS [-o FILE]",

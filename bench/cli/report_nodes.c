@@ -9,7 +9,14 @@
 #include "device/gpu_spec.h"
 #include "sweep/measure.h"
 
-enum { MOST_SIZES = 16, LEAST_BATCHES = 6, MANY_BATCHES = 16, MOST_ROWS = 512, N_COMPARED = 3 };
+enum {
+    MOST_SIZES = 16,
+    LEAST_BATCHES = 6,
+    MANY_BATCHES = 16,
+    MOST_BATCHES = 128,
+    MOST_ROWS = 512,
+    N_COMPARED = 3
+};
 #define BEYOND 1.5 /* of the GPU's memory, where planning ends */
 
 static const uint32_t dense[] = { 1,   2,   3,   4,   5,   6,   8,   10,  12,  14,  16,  20,
@@ -86,21 +93,18 @@ static enum vb_status plan(struct planning *of, uint32_t imgsz, uint32_t batch,
     return status;
 }
 
-/* Whether the kind has a row of the size and batch; `*has_peak`: that did not run out. */
-static bool has_row(const struct planning *of, uint32_t imgsz, uint32_t batch, bool *has_peak)
+/* The kind's row of the size and batch; NULL: it has none. */
+static const struct vb_page_row *find_row(const struct planning *of, uint32_t imgsz, uint32_t batch)
 {
     for (size_t i = 0; i < of->page->n_rows; i++) {
         const struct vb_page_row *row = &of->page->rows[i];
-        *has_peak = row->reserved_bytes > 0;
         if (is_own(of, row) && row->imgsz == imgsz && row->batch == batch)
-            return true;
+            return row;
     }
-    *has_peak = false;
-    return false;
+    return NULL;
 }
 
-/* The next batch after `batch` to be planned at the size: of the list, or, measured, of the rows.
- */
+/* The next batch after `batch` to be planned at the size: of the list, or of the rows. */
 static uint32_t next_batch(const struct planning *of, uint32_t imgsz, uint32_t batch, bool is_dense)
 {
     const uint32_t *list = is_dense ? dense : sparse;
@@ -108,7 +112,7 @@ static uint32_t next_batch(const struct planning *of, uint32_t imgsz, uint32_t b
     uint32_t next = UINT32_MAX;
     for (size_t i = n; i > 0 && list[i - 1] > batch; i--)
         next = list[i - 1];
-    for (size_t i = 0; i < of->page->n_rows && !of->is_planned; i++) {
+    for (size_t i = 0; i < of->page->n_rows; i++) {
         const struct vb_page_row *row = &of->page->rows[i];
         if (is_own(of, row) && row->imgsz == imgsz && row->batch > batch && row->batch < next)
             next = row->batch;
@@ -116,16 +120,19 @@ static uint32_t next_batch(const struct planning *of, uint32_t imgsz, uint32_t b
     return next;
 }
 
-/* Plans of a size, from batch 1 on until they are far beyond the memory. */
+/* Plans of a size, from batch 1 on until they are far beyond the memory: those of the rows, but for
+ * what the journal has of them, and `n` more. */
 static enum vb_status plan_size(struct planning *of, uint32_t imgsz, size_t n, struct vb_error *err)
 {
+    const bool is_dense = n >= MANY_BATCHES;
     enum vb_status status = VB_OK;
     uint32_t batch = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0, n_more = 0; i < MOST_BATCHES && n_more < n; i++) {
         struct vb_page_node node;
-        bool has_peak = false;
-        batch = next_batch(of, imgsz, batch, n >= MANY_BATCHES);
-        if (of->is_planned && has_row(of, imgsz, batch, &has_peak) && has_peak)
+        batch = next_batch(of, imgsz, batch, is_dense);
+        const struct vb_page_row *row = find_row(of, imgsz, batch);
+        n_more += row == NULL;
+        if (of->is_planned && row != NULL && row->reserved_bytes > 0)
             continue;
         if (batch != UINT32_MAX)
             status = plan(of, imgsz, batch, &node, err);

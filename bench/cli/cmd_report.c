@@ -90,7 +90,7 @@ static enum vb_status draw(const char *from, struct vb_page *page, struct vb_err
     struct vb_arena arena = { 0 };
     struct vb_rows rows;
     if (page->n_records > MOST_CHARTED) {
-        page->charts.note = "there are no charts: these are too many records for them";
+        page->charts.note = "There are no charts: these are too many records for them";
         return VB_OK;
     }
     enum vb_status status = vb_journal_read(from, &arena, &rows, err);

@@ -13,7 +13,7 @@
 
 enum { MAX_SERIES = 64, MAX_SVG_BYTES = 16 << 20, N_CHARTS = sizeof vb_charts / sizeof *vb_charts };
 
-static const char *const missing = "charts are missing: gnuplot is not installed, or failed (apt "
+static const char *const missing = "Charts are missing: gnuplot is not installed, or failed (apt "
                                    "install gnuplot-nox)";
 
 /* Where charts are drawn, and whose. */
@@ -115,7 +115,7 @@ static enum vb_status draw_series(struct drawing *drawing, const struct vb_serie
     *series = (struct vb_page_series){ .series = *of, .stack = stack };
     enum vb_status status = VB_OK;
     if (out->n >= VB_MOST_CHARTED_SERIES)
-        out->note = "there are charts for the first series alone; 'vrambench sweep' and "
+        out->note = "There are charts for the first series alone; 'vrambench sweep' and "
                     "'vrambench publish' draw those of a folder";
     for (size_t i = 0; i < N_CHARTS && out->n < VB_MOST_CHARTED_SERIES && status == VB_OK; i++) {
         if (!is_shown_before(out, &vb_charts[i], series))

@@ -100,10 +100,12 @@ char *vb_page_svg(const char *svg, const char *prefix, struct vb_arena *arena)
     while (is_good && *at != '\0') {
         const size_t text = strcspn(at, "<");
         vb_text_append(&out, "%.*s", (int)text, at);
-        at = pass_over(at + text);
-        if (*at != '<')
+        at += text;
+        const char *behind = pass_over(at), *end = *at == '<' ? end_of(at) : NULL;
+        if (*at == '\0' || behind != at) {
+            at = behind;
             continue;
-        const char *end = end_of(at);
+        }
         is_good = end != NULL && is_harmless(at, end);
         if (is_good)
             append_tag(at, end, prefix, &out);

@@ -383,8 +383,9 @@
         fill(form.elements.model, models, models);
         chooseFields(form);
         const ask = data.asks[form.elements.ask.value], size = ask.sizes[ask.sizes.length >> 1];
+        const batches = size ? size.nodes.map((node) => node[0]) : [16];
         form.elements.imgsz.value = size ? size.imgsz : 640;
-        form.elements.batch.value = 16;
+        form.elements.batch.value = batches.includes(16) ? 16 : batches[batches.length >> 1];
         form.hidden = false;
         form.addEventListener("input", () => update(form));
         update(form);

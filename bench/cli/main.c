@@ -22,6 +22,7 @@ static const struct command {
     { "estimate", cmd_estimate, "one configuration: will it fit, and what takes the memory" },
     { "merge", cmd_merge, "the results of many machines made one" },
     { "fit", cmd_fit, "measured points to a calibration that estimates answer from" },
+    { "report", cmd_report, "a results folder as one page for a browser" },
     { "publish", cmd_publish, "a GPU's table for others, in results/" },
     { "validate", cmd_validate, "predictions beside published or measured numbers" },
     { "compare", cmd_compare, "two runs of the same points: what an upgrade changed" },

@@ -356,6 +356,8 @@ static enum vb_status read_record(const json_t *object, struct vb_arena *arena,
         status = vb_members_read(object, vb_record_members, vb_record_member_count, out, err);
     if (status != VB_OK)
         return status;
+    const char *tool = json_string_value(json_object_get(object, "tool"));
+    (void)snprintf(out->tool, sizeof out->tool, "%s", tool != NULL ? tool : "");
     read_named(json_object_get(object, "phase_peak_bytes"), vb_phase_names, VB_N_PHASES,
                out->phase_peak_bytes);
     read_named(json_object_get(object, "peak_category_bytes"), vb_category_names, VB_N_CATEGORIES,

@@ -111,6 +111,7 @@ struct vb_record {
     char reason[512]; /* each state but ok */
     char repro[1024]; /* each state but ok: the one command that reproduces it */
 
+    char tool[96];       /* that wrote it, when it was read: "vrambench 0.1.0 COMMIT" */
     char device[64];     /* "virtual:rtx3090", "cpu:2" */
     char gpu[64];        /* the product's name */
     char recipe[96];     /* whose code trains: the files of sweeps/recipes that say so */

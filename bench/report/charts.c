@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "report/escape.h"
 
 enum { MAX_VALUES = 64 };
 
@@ -68,14 +69,24 @@ static const struct vb_record *any_of(const struct vb_record *records, size_t n)
     return &records[0];
 }
 
+/* title = 'MODEL: WHAT, planned for GPU', to be gone on with. */
+static void begin_title(const struct vb_record *record, const char *model, const char *what,
+                        struct vb_text *out)
+{
+    vb_text_append(out, "title = ");
+    vb_escape_gnuplot(out, model);
+    vb_text_append(out, ".\": %s\\n%s \".", what,
+                   record->provenance == VB_MEASURED ? "measured on" : "planned for");
+    vb_escape_gnuplot(out, record->gpu);
+}
+
 /* title = 'WHAT, planned for virtual:x (GPU)' and the capacity. */
 static void settings_of(const struct vb_record *record, const struct vb_series *series,
                         const char *what, struct vb_text *out)
 {
     const char *slash = strrchr(series->model, '/');
-    vb_text_append(out, "title = \"%s: %s\\n%s %s, %s, mosaic %s\"\nusable = %.4f\n",
-                   slash != NULL ? slash + 1 : series->model, what,
-                   record->provenance == VB_MEASURED ? "measured on" : "planned for", record->gpu,
+    begin_title(record, slash != NULL ? slash + 1 : series->model, what, out);
+    vb_text_append(out, ".\", %s, mosaic %s\"\nusable = %.4f\n",
                    vb_precision_names[series->precision], vb_mosaic_names[series->mosaic],
                    vb_to_gib(record->usable_bytes));
 }
@@ -242,10 +253,9 @@ static bool write_kinds(const struct vb_record *records, size_t n, const struct 
 static void kinds_title(const struct vb_record *record, const struct vb_series *series,
                         const char *what, const char *other, struct vb_text *settings)
 {
-    vb_text_append(settings, "title = \"%s: %s\\n%s %s, %s, \".size.\" px\"\nusable = %.4f\n",
-                   series->model, what,
-                   record->provenance == VB_MEASURED ? "measured on" : "planned for", record->gpu,
-                   other, vb_to_gib(record->usable_bytes));
+    begin_title(record, series->model, what, settings);
+    vb_text_append(settings, ".\", %s, \".size.\" px\"\nusable = %.4f\n", other,
+                   vb_to_gib(record->usable_bytes));
 }
 
 static bool write_precision(const struct vb_record *records, size_t n,

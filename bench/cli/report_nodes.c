@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The script of a page cannot plan, so plans for many batches of each image size of the results are
+ * put into it: between them it takes what lies on the line. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/report_asks.h"
+#include "device/gpu_spec.h"
+#include "sweep/measure.h"
+
+enum {
+    MOST_SIZES = 16,
+    LEAST_BATCHES = 6,
+    MANY_BATCHES = 16,
+    MOST_BATCHES = 128,
+    MOST_ROWS = 512,
+    N_COMPARED = 3
+};
+#define BEYOND 1.5 /* of the GPU's memory, where planning ends */
+
+static const uint32_t dense[] = { 1,   2,   3,   4,   5,   6,   8,   10,  12,  14,  16,  20,
+                                  24,  28,  32,  40,  48,  56,  64,  80,  96,  112, 128, 160,
+                                  192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024 };
+static const uint32_t sparse[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024 };
+
+struct planning {
+    const struct vb_page *page;
+    const struct vb_page_kind *kind;
+    uint32_t place; /* the kind's */
+    struct vb_arena *arena;
+    char name[128]; /* of the virtual device that plans */
+    struct vb_device *device;
+    bool is_planned;
+    uint32_t sizes[MOST_SIZES];
+    size_t n_sizes, n_rows, room;
+    struct vb_page_ask *out;
+};
+
+static bool is_own(const struct planning *of, const struct vb_page_row *row)
+{
+    return row->kind == of->place && row->batch > 0 && row->imgsz > 0;
+}
+
+/* Image sizes of the kind, ascending, as its rows are: of very many the first. */
+static void find_sizes(struct planning *of)
+{
+    for (size_t i = 0; i < of->page->n_rows; i++) {
+        const struct vb_page_row *row = &of->page->rows[i];
+        if (!is_own(of, row))
+            continue;
+        of->n_rows++;
+        if ((of->n_sizes == 0 || of->sizes[of->n_sizes - 1] != row->imgsz) &&
+            of->n_sizes < MOST_SIZES)
+            of->sizes[of->n_sizes++] = row->imgsz;
+    }
+}
+
+static enum vb_status add(struct planning *of, struct vb_page_node node, struct vb_error *err)
+{
+    struct vb_page_node *nodes =
+        vb_arena_grow(of->arena, of->out->nodes, of->out->n_nodes, &of->room, sizeof *nodes);
+    if (nodes == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for plans");
+    of->out->nodes = nodes;
+    nodes[of->out->n_nodes++] = node;
+    return VB_OK;
+}
+
+/* The plan of one point as 'vrambench estimate' makes it, with its workspaces apart where a
+ * calibration asks for them. VB_E_INPUT or VB_E_UNSUPPORTED: there is none. */
+static enum vb_status plan(struct planning *of, uint32_t imgsz, uint32_t batch,
+                           struct vb_page_node *out, struct vb_error *err)
+{
+    struct vb_arena arena = { 0 };
+    struct vb_record record, need, apart = { 0 };
+    struct vb_point point = of->kind->point;
+    point.batch = batch;
+    point.imgsz = imgsz;
+    enum vb_status status =
+        vb_measure_need(&point, of->name, of->device, &arena, &record, &need, err);
+    *out = (struct vb_page_node){ imgsz, batch, (double)need.peak_reserved_bytes, 0,
+                                  record.state == VB_STATE_OOM };
+    point.workspace = VB_SCRATCH_OUTSIDE;
+    if (status == VB_OK && !of->is_planned)
+        status = vb_measure_need(&point, of->name, of->device, &arena, &record, &apart, err);
+    out->apart_bytes = (double)apart.peak_reserved_bytes;
+    if (status == VB_OK) {
+        of->out->context_bytes = (double)record.context_bytes;
+        of->out->usable_bytes = (double)record.usable_bytes;
+    }
+    vb_arena_clear(&arena);
+    return status;
+}
+
+/* The kind's row of the size and batch; NULL: it has none. */
+static const struct vb_page_row *find_row(const struct planning *of, uint32_t imgsz, uint32_t batch)
+{
+    for (size_t i = 0; i < of->page->n_rows; i++) {
+        const struct vb_page_row *row = &of->page->rows[i];
+        if (is_own(of, row) && row->imgsz == imgsz && row->batch == batch)
+            return row;
+    }
+    return NULL;
+}
+
+/* The next batch after `batch` to be planned at the size: of the list, or of the rows. */
+static uint32_t next_batch(const struct planning *of, uint32_t imgsz, uint32_t batch, bool is_dense)
+{
+    const uint32_t *list = is_dense ? dense : sparse;
+    const size_t n = is_dense ? sizeof dense / sizeof *dense : sizeof sparse / sizeof *sparse;
+    uint32_t next = UINT32_MAX;
+    for (size_t i = n; i > 0 && list[i - 1] > batch; i--)
+        next = list[i - 1];
+    for (size_t i = 0; i < of->page->n_rows; i++) {
+        const struct vb_page_row *row = &of->page->rows[i];
+        if (is_own(of, row) && row->imgsz == imgsz && row->batch > batch && row->batch < next)
+            next = row->batch;
+    }
+    return next;
+}
+
+/* Plans of a size, from batch 1 on until they are far beyond the memory: those of the rows, but for
+ * what the journal has of them, and `n` more. */
+static enum vb_status plan_size(struct planning *of, uint32_t imgsz, size_t n, struct vb_error *err)
+{
+    const bool is_dense = n >= MANY_BATCHES;
+    enum vb_status status = VB_OK;
+    uint32_t batch = 0;
+    for (size_t i = 0, n_more = 0; i < MOST_BATCHES && n_more < n; i++) {
+        struct vb_page_node node;
+        batch = next_batch(of, imgsz, batch, is_dense);
+        const struct vb_page_row *row = find_row(of, imgsz, batch);
+        n_more += row == NULL;
+        if (of->is_planned && row != NULL && row->reserved_bytes > 0)
+            continue;
+        if (batch != UINT32_MAX)
+            status = plan(of, imgsz, batch, &node, err);
+        if (batch == UINT32_MAX || status == VB_E_INPUT || status == VB_E_UNSUPPORTED)
+            return VB_OK;
+        if (status == VB_OK)
+            status = add(of, node, err);
+        if (status != VB_OK || node.planned_bytes > BEYOND * of->out->usable_bytes)
+            return status;
+    }
+    return VB_OK;
+}
+
+/* Whether plans made here are the journal's: the first, the middle and the last that has a peak. */
+static bool is_reproduced(struct planning *of)
+{
+    const struct vb_page *page = of->page;
+    size_t own[MOST_ROWS], n = 0;
+    bool is_same = true;
+    for (size_t i = 0; i < page->n_rows && n < MOST_ROWS; i++) {
+        if (is_own(of, &page->rows[i]) && page->rows[i].reserved_bytes > 0)
+            own[n++] = i;
+    }
+    for (size_t k = 0; k < N_COMPARED && n > 0 && is_same; k++) {
+        const struct vb_page_row *row = &page->rows[own[k * (n - 1) / (N_COMPARED - 1)]];
+        struct vb_page_node node;
+        is_same = plan(of, row->imgsz, row->batch, &node, NULL) == VB_OK &&
+                  node.planned_bytes == (double)row->reserved_bytes;
+    }
+    return n > 0 && is_same;
+}
+
+/* The journal's own plans, evenly some of very many. */
+static enum vb_status take_rows(struct planning *of, struct vb_error *err)
+{
+    const size_t most = MOST_ROWS;
+    size_t seen = 0;
+    enum vb_status status = VB_OK;
+    of->out->usable_bytes = (double)of->page->stacks[of->kind->stack].usable_bytes;
+    for (size_t i = 0; i < of->page->n_rows && status == VB_OK; i++) {
+        const struct vb_page_row *row = &of->page->rows[i];
+        if (!is_own(of, row))
+            continue;
+        seen++;
+        if (row->reserved_bytes == 0 ||
+            (of->n_rows > most && seen * most / of->n_rows == (seen - 1) * most / of->n_rows))
+            continue;
+        status = add(
+            of,
+            (struct vb_page_node){ row->imgsz, row->batch, (double)row->reserved_bytes, 0, false },
+            err);
+    }
+    return status;
+}
+
+/* The virtual device of the stack's GPU. */
+static enum vb_status open_device(struct planning *of, uint32_t *compute_capability,
+                                  struct vb_error *err)
+{
+    static const char prefix[] = "virtual:";
+    const struct vb_page_stack *stack = &of->page->stacks[of->kind->stack];
+    struct vb_gpu_spec spec = { 0 };
+    enum vb_status status = VB_OK;
+    if (of->is_planned) {
+        (void)snprintf(of->name, sizeof of->name, "%s", stack->device);
+        if (strncmp(stack->device, prefix, strlen(prefix)) != 0)
+            return vb_fail(err, VB_E_INPUT, "%s plans nothing", stack->device);
+    } else {
+        status = vb_gpu_spec_find_product(stack->gpu, stack->capacity_bytes, &spec, err);
+        (void)snprintf(of->name, sizeof of->name, "%s%s", prefix, spec.name);
+        vb_gpu_spec_clear(&spec);
+    }
+    if (status == VB_OK)
+        status = vb_device_open(of->name, &of->device, err);
+    if (status == VB_OK)
+        *compute_capability = vb_device_info(of->device)->compute_capability;
+    return status;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const struct vb_page_node *x = a, *y = b;
+    if (x->imgsz != y->imgsz)
+        return x->imgsz < y->imgsz ? -1 : 1;
+    return (x->batch > y->batch) - (x->batch < y->batch);
+}
+
+enum vb_status cli_report_nodes(const struct vb_page *page, uint32_t kind, size_t n_plans,
+                                struct vb_arena *arena, struct vb_page_ask *out,
+                                uint32_t *compute_capability, struct vb_error *err)
+{
+    struct planning of = {
+        .page = page, .kind = &page->kinds[kind], .place = kind, .arena = arena, .out = out
+    };
+    of.is_planned = page->stacks[of.kind->stack].provenance == VB_PLANNED;
+    *compute_capability = 0;
+    find_sizes(&of);
+    enum vb_status status = open_device(&of, compute_capability, err);
+    bool can_plan = status == VB_OK && (!of.is_planned || is_reproduced(&of));
+    if (of.is_planned && (status == VB_OK || status == VB_E_INPUT))
+        status = take_rows(&of, err);
+    size_t each = of.n_sizes > 0 ? n_plans / of.n_sizes : 0;
+    each = each > LEAST_BATCHES ? each : LEAST_BATCHES;
+    for (size_t i = 0; i < of.n_sizes && can_plan && status == VB_OK; i++)
+        status = plan_size(&of, of.sizes[i], each, err);
+    if (status == VB_OK && out->n_nodes > 0)
+        qsort(out->nodes, out->n_nodes, sizeof *out->nodes, by_size);
+    vb_device_close(of.device);
+    return status;
+}

@@ -89,10 +89,14 @@ static bool is_heavier(const struct vb_record *a, const struct vb_record *b)
     return a_ran_out != b_ran_out ? a_ran_out : a->peak_reserved_bytes > b->peak_reserved_bytes;
 }
 
-/* With DDP all but the first rank do the same, unless the optimizer's state is shared out. */
+/* All but the first rank do the same, unless the optimizer's state is shared out or DataParallel's
+ * last piece of the batch is smaller. */
 static bool is_like_the_last(const struct vb_point *point)
 {
-    return vb_is_ddp(point) && point->zero == 0 && point->rank > 1;
+    uint32_t rank = point->rank;
+    bool shares_alike = rank > 1 && vb_share_of(point, point->batch, rank) ==
+                                        vb_share_of(point, point->batch, rank - 1);
+    return shares_alike && (vb_is_dp(point) || point->zero == 0);
 }
 
 /* NCCL's buffers, for all that is known of them: 2 to 24 channels or more, of some 9 MiB for each

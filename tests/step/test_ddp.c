@@ -365,3 +365,34 @@ Test(ddp, first_pass_of_a_static_graph_is_cloned)
         vb_arena_clear(&made.arena);
     }
 }
+
+/* What other ranks than the first do, by the versions that changed it. */
+Test(ddp, versions_change_what_other_ranks_do)
+{
+    static const struct {
+        char model[16], trainer[32];
+        enum vb_reducing kind;
+        bool averages, checks, validates;
+    } cases[] = {
+        { "yolov5n", "yolov5-6.1.179", VB_REDUCES_PLAIN, false, true, false },
+        { "yolov5n", "yolov5-6.1.180", VB_REDUCES_STATIC, false, true, false },
+        { "yolov5n", "yolov5", VB_REDUCES_STATIC, false, true, false },
+        { "yolov8n", "ultralytics-8.0.0", VB_REDUCES_PLAIN, false, false, false },
+        { "yolov8n", "ultralytics-8.2.53", VB_REDUCES_UNUSED, false, false, false },
+        { "yolov8n", "ultralytics-8.3.217", VB_REDUCES_UNUSED, false, false, false },
+        { "yolov8n", "ultralytics-8.3.218", VB_REDUCES_UNUSED, true, false, true },
+        { "yolov8n", "ultralytics", VB_REDUCES_UNUSED, true, false, true },
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct vb_point point = small_point(cases[c].model);
+        struct made made;
+        (void)snprintf(point.trainer, sizeof point.trainer, "%s", cases[c].trainer);
+        make(&made, &point);
+        const struct vb_trainer *trainer = &made.recipe.trainer;
+        cr_expect_eq(trainer->reducing, cases[c].kind, "%s", cases[c].trainer);
+        cr_expect_eq(trainer->averages_on_all, cases[c].averages, "%s", cases[c].trainer);
+        cr_expect_eq(trainer->checks_on_all, cases[c].checks, "%s", cases[c].trainer);
+        cr_expect_eq(trainer->validates_on_all, cases[c].validates, "%s", cases[c].trainer);
+        vb_arena_clear(&made.arena);
+    }
+}

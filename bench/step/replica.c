@@ -2,7 +2,6 @@
 #include "step/replica.h"
 
 #include "base/bytes.h"
-#include "step/bucket.h"
 #include "step/builder.h"
 #include "step/coalesce.h"
 #include "step/view.h"
@@ -33,49 +32,12 @@ static bool scale_graph(const struct vb_graph *graph, uint32_t batch, struct vb_
     return true;
 }
 
-/* Parameters (`first` 0) or buffers on their way to the other GPUs, in chunks: which chunk each is
- * in. */
-struct sent {
-    uint32_t first, n, n_chunks;
-    struct vb_sized *sizes;
-    uint32_t *chunk_of;
-};
-
-static bool plan_sending(struct vb_builder *self, bool are_buffers, struct sent *out)
+/* Parameters or buffers on their way to the other GPUs. */
+static bool plan_sending(struct vb_builder *self, bool are_buffers, struct vb_chunks *out)
 {
     const struct vb_graph *graph = self->graph;
-    struct vb_arena *arena = self->tape.program->arena;
-    *out = (struct sent){ .first = are_buffers ? graph->n_parameters : 0,
-                          .n = are_buffers ? graph->n_buffers : graph->n_parameters };
-    out->sizes = vb_arena_alloc(arena, out->n + 1, sizeof *out->sizes);
-    out->chunk_of = vb_arena_alloc(arena, out->n + 1, sizeof *out->chunk_of);
-    if (out->sizes == NULL || out->chunk_of == NULL)
-        return false;
-    for (uint32_t i = 0; i < out->n; i++) {
-        const struct vb_parameter *parameter = &graph->parameters[out->first + i];
-        enum vb_dtype dtype = parameter->is_int64 ? VB_INT64 : VB_FLOAT32;
-        out->sizes[i] = (struct vb_sized){ parameter->elements * vb_dtype_bytes[dtype], dtype };
-    }
-    out->n_chunks = vb_fill_buckets(out->sizes, out->n, &chunk_bytes, 1, out->chunk_of);
-    return true;
-}
-
-/* A chunk as one flat tensor, held; `*count`: how many tensors are in it. */
-static struct vb_variable new_chunk(struct vb_builder *self, const struct sent *sent, uint32_t c,
-                                    uint32_t *count)
-{
-    uint64_t bytes = 0;
-    enum vb_dtype dtype = VB_FLOAT32;
-    *count = 0;
-    for (uint32_t i = 0; i < sent->n; i++) {
-        if (sent->chunk_of[i] != c)
-            continue;
-        bytes += sent->sizes[i].bytes;
-        dtype = sent->sizes[i].dtype;
-        ++*count;
-    }
-    return vb_tape_new(&self->tape, "replica", &VB_SHAPE((uint32_t)(bytes / vb_dtype_bytes[dtype])),
-                       dtype);
+    return vb_plan_chunks(self, are_buffers ? graph->n_parameters : 0,
+                          are_buffers ? graph->n_buffers : graph->n_parameters, chunk_bytes, out);
 }
 
 /* On the first GPU each chunk is put together, sent, and gone; one tensor alone is sent as it is.
@@ -83,19 +45,14 @@ static struct vb_variable new_chunk(struct vb_builder *self, const struct sent *
 static void send(struct vb_builder *self, bool are_buffers)
 {
     struct vb_tape *tape = &self->tape;
-    struct sent sent;
-    if (!plan_sending(self, are_buffers, &sent)) {
-        tape->program->failed = true;
+    struct vb_chunks sent;
+    if (!plan_sending(self, are_buffers, &sent))
         return;
-    }
     for (uint32_t c = 0; c < sent.n_chunks; c++) {
-        uint32_t count = 0;
-        for (uint32_t i = 0; i < sent.n; i++)
-            count += sent.chunk_of[i] == c;
-        if (count < 2)
+        if (vb_count_chunk(&sent, c) < 2)
             continue;
-        struct vb_variable flat = new_chunk(self, &sent, c, &count);
-        vb_tape_copy(tape, flat, flat);
+        struct vb_variable flat = vb_new_chunk(tape, &sent, c, "replica");
+        vb_pass_chunk(tape, flat);
         vb_tape_drop(tape, flat);
     }
 }
@@ -105,15 +62,12 @@ static void receive(struct vb_builder *self, bool are_buffers, struct vb_variabl
                     struct vb_variable *chunks, uint32_t *n_chunks)
 {
     struct vb_tape *tape = &self->tape;
-    struct sent sent;
-    if (!plan_sending(self, are_buffers, &sent)) {
-        tape->program->failed = true;
+    struct vb_chunks sent;
+    if (!plan_sending(self, are_buffers, &sent))
         return;
-    }
     for (uint32_t c = 0; c < sent.n_chunks && !tape->program->failed; c++) {
-        uint32_t count = 0;
         uint64_t place = 0;
-        struct vb_variable chunk = new_chunk(self, &sent, c, &count);
+        struct vb_variable chunk = vb_new_chunk(tape, &sent, c, "replica");
         for (uint32_t i = 0; i < sent.n; i++) {
             const struct vb_parameter *parameter = &self->graph->parameters[sent.first + i];
             if (sent.chunk_of[i] != c)
@@ -198,7 +152,7 @@ struct vb_variable *vb_put_gradients_aside(struct vb_builder *self)
 }
 
 /* Gradients in chunks, in which they are summed over the GPUs. False: no host memory. */
-static bool plan_sums(struct vb_builder *self, struct sent *out)
+static bool plan_sums(struct vb_builder *self, struct vb_chunks *out)
 {
     if (!plan_sending(self, false, out))
         return false;
@@ -219,23 +173,19 @@ static bool plan_sums(struct vb_builder *self, struct sent *out)
 
 /* The chunk's gradients as one flat tensor for as long as it is summed; on the first GPU (`sums`
  * not NULL) the sum is another tensor, whose parts they become. */
-static void sum_chunk(struct vb_builder *self, const struct sent *sent, uint32_t c,
+static void sum_chunk(struct vb_builder *self, const struct vb_chunks *sent, uint32_t c,
                       struct vb_variable *sums)
 {
     struct vb_tape *tape = &self->tape;
     struct vb_variable flat = vb_undefined, sum = vb_undefined;
-    uint32_t count = 0;
     uint64_t place = 0;
-    for (uint32_t i = 0; i < sent->n; i++)
-        count += sent->chunk_of[i] == c;
     tape->category = VB_TEMPORARY;
-    if (count > 1)
-        flat = new_chunk(self, sent, c, &count);
+    if (vb_count_chunk(sent, c) > 1)
+        flat = vb_new_chunk(tape, sent, c, "replica");
     tape->category = VB_GRADIENTS;
     if (sums != NULL)
-        sum = new_chunk(self, sent, c, &count);
-    if (vb_is_defined(&flat))
-        vb_tape_copy(tape, flat, flat);
+        sum = vb_new_chunk(tape, sent, c, "replica");
+    vb_pass_chunk(tape, flat);
     vb_tape_drop(tape, flat);
     for (uint32_t i = 0; i < sent->n && sums != NULL; i++) {
         if (sent->chunk_of[i] != c)
@@ -271,7 +221,7 @@ void vb_sum_gradients(struct vb_builder *self, const struct vb_variable *before)
     struct vb_tape *tape = &self->tape;
     struct vb_variable *sums =
         vb_arena_alloc(tape->program->arena, tape->n_parameters, sizeof *sums);
-    struct sent sent;
+    struct vb_chunks sent;
     if (before == NULL || sums == NULL || !plan_sums(self, &sent)) {
         tape->program->failed = true;
         return;
@@ -312,7 +262,7 @@ static void run_backward(struct vb_builder *self, const struct vb_variable *pred
 
 static void sum_up(struct vb_builder *self)
 {
-    struct sent sent;
+    struct vb_chunks sent;
     if (!plan_sums(self, &sent)) {
         self->tape.program->failed = true;
         return;

@@ -192,17 +192,18 @@ struct search {
     const struct cli_asked *asked;
     struct vb_point point; /* what is planned, but for its batch */
     double factor;         /* on what that needs */
+    uint32_t world;        /* GPUs that share the batch: each takes as many images */
 };
 
-/* Plans the search's point with that batch; `*need_bytes`, where asked for, is 0 where that failed
- * or ran out. */
+/* Plans the search's point with that batch for each GPU; `*need_bytes`, where asked for, is 0 where
+ * that failed or ran out. */
 static bool fits(const struct search *search, uint32_t batch, double *need_bytes)
 {
     struct vb_arena arena = { 0 };
     struct vb_point point = search->point;
     struct cli_answer answer = { 0 };
     double need = 0, apart = 0;
-    point.batch = batch;
+    point.batch = batch * search->world;
     bool does =
         vb_measure(&point, search->asked->device, false, &arena, &answer.record, NULL) == VB_OK &&
         answer.record.state == VB_STATE_OK;
@@ -255,19 +256,21 @@ static uint32_t confirm(const struct search *run, uint32_t batch)
 uint32_t cli_largest_batch(const struct cli_asked *asked, const struct vb_point *point,
                            const struct cli_answer *answer)
 {
-    double guess = answer->estimate.usable_bytes / (answer->estimate.need_bytes / point->batch);
-    const struct search run = { asked, *point, 1 };
+    const uint32_t world = vb_world_of(point);
+    const double share = (double)point->batch / world;
+    double guess = answer->estimate.usable_bytes / (answer->estimate.need_bytes / share);
+    const struct search run = { asked, *point, 1, world };
     struct search step = run;
     double run_bytes = 0, step_bytes = 0;
     if (point->workload != VB_WHOLE_RUN)
-        return halve(&run, guess);
+        return world * halve(&run, guess);
     step.point.workload = VB_TRAIN;
-    (void)fits(&step, point->batch, &step_bytes);
+    (void)fits(&step, point->batch / world, &step_bytes);
     if (step_bytes > 0 && answer->record.state == VB_STATE_OK)
         step.factor = answer->planned_bytes / step_bytes;
     uint32_t batch = halve(&step, guess);
     if (batch == 0)
-        return confirm(&run, 1);
+        return world * confirm(&run, 1);
     /* The two compare otherwise there: a full cache is emptied where a small one is not. */
     (void)fits(&run, batch, &run_bytes);
     (void)fits(&step, batch, &step_bytes);
@@ -275,5 +278,5 @@ uint32_t cli_largest_batch(const struct cli_asked *asked, const struct vb_point 
         step.factor = run_bytes / step_bytes;
         batch = halve(&step, batch * 1.25);
     }
-    return confirm(&run, batch);
+    return world * confirm(&run, batch);
 }

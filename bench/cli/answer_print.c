@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "cli/answer.h"
+#include "cli/ranks_print.h"
 
 static void print_terms(const struct vb_record *record)
 {
@@ -56,6 +57,8 @@ static void print_parts(const struct vb_record *record)
 static void print_log(const struct vb_record *record)
 {
     double unit = strcmp(record->unit, "GiB") == 0 ? 1073741824.0 : 1e9;
+    if (record->heaviest_rank > 0) /* logs are the first rank's */
+        return;
     if (record->epoch_reserved_bytes > 0)
         printf("prints GPU_mem %.3gG in the first epoch",
                (double)record->epoch_reserved_bytes / unit);
@@ -63,8 +66,9 @@ static void print_log(const struct vb_record *record)
         printf(" and %.3gG after", (double)record->later_reserved_bytes / unit);
     if (record->epoch_reserved_bytes > 0)
         printf(" (%s)\n", record->unit);
-    printf("nvidia-smi shows %s at the peak: reserved and context\n",
-           vb_bytes_format(record->peak_device_bytes).text);
+    printf("nvidia-smi shows %s at the peak: reserved and context%s\n",
+           vb_bytes_format(record->peak_device_bytes).text,
+           record->n_ranks > 0 ? ", and NCCL's beside them" : "");
 }
 
 /* "= 0.93"; never 0 or 1. */
@@ -160,6 +164,10 @@ static void print_use(const struct vb_point *point, const struct cli_answer *ans
     const char *amp = point->precision == VB_FP32 ? "False" : "True";
     if (answer->largest_batch == 0)
         return;
+    if (vb_world_of(point) > 1) {
+        cli_print_ranks_use(point, answer->largest_batch);
+        return;
+    }
     printf("use:   yolo train model=%s batch=%" PRIu32 " imgsz=%" PRIu32 " amp=%s\n", point->model,
            answer->largest_batch, point->imgsz, amp);
     if (strncmp(point->model, "yolov5", 6) == 0)
@@ -175,6 +183,7 @@ void cli_answer_print(const struct cli_asked *asked, const struct vb_point *poin
     print_verdict(asked, answer);
     print_terms(record);
     print_parts(record);
+    cli_print_ranks(record);
     print_log(record);
     printf("recipe: %.70s\nworkspaces: cuDNN %s (%s)\n", record->recipe,
            record->cudnn[0] != '\0' ? record->cudnn : "none", record->workspaces);

@@ -57,7 +57,8 @@ static enum vb_status estimate(const struct options *options, int *exit_status,
                     "--device %s: an estimate is a plan, for virtual:GPU; what runs is measured "
                     "by 'vrambench point' and 'vrambench sweep'",
                     name);
-    if (status == VB_OK && point.workload != VB_AUTOBATCH)
+    /* Calibrations are of one GPU. */
+    if (status == VB_OK && point.workload != VB_AUTOBATCH && vb_world_of(&point) == 1)
         status = cli_ask_calibration(&point, options->calibration, &asked, err);
     if (status == VB_OK && point.workload == VB_AUTOBATCH)
         status = cli_estimate_autobatch(&asked, &point, options->json != NULL, exit_status, err);

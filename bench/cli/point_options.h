@@ -9,7 +9,7 @@
 #include "cli/arguments.h"
 #include "record/point.h"
 
-enum { CLI_MAX_POINT_OPTIONS = 40 };
+enum { CLI_MAX_POINT_OPTIONS = 64 };
 
 struct cli_point_options {
     const char *values[CLI_MAX_POINT_OPTIONS]; /* of each key; NULL: not given */

@@ -48,6 +48,13 @@ extern const size_t vb_record_member_count;
 void vb_record_write_parts(const struct vb_record *record, json_t *object);
 void vb_record_read_parts(const json_t *object, struct vb_record *out);
 
+/* What a point asks of several GPUs and, of a record, "ranks"; nothing for one GPU, and nothing
+ * read is one. */
+void vb_point_write_gpus(const struct vb_point *point, json_t *object);
+void vb_record_write_ranks(const struct vb_record *record, json_t *object);
+VB_CHECKED enum vb_status vb_record_read_ranks(const json_t *object, struct vb_record *out,
+                                               struct vb_error *err);
+
 /* "step_samples_ns"; nothing where the steps are not known. The samples go to the arena.
  * VB_E_INPUT: no list of times above 0, or too many. */
 void vb_record_write_samples(const struct vb_record *record, json_t *object);

@@ -20,6 +20,10 @@ enum vb_pool_kind { VB_POOL_CACHING, VB_POOL_NATIVE };
 /* Where the scratch of operators comes from: the pool, as PyTorch has it, or the device beside the
  * pool, so that the pool's figures do not depend on whose kernels run. */
 enum vb_scratch { VB_SCRATCH_POOL, VB_SCRATCH_OUTSIDE };
+/* How several GPUs share a batch: a process each, whose gradients are averaged
+ * (DistributedDataParallel); or one process with a copy of the model on each (DataParallel). */
+enum vb_strategy { VB_DDP, VB_DP };
+enum { VB_MAX_GPUS = 16 }; /* of one machine */
 
 struct vb_point {
     char model[256]; /* a built-in name, or the path of a YAML file */
@@ -27,7 +31,7 @@ struct vb_point {
     char trainer[64];
     char torch[32];
     enum vb_workload workload;
-    uint32_t batch;
+    uint32_t batch;   /* of all GPUs together */
     uint32_t imgsz;   /* pixels a side, square */
     uint32_t classes; /* 0: as many as the model's file says */
     enum vb_precision precision;
@@ -50,7 +54,42 @@ struct vb_point {
     char alloc_conf[256]; /* as PYTORCH_CUDA_ALLOC_CONF's text */
     uint32_t warmup;      /* steps before the ones that count */
     uint32_t steps;
+    /* Several GPUs. 0 and 1 GPU with no larger world: one, and what follows says nothing. */
+    uint32_t gpus; /* of this machine */
+    enum vb_strategy strategy;
+    uint32_t world;   /* processes on all machines together; 0: one for each GPU here */
+    uint32_t zero;    /* 1: the optimizer's state is shared out over them: ZeRO-1 */
+    bool bucket_view; /* gradients are parts of DDP's buckets: gradient_as_bucket_view */
+    /* Whose program is built, of the GPUs here. Not asked for: whoever works the point out goes
+     * through them, and a record is of the heaviest. */
+    uint32_t rank;
 };
+
+/* Processes or, with DataParallel, GPUs that share the batch; 1: nothing is shared. */
+uint32_t vb_world_of(const struct vb_point *point);
+
+/* Images of a batch of so many that a GPU takes forward: with DDP an equal share, which loses what
+ * is left over; with DataParallel as torch.chunk() cuts, so that the last may have fewer or none.
+ */
+uint32_t vb_share_of(const struct vb_point *point, uint32_t batch, uint32_t rank);
+
+/* Images that the program of point->rank is built for: DataParallel's first GPU loads all. */
+uint32_t vb_loaded_of(const struct vb_point *point);
+
+static inline bool vb_is_ddp(const struct vb_point *point)
+{
+    return vb_world_of(point) > 1 && point->strategy == VB_DDP;
+}
+static inline bool vb_is_dp(const struct vb_point *point)
+{
+    return vb_world_of(point) > 1 && point->strategy == VB_DP;
+}
+
+/* A GPU with DataParallel's copy of the model and nothing else. */
+static inline bool vb_is_replica(const struct vb_point *point)
+{
+    return vb_is_dp(point) && point->rank > 0;
+}
 
 /* What a point is unless something else is said. `model`, `batch` and `imgsz` are left empty. */
 struct vb_point vb_point_default(void);
@@ -63,5 +102,6 @@ extern const char *const vb_workload_names[3];
 extern const char *const vb_choice_names[3];
 extern const char *const vb_pool_kind_names[2];
 extern const char *const vb_scratch_names[2];
+extern const char *const vb_strategy_names[2];
 
 #endif

@@ -93,6 +93,8 @@ const struct vb_member vb_record_members[] = {
     MEMBER(vb_record, epoch_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, later_reserved_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, unit, VB_MEMBER_TEXT),
+    MEMBER(vb_record, nccl_low_bytes, VB_MEMBER_BYTES),
+    MEMBER(vb_record, nccl_high_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, peak_workspace_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, workspace_low_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, workspace_high_bytes, VB_MEMBER_BYTES),
@@ -195,6 +197,7 @@ enum vb_status vb_record_print(const struct vb_record *record, char **line, stru
     (void)json_object_set_new(object, "tool", json_string("vrambench " VB_VERSION " " VB_COMMIT));
     (void)json_object_set_new(object, "cell_id", json_string(id));
     vb_members_write(object, vb_point_members, vb_point_member_count, &record->point);
+    vb_point_write_gpus(&record->point, object);
     vb_members_write(object, vb_record_members, vb_record_member_count, record);
     if (record->peak_allocated_bytes > 0) {
         (void)json_object_set_new(
@@ -207,6 +210,7 @@ enum vb_status vb_record_print(const struct vb_record *record, char **line, stru
     }
     vb_record_write_samples(record, object);
     vb_record_write_parts(record, object);
+    vb_record_write_ranks(record, object);
     vb_on_gpu_write(&record->on_gpu, object);
     if (record->profile.n > 0)
         (void)json_object_set_new(object, "profile", vb_profile_write(&record->profile));
@@ -354,6 +358,8 @@ static enum vb_status read_record(const json_t *object, struct vb_arena *arena,
         vb_members_read(object, vb_point_members, vb_point_member_count, &out->point, err);
     if (status == VB_OK)
         status = vb_members_read(object, vb_record_members, vb_record_member_count, out, err);
+    if (status == VB_OK)
+        status = vb_record_read_ranks(object, out, err);
     if (status != VB_OK)
         return status;
     const char *tool = json_string_value(json_object_get(object, "tool"));
@@ -393,6 +399,7 @@ void vb_record_cell_id(const struct vb_point *point, const char *device, char id
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     json_t *object = json_object();
     vb_members_write(object, vb_point_members, vb_point_member_count, point);
+    vb_point_write_gpus(point, object);
     (void)json_object_set_new(object, "device", json_string(device));
     char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
     for (const char *at = text; at != NULL && *at != '\0'; at++)

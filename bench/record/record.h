@@ -104,6 +104,11 @@ struct vb_curve_point {
     uint64_t bytes[VB_N_CATEGORIES];
 };
 
+/* Of one of several GPUs. */
+struct vb_rank_peaks {
+    uint64_t allocated_bytes, reserved_bytes;
+};
+
 struct vb_record {
     struct vb_point point;
     enum vb_state state;
@@ -143,6 +148,12 @@ struct vb_record {
     enum vb_part oom_part;
     struct vb_profile profile; /* workload autobatch, and how the version goes on from it */
     struct vb_autobatch_rules autobatch;
+    /* Several GPUs: the peaks of each of this machine, and whose the record is; what NCCL holds on
+     * each beside the allocator, modelled, from the least to the most, which `usable_bytes` leaves
+     * out. One GPU: 0. */
+    struct vb_rank_peaks ranks[VB_MAX_GPUS];
+    uint32_t n_ranks, heaviest_rank;
+    uint64_t nccl_low_bytes, nccl_high_bytes;
     uint64_t peak_workspace_bytes;
     uint64_t workspace_low_bytes; /* benchmark = on: peak reserved with the smallest ... */
     uint64_t

@@ -89,15 +89,37 @@ static void append_notes(const struct vb_record *records, size_t n, struct vb_te
     append_note(records, n, "times are to be doubted", warning, out);
 }
 
+/* Several GPUs have a column where a point has them. */
+static bool tells_gpus(const struct vb_record *records, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (was_reached(&records[i]) && vb_world_of(&records[i].point) > 1)
+            return true;
+    }
+    return false;
+}
+
+static void append_gpus(const struct vb_point *point, struct vb_text *out)
+{
+    uint32_t world = vb_world_of(point);
+    if (world > 1)
+        vb_text_append(out, " %" PRIu32 " %s |", world, vb_strategy_names[point->strategy]);
+    else
+        vb_text_append(out, " 1 |");
+}
+
 static void append_md(const struct vb_record *records, size_t n, struct vb_text *out)
 {
     const struct vb_record *first = first_reached(records, n);
     if (first == NULL)
         return;
+    const bool has_gpus = tells_gpus(records, n);
     heading(first, out);
-    vb_text_append(out,
-                   "| model   | batch | imgsz | type | mosaic | state | peak  | alloc | img/s |\n"
-                   "| :------ | ----: | ----: | :--- | :----- | :---- | ----: | ----: | ----: |\n");
+    vb_text_append(
+        out,
+        "| model   | batch | imgsz | type | mosaic | state | peak  | alloc | img/s |%s\n"
+        "| :------ | ----: | ----: | :--- | :----- | :---- | ----: | ----: | ----: |%s\n",
+        has_gpus ? " GPUs |" : "", has_gpus ? " :--- |" : "");
     for (size_t i = 0; i < n; i++) {
         const struct vb_record *r = &records[i];
         const struct vb_point *p = &r->point;
@@ -109,11 +131,14 @@ static void append_md(const struct vb_record *records, size_t n, struct vb_text 
                        vb_precision_names[p->precision], vb_mosaic_names[p->mosaic],
                        vb_state_names[r->state]);
         if (vb_has_peaks(r))
-            vb_text_append(out, " %5.2f | %5.2f | %5.0f |\n", vb_to_gib(r->peak_reserved_bytes),
+            vb_text_append(out, " %5.2f | %5.2f | %5.0f |", vb_to_gib(r->peak_reserved_bytes),
                            vb_to_gib(r->peak_allocated_bytes),
                            r->step_seconds > 0 ? p->batch / r->step_seconds : 0);
         else
-            vb_text_append(out, " %5s | %5s | %5s |\n", "", "", "");
+            vb_text_append(out, " %5s | %5s | %5s |", "", "", "");
+        if (has_gpus)
+            append_gpus(p, out);
+        vb_text_append(out, "\n");
     }
     append_notes(records, n, out);
 }

@@ -33,9 +33,12 @@ enum vb_status vb_run_forward(struct vb_builder *self, struct vb_variable *predi
     self->tape.saved_sum = &program->saved_forward;
     self->tape.batch++;
     vb_open_autocast(self);
+    vb_reducer_before(self);
     enum vb_status status = vb_forward(&self->tape, self->graph, self->storages,
                                        self->names.batch.images, predictions, err);
     self->tape.saved_sum = NULL;
+    if (status == VB_OK)
+        vb_reducer_after(self, predictions);
     return status;
 }
 
@@ -80,21 +83,27 @@ static uint32_t *held(struct vb_builder *self, size_t *n)
         list[(*n)++] = names[i].storage;
     for (uint32_t i = 0; i < n_gradients; i++)
         list[(*n)++] = self->tape.gradients[i].storage;
-    for (uint32_t i = 0; i < n_buffers; i++)
+    for (uint32_t i = 0; i < n_buffers && !vb_is_replica(self->point); i++)
         list[(*n)++] = self->storages[n_parameters + i];
     return list;
 }
 
-/* The first step, and the next where the first leaves two names on one tensor that it will part:
- * ultralytics' mean of the losses begins as the first batch's items. */
-static enum vb_status first_steps(struct vb_builder *self, struct vb_error *err)
+/* Whether the next step is like those that follow it. Not where the first leaves two names on one
+ * tensor that it will part: ultralytics' mean of the losses begins as the first batch's items. */
+static bool is_steady(const struct vb_builder *self)
 {
     const struct vb_names *names = &self->names;
+    return vb_reducer_is_settled(self) && (!vb_is_defined(&names->mean_loss) ||
+                                           names->mean_loss.storage != names->loss_items.storage);
+}
+
+/* The first step, and those until they are steady. */
+static enum vb_status first_steps(struct vb_builder *self, struct vb_error *err)
+{
     enum vb_status status = train_step(self, err);
-    self->tape.program->first_loss = names->loss.storage;
+    self->tape.program->first_loss = self->names.loss.storage;
     self->tape.program->second_step = self->tape.program->n_instructions;
-    if (status == VB_OK && vb_is_defined(&names->mean_loss) &&
-        names->mean_loss.storage == names->loss_items.storage)
+    while (status == VB_OK && !is_steady(self))
         status = train_step(self, err);
     return status;
 }
@@ -105,7 +114,8 @@ static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
     size_t n = 0;
 
     vb_program_emit(program, VB_PHASE, VB_PHASE_SETUP);
-    vb_make_weights(self, VB_WEIGHTS, self->storages);
+    if (!vb_is_replica(self->point))
+        vb_make_weights(self, VB_WEIGHTS, self->storages);
     vb_set_up_train(self);
     program->first_step = program->n_instructions;
     enum vb_status status = first_steps(self, err);
@@ -126,6 +136,35 @@ static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
                        self->graph->model, self->point->batch);
     program->loss = self->names.loss.storage;
     program->loop_end = program->n_instructions;
+    return VB_OK;
+}
+
+/* ZeRO-1: which parameters' state this rank has. The groups are the optimizer's. */
+static enum vb_status share_out(struct vb_builder *self, struct vb_error *err)
+{
+    static const uint32_t place[] = {
+        [VB_ROLE_BIAS] = 0, [VB_ROLE_WEIGHT] = 1, [VB_ROLE_NORM] = 2
+    };
+    const struct vb_graph *graph = self->graph;
+    struct vb_arena *arena = self->tape.program->arena;
+    uint32_t n = graph->n_parameters, world = vb_world_of(self->point);
+    if (!vb_is_ddp(self->point) || self->point->zero == 0)
+        return VB_OK;
+    uint64_t *elements = vb_arena_alloc(arena, n, sizeof *elements);
+    uint64_t *sums = vb_arena_alloc(arena, world, sizeof *sums);
+    uint32_t *lists = vb_arena_alloc(arena, 3 * (size_t)n, sizeof *lists);
+    bool *is_own = vb_arena_alloc(arena, n, sizeof *is_own);
+    if (elements == NULL || sums == NULL || lists == NULL || is_own == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for the program of %s", graph->model);
+    uint32_t *group = lists, *order = lists + n, *owner = lists + 2 * (size_t)n;
+    for (uint32_t i = 0; i < n; i++) {
+        elements[i] = graph->parameters[i].elements;
+        group[i] = place[graph->parameters[i].role];
+    }
+    vb_share_out(elements, group, n, 3, world, sums, order, owner);
+    for (uint32_t i = 0; i < n; i++)
+        is_own[i] = owner[i] == self->point->rank;
+    self->is_own = is_own;
     return VB_OK;
 }
 
@@ -183,7 +222,7 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
         self->state.first[i] = self->state.second[i] = VB_NONE;
     }
     self->tape.parameter_names[n] = "images";
-    return VB_OK;
+    return share_out(self, err);
 }
 
 enum vb_status vb_program_build(const struct vb_graph *graph, const struct vb_point *point,

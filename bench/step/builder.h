@@ -9,6 +9,7 @@
 #include "step/loss.h"
 #include "step/optimizer.h"
 #include "step/recipe.h"
+#include "step/reducer.h"
 #include "step/scaler.h"
 #include "step/tape.h"
 #include "step/targets.h"
@@ -40,12 +41,21 @@ struct vb_builder {
     struct vb_optimizer_state state;
     struct vb_scaler scaler;
     struct vb_loss_constants constants;
+    struct vb_reducer reducer;
+    const bool *is_own; /* which parameters' optimizer state this rank has; NULL: all */
 };
+
+/* Of several ranks each, or only the first, keeps an averaged copy of the weights. */
+static inline bool vb_keeps_average(const struct vb_builder *self)
+{
+    return self->point->ema && (self->point->rank == 0 || self->recipe->trainer.averages_on_all);
+}
 
 /* What the optimizer works on. */
 static inline struct vb_trained vb_trained_of(const struct vb_builder *self)
 {
-    return (struct vb_trained){ self->graph, self->storages, &self->state, self->scaler.found };
+    return (struct vb_trained){ self->graph, self->storages, &self->state, self->scaler.found,
+                                self->is_own };
 }
 
 /* Lives in the arena, as all that it makes. `torch` is the recipe's, or a test's. */
@@ -77,6 +87,9 @@ void vb_halve_weights(struct vb_builder *self);
 
 /* Upload, forward, loss and backward of one batch. */
 VB_CHECKED enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err);
+
+/* From names.loss, with what several GPUs do to the gradients. */
+void vb_run_backward(struct vb_builder *self);
 
 /* Clip, step, forget, average. */
 void vb_update_weights(struct vb_builder *self);

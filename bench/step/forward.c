@@ -15,6 +15,16 @@ struct walk {
     uint32_t *next_ending;      /* of each value: the next that is let go of with it; 0 */
 };
 
+/* A parameter or buffer, by its index; `parameter` as the tape is to know it. */
+static struct vb_variable tensor_of(const struct walk *walk, uint32_t index, uint32_t parameter)
+{
+    if (walk->tape->parts == NULL)
+        return vb_tape_parameter(walk->tape, parameter, walk->storages[index]);
+    struct vb_variable part = walk->tape->parts[index];
+    part.parameter = parameter;
+    return part;
+}
+
 /* The operator's weight (place 0) or bias (place 1); undefined where it has none. */
 static struct vb_variable parameter_of(const struct walk *walk, uint32_t op, uint32_t place)
 {
@@ -22,19 +32,20 @@ static struct vb_variable parameter_of(const struct walk *walk, uint32_t op, uin
     if (index == VB_NONE || index + place >= walk->graph->n_parameters ||
         walk->graph->parameters[index + place].op != op)
         return vb_undefined;
-    return vb_tape_parameter(walk->tape, index + place, walk->storages[index + place]);
+    return tensor_of(walk, index + place, index + place);
 }
 
-/* num_batches_tracked + 1 before the normalisation: a new tensor takes the old one's place. */
+/* num_batches_tracked + 1 before the normalisation: a new tensor takes the old one's place. A
+ * replica's goes with it: there it is taken as counted in place. */
 static void count_batch(const struct walk *walk, uint32_t op)
 {
     struct vb_tape *tape = walk->tape;
     if (walk->counter[op] == VB_NONE || tape->is_eval || tape->program->failed)
         return;
-    uint32_t *storage = &walk->storages[walk->counter[op]];
-    struct vb_variable old = vb_tape_parameter(tape, VB_NONE, *storage);
+    bool in_place = tape->torch->counts_in_place || tape->parts != NULL;
+    struct vb_variable old = tensor_of(walk, walk->counter[op], VB_NONE);
     struct vb_variable next = old;
-    if (!tape->torch->counts_in_place) {
+    if (!in_place) {
         enum vb_category category = tape->category;
         tape->category = VB_WEIGHTS;
         next = vb_tape_new(tape, "num_batches_tracked", &old.shape, old.dtype);
@@ -42,9 +53,9 @@ static void count_batch(const struct walk *walk, uint32_t op)
     }
     struct vb_variable both[] = { old, next };
     vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_ADD_NUMBER, .a = 1 }, both, 2);
-    if (!tape->torch->counts_in_place && vb_is_defined(&next)) {
+    if (!in_place && vb_is_defined(&next)) {
         vb_tape_drop(tape, old);
-        *storage = next.storage;
+        walk->storages[walk->counter[op]] = next.storage;
     }
 }
 
@@ -53,7 +64,7 @@ static struct vb_variable statistic_of(const struct walk *walk, uint32_t op, uin
 {
     if (walk->counter[op] == VB_NONE)
         return vb_undefined;
-    return vb_tape_parameter(walk->tape, VB_NONE, walk->storages[walk->counter[op] - before]);
+    return tensor_of(walk, walk->counter[op] - before, VB_NONE);
 }
 
 /* YOLO's models set both numbers, classifiers have PyTorch's. Source: torch-memory.md, part B, 3.

@@ -164,6 +164,11 @@ struct vb_variable vb_batch_norm(struct vb_tape *tape, struct vb_variable x,
     vb_tape_save(tape, node, x);
     vb_tape_save(tape, node, mean);
     vb_tape_save(tape, node, deviation);
+    if (tape->parts != NULL) { /* a replica's live no longer than their nodes */
+        vb_tape_save(tape, node, norm->weight);
+        vb_tape_save(tape, node, norm->mean);
+        vb_tape_save(tape, node, norm->variance);
+    }
     vb_tape_output(tape, node, 0, &y);
     vb_tape_drop(tape, mean);
     vb_tape_drop(tape, deviation);

@@ -11,6 +11,7 @@
 
 #include "step/loop_classify.h"
 #include "step/math.h"
+#include "step/replica.h"
 
 /* The last batch goes first: the loop's name is given the host's tensors before they are uploaded.
  */
@@ -85,8 +86,11 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
 
     if (self->graph->head == VB_HEAD_CLASSIFY)
         return vb_classify_batch(self, err);
+    if (vb_is_replica(self->point))
+        return vb_replica_batch(self, err);
     upload(self);
-    enum vb_status status = vb_run_forward(self, predictions, err);
+    enum vb_status status = vb_is_dp(self->point) ? vb_parallel_forward(self, predictions, err)
+                                                  : vb_run_forward(self, predictions, err);
     if (status != VB_OK)
         return status;
     for (uint32_t i = 0; i < vb_n_predictions(self->graph) && holds; i++)
@@ -109,26 +113,47 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     } else {
         take_parts(self, &loss);
     }
+    /* DDP takes the mean of the gradients, both trainers want their sum. */
+    if (vb_is_ddp(self->point))
+        vb_scale_in_place(tape, &names->loss, vb_world_of(self->point));
     vb_tape_autocast_end(tape);
-
-    vb_builder_enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
-    struct vb_variable scaled = vb_scale_loss(tape, &self->scaler, names->loss);
-    vb_tape_backward(tape, scaled);
-    vb_tape_drop(tape, scaled);
+    vb_run_backward(self);
     return VB_OK;
+}
+
+void vb_run_backward(struct vb_builder *self)
+{
+    struct vb_tape *tape = &self->tape;
+    struct vb_variable *before = NULL;
+    vb_builder_enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
+    struct vb_variable scaled = vb_scale_loss(tape, &self->scaler, self->names.loss);
+    if (vb_is_dp(self->point))
+        before = vb_put_gradients_aside(self);
+    vb_tape_backward(tape, scaled);
+    if (vb_is_dp(self->point))
+        vb_sum_gradients(self, before);
+    vb_reducer_end(self);
+    vb_tape_drop(tape, scaled);
 }
 
 void vb_log_losses(struct vb_builder *self)
 {
-    if (self->recipe->trainer.family == VB_YOLOV5)
+    if (self->recipe->trainer.family == VB_YOLOV5 && self->point->rank == 0)
         log_mean(self);
 }
 
 void vb_set_up_train(struct vb_builder *self)
 {
     struct vb_tape *tape = &self->tape;
-    if (self->point->ema)
+    bool wraps_last = self->recipe->trainer.family == VB_YOLOV5;
+    if (vb_is_replica(self->point))
+        return;
+    if (!wraps_last)
+        vb_reducer_begin(self);
+    if (vb_keeps_average(self))
         vb_make_weights(self, VB_EMA, self->average);
+    if (wraps_last)
+        vb_reducer_begin(self);
     tape->category = VB_LOSS;
     if (self->graph->head != VB_HEAD_V5)
         return;
@@ -169,6 +194,8 @@ void vb_halve_weights(struct vb_builder *self)
 void vb_update_weights(struct vb_builder *self)
 {
     struct vb_tape *tape = &self->tape;
+    if (vb_is_replica(self->point))
+        return;
     if (self->graph->head == VB_HEAD_CLASSIFY) {
         vb_classify_update(self);
         return;
@@ -186,7 +213,7 @@ void vb_update_weights(struct vb_builder *self)
     vb_update_scale(tape, &self->scaler);
     vb_builder_enter(self, VB_PHASE_ZERO_GRAD, VB_TEMPORARY);
     vb_zero_gradients(tape, self->graph);
-    if (self->point->ema) {
+    if (vb_keeps_average(self)) {
         vb_builder_enter(self, VB_PHASE_EMA, VB_TEMPORARY);
         vb_update_average(tape, &trained, self->average);
     }

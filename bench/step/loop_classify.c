@@ -78,10 +78,7 @@ enum vb_status vb_classify_batch(struct vb_builder *self, struct vb_error *err)
 
     vb_builder_enter(self, VB_PHASE_ZERO_GRAD, VB_TEMPORARY);
     vb_zero_gradients(tape, self->graph);
-    vb_builder_enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);
-    struct vb_variable scaled = vb_scale_loss(tape, &self->scaler, names->loss);
-    vb_tape_backward(tape, scaled);
-    vb_tape_drop(tape, scaled);
+    vb_run_backward(self);
     return VB_OK;
 }
 
@@ -96,7 +93,7 @@ void vb_classify_update(struct vb_builder *self)
     else
         vb_optimizer_step(tape, &trained, self->point->optimizer);
     vb_update_scale(tape, &self->scaler);
-    if (self->point->ema) {
+    if (vb_keeps_average(self)) {
         vb_builder_enter(self, VB_PHASE_EMA, VB_TEMPORARY);
         vb_update_average(tape, &trained, self->average);
     }

@@ -69,9 +69,15 @@ struct group {
     enum vb_role role;
 };
 
+static bool is_stepped(const struct vb_tape *tape, const struct vb_trained *trained, uint32_t i)
+{
+    return has_gradient(tape, i) && (trained->is_own == NULL || trained->is_own[i]);
+}
+
 static bool has(const struct group *group, uint32_t i)
 {
-    return group->trained->graph->parameters[i].role == group->role && has_gradient(group->tape, i);
+    return group->trained->graph->parameters[i].role == group->role &&
+           is_stepped(group->tape, group->trained, i);
 }
 
 static struct vb_variable parameter_of(const struct group *group, uint32_t i)
@@ -336,7 +342,7 @@ void vb_plain_sgd_step(struct vb_tape *tape, const struct vb_trained *trained)
     const struct vb_call call = { .op = VB_OP_SGD, .a = plain_rate, .b = plain_momentum };
     uint32_t *first = trained->state->first;
     for (uint32_t i = 0; i < trained->graph->n_parameters; i++) {
-        if (!has_gradient(tape, i))
+        if (!is_stepped(tape, trained, i))
             continue;
         make_state_of(tape, &trained->graph->parameters[i], "momentum", &first[i]);
         const struct vb_variable operands[] = { trained->found, gradient_of(tape, i),

@@ -25,6 +25,8 @@ struct vb_trained {
     const struct vb_optimizer_state *state;
     struct vb_variable found; /* not 0: gradients are not finite and no step is taken; undefined
                                * where nobody looks */
+    const bool *is_own;       /* parameters that are stepped here, for others are elsewhere; NULL:
+                               * all */
 };
 
 void vb_clip_gradients(struct vb_tape *tape, const struct vb_graph *graph);

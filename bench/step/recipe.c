@@ -34,6 +34,7 @@ static const char *const loss_names[] = { "none", "own", "float" };
 const char *const vb_unit_names[2] = { "GB", "GiB" };
 static const char *const emptying_names[] = { "after", "around", "within" };
 static const char *const reading_names[] = { "pass", "boxes", "both" };
+static const char *const reducing_names[] = { "plain", "static", "unused" };
 
 #define TRAINER_NUMBER(member, low, high) VB_NUMBER_OPTION(struct vb_trainer, member, low, high)
 #define TRAINER_SWITCH(member) VB_SWITCH_OPTION(struct vb_trainer, member)
@@ -66,6 +67,11 @@ static const struct vb_option trainer_options[] = {
     { "multiscale_percent", "0 to 99", "", TRAINER_NUMBER(multiscale_percent, 0, 99) },
     { "unit", "GB, GiB", "", VB_NAME_OPTION(struct vb_trainer, unit, vb_unit_names) },
     { "loads_on_device", "on, off", "", TRAINER_SWITCH(loads_on_device) },
+    { "reducing", "plain, static, unused", "",
+      VB_NAME_OPTION(struct vb_trainer, reducing, reducing_names) },
+    { "averages_on_all", "on, off", "", TRAINER_SWITCH(averages_on_all) },
+    { "checks_on_all", "on, off", "", TRAINER_SWITCH(checks_on_all) },
+    { "validates_on_all", "on, off", "", TRAINER_SWITCH(validates_on_all) },
     { "autobatch_repeats", "1 to 10", "", TRAINER_NUMBER(autobatch.repeats, 1, 10) },
     { "autobatch_largest", "16 to 64", "", TRAINER_NUMBER(autobatch.largest, 16, 64) },
     { "autobatch_empties", "after, around, within", "",
@@ -94,6 +100,8 @@ static const struct vb_option torch_options[] = {
     { "cublas_in_pool", "on, off", "", TORCH_SWITCH(cublas_in_pool) },
     { "counts_in_place", "on, off", "", TORCH_SWITCH(counts_in_place) },
     { "lazy_modules", "on, off", "", TORCH_SWITCH(lazy_modules) },
+    { "static_graph", "on, off", "", TORCH_SWITCH(static_graph) },
+    { "one_bucket_first", "on, off", "", TORCH_SWITCH(one_bucket_first) },
 };
 
 /* A version as numbers: "v6.2-203-g63711f1" is 6, 2, 203; or a day, "2022-11-4". */

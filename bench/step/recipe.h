@@ -11,6 +11,7 @@
 #include "model/graph.h"
 #include "record/autobatch.h"
 #include "record/point.h"
+#include "step/reducer.h"
 #include "step/torch.h"
 
 /* Who trains: whose loop, and so which names hold what. */
@@ -81,6 +82,10 @@ struct vb_trainer {
     uint32_t multiscale_percent; /* sizes are drawn from this share below imgsz to as much above */
     enum vb_unit unit;           /* of the printed GPU_mem */
     bool loads_on_device; /* the checkpoint is read to the device, and is there until training */
+    /* Several GPUs: how the model is wrapped, and what other ranks than the first do too: keep an
+     * average of the weights, check AMP, validate. */
+    enum vb_reducing reducing;
+    bool averages_on_all, checks_on_all, validates_on_all;
     struct vb_profiler autobatch;
 };
 

@@ -49,10 +49,13 @@ struct epoch {
     uint32_t n_plotted;
 };
 
-/* Threads that plot take hold of the first batches' images; all let go together. */
+/* Threads of the first rank that plot take hold of the first batches' images; all let go together.
+ */
 static void plot(struct epoch *epoch)
 {
     struct vb_builder *self = epoch->builder;
+    if (self->point->rank > 0)
+        return;
     if (epoch->number <= self->recipe->trainer.plotted_batches) {
         epoch->plotted[epoch->n_plotted++] = vb_tape_hold(&self->tape, self->names.batch.images);
         return;
@@ -94,10 +97,10 @@ static void begin_part(const struct epoch *epoch, enum vb_part part)
     vb_program_emit(epoch->builder->tape.program, VB_MARK, VB_MARK_PART + part);
 }
 
-/* The model's graph where the recipe has it drawn at this place. */
+/* The model's graph where the recipe has it drawn at this place, by the first rank. */
 static enum vb_status draw_at(struct epoch *epoch, enum vb_drawing place, struct vb_error *err)
 {
-    if (epoch->builder->recipe->trainer.draws != place)
+    if (epoch->builder->recipe->trainer.draws != place || epoch->builder->point->rank > 0)
         return VB_OK;
     begin_part(epoch, VB_PART_DRAW);
     return vb_draw_graph(epoch->builder, epoch->description, err);
@@ -137,15 +140,25 @@ static enum vb_status run_epoch(struct epoch *epoch, struct vb_error *err)
     return status;
 }
 
+/* Of several ranks each, or only the first, validates; a copy of DataParallel's never does. */
+static enum vb_status validate(const struct epoch *epoch, struct vb_error *err)
+{
+    struct vb_builder *self = epoch->builder;
+    bool is_first = self->point->rank == 0;
+    if (vb_is_replica(self->point) || (!is_first && !self->recipe->trainer.validates_on_all))
+        return VB_OK;
+    vb_program_emit(self->tape.program, VB_MARK, VB_MARK_EMPTY_FULL_BEFORE);
+    if (self->graph->head != VB_HEAD_CLASSIFY)
+        begin_part(epoch, VB_PART_VALIDATION);
+    return vb_validate_epoch(self, epoch->description, err);
+}
+
 /* Validation, and the batches after it: with the cache as the recipe leaves it. */
 static enum vb_status run_later(struct epoch *epoch, struct vb_error *err)
 {
     struct vb_builder *self = epoch->builder;
     struct vb_program *program = self->tape.program;
-    vb_program_emit(program, VB_MARK, VB_MARK_EMPTY_FULL_BEFORE);
-    if (self->graph->head != VB_HEAD_CLASSIFY)
-        begin_part(epoch, VB_PART_VALIDATION);
-    enum vb_status status = vb_validate_epoch(self, epoch->description, err);
+    enum vb_status status = validate(epoch, err);
     vb_program_emit(program, VB_MARK, VB_MARK_EMPTY_FULL);
     begin_part(epoch, VB_PART_LATER);
     vb_zero_gradients(&self->tape, self->graph);
@@ -182,6 +195,30 @@ static enum vb_status expand_last(const struct vb_graph *graph,
     return vb_expand_for(description, &extent, graph->classes, arena, out, err);
 }
 
+/* What is there before the first batch; nothing where there is only a copy of the model for each
+ * pass. */
+static enum vb_status set_up(const struct epoch *epoch, struct vb_error *err)
+{
+    struct vb_builder *self = epoch->builder;
+    const struct vb_trainer *trainer = &self->recipe->trainer;
+    enum vb_status status = VB_OK;
+    begin_part(epoch, VB_PART_SETUP);
+    vb_program_emit(self->tape.program, VB_PHASE, VB_PHASE_SETUP);
+    if (vb_is_replica(self->point))
+        return VB_OK;
+    vb_make_weights(self, VB_WEIGHTS, self->storages);
+    if (self->point->rank == 0 || trainer->checks_on_all)
+        status = vb_check_amp(self, epoch->description, err);
+    if (status != VB_OK)
+        return status;
+    begin_part(epoch, VB_PART_SETUP);
+    vb_builder_enter(self, VB_PHASE_SETUP, VB_TEMPORARY);
+    vb_set_up_train(self);
+    if (trainer->halves_weights && self->point->rank == 0)
+        vb_halve_weights(self);
+    return VB_OK;
+}
+
 enum vb_status vb_run_build(const struct vb_graph *graph, const struct vb_description *description,
                             const struct vb_point *point, const struct vb_recipe *recipe,
                             struct vb_arena *arena, struct vb_program *out, struct vb_error *err)
@@ -193,20 +230,12 @@ enum vb_status vb_run_build(const struct vb_graph *graph, const struct vb_descri
     enum vb_status status = vb_builder_init(&self, graph, point, recipe, out, err);
     if (status != VB_OK)
         return status;
-    begin_part(&epoch, VB_PART_SETUP);
-    vb_program_emit(out, VB_PHASE, VB_PHASE_SETUP);
-    vb_make_weights(&self, VB_WEIGHTS, self.storages);
-    status = vb_check_amp(&self, description, err);
+    status = set_up(&epoch, err);
     if (status != VB_OK)
         return status;
-    begin_part(&epoch, VB_PART_SETUP);
-    vb_builder_enter(&self, VB_PHASE_SETUP, VB_TEMPORARY);
-    vb_set_up_train(&self);
-    if (recipe->trainer.halves_weights)
-        vb_halve_weights(&self);
     out->first_step = out->n_instructions;
-    epoch.most = vb_targets_most(point, EPOCH_BATCHES * point->batch);
-    if (point->batch > 1) {
+    epoch.most = vb_targets_most(point, EPOCH_BATCHES * graph->batch);
+    if (graph->batch > 1) {
         status = expand_last(graph, description, arena, &last, err);
         epoch.last = &last;
     }

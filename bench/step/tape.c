@@ -332,11 +332,13 @@ static void accumulate_parameter(struct vb_tape *tape, uint32_t parameter,
     struct vb_variable *sum = &tape->gradients[parameter];
     if (!vb_is_defined(sum)) {
         *sum = gradient;
-        return;
+    } else {
+        struct vb_variable both[] = { *sum, gradient, *sum };
+        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_ADD }, both, 3);
+        vb_tape_drop(tape, gradient);
     }
-    struct vb_variable both[] = { *sum, gradient, *sum };
-    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_ADD }, both, 3);
-    vb_tape_drop(tape, gradient);
+    if (tape->arrived != NULL && !tape->program->failed)
+        tape->arrived(tape->arrived_context, parameter);
 }
 
 /* The engine hands each input its gradient in the input's own type. */

@@ -92,6 +92,14 @@ struct vb_tape {
     bool is_grad_off; /* torch.no_grad() */
     bool is_eval;     /* model.eval(): batch normalisation keeps no statistics ... */
     bool is_fused;    /* ... and with model.fuse() is part of the convolution */
+    /* Told of each parameter when its gradient is there, as a hook of autograd's; NULL: nobody. */
+    void (*arrived)(void *context, uint32_t parameter);
+    void *arrived_context;
+    /* The model is one of DataParallel's replicas: its parameters are no leaves, so autocast casts
+     * them each time. `parts`: and on other GPUs than the first they and its buffers are parts of
+     * larger tensors: of each where it is; else NULL. */
+    bool is_replicated;
+    const struct vb_variable *parts;
     bool autocast;
     enum vb_dtype autocast_dtype;
     struct vb_cast *casts;

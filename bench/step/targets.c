@@ -80,14 +80,15 @@ uint32_t vb_targets_most(const struct vb_point *point, uint32_t images)
 
 struct vb_targets vb_targets_even(struct vb_arena *arena, const struct vb_point *point)
 {
+    uint32_t images = vb_loaded_of(point);
     struct vb_target *items =
-        vb_arena_alloc(arena, (size_t)point->batch * point->targets + 1, sizeof *items);
+        vb_arena_alloc(arena, (size_t)images * point->targets + 1, sizeof *items);
     struct vb_targets targets = { .items = items };
-    for (uint32_t b = 0; b < point->batch && items != NULL; b++) {
+    for (uint32_t b = 0; b < images && items != NULL; b++) {
         uint32_t state = SEED + b;
         add_boxes(items, &targets, b, point->targets, &state);
     }
-    targets.most_in_an_image = vb_targets_most(point, point->batch);
+    targets.most_in_an_image = vb_targets_most(point, images);
     return targets;
 }
 

@@ -40,7 +40,8 @@ struct vb_targets {
  * 80 classes, from a linear congruential generator seeded with 12345 + image. NULL items where the
  * host has no memory left. */
 
-/* A typical batch: the mean in each image, and as many in the fullest as is expected of the batch.
+/* A typical batch of the images that the point's rank loads: the mean in each image, and as many in
+ * the fullest as is expected of the batch.
  */
 struct vb_targets vb_targets_even(struct vb_arena *arena, const struct vb_point *point);
 

@@ -24,6 +24,8 @@ struct vb_torch {
     bool cublas_in_pool;   /* cuBLAS's workspace comes from the pool: 1.13 */
     bool counts_in_place;  /* batch normalisation's num_batches_tracked is no new tensor: 1.12 */
     bool lazy_modules;     /* kernels are loaded when they are first used: 1.13 */
+    bool static_graph;     /* DistributedDataParallel takes static_graph: 1.11 ... */
+    bool one_bucket_first; /* ... and has one bucket until it knows the gradients' order: 1.12 */
     bool cpu_autocast; /* autocast's list of 1.13 on a CPU: softmax and powers are not in fp32 */
     /* What CPU kernels and the profiler allocated in the recordings: index tables, copies where
      * types mix, a handle. No version of PyTorch on CUDA. */

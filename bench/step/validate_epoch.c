@@ -53,7 +53,7 @@ static void cast_weights(struct validation *self, enum vb_dtype dtype)
     struct vb_builder *builder = self->builder;
     struct vb_tape *tape = &builder->tape;
     const struct vb_graph *graph = builder->graph;
-    tape->category = builder->point->ema ? VB_EMA : VB_WEIGHTS;
+    tape->category = vb_keeps_average(builder) ? VB_EMA : VB_WEIGHTS;
     for (uint32_t i = 0; i < graph->n_parameters + graph->n_buffers; i++) {
         struct vb_variable old = vb_tape_parameter(tape, i, self->storages[i]);
         if (graph->parameters[i].is_int64 || old.dtype == dtype || tape->program->failed)
@@ -173,7 +173,7 @@ enum vb_status vb_validate_epoch(struct vb_builder *self, const struct vb_descri
     struct validation validation = { .builder = self,
                                      .graph = &graph,
                                      .dtype = in_half(self) ? VB_FLOAT16 : VB_FLOAT32,
-                                     .storages = self->point->ema ? self->average : self->storages,
+                                     .storages = vb_keeps_average(self) ? self->average : self->storages,
                                      .outputs = vb_undefined,
                                      .batch = { vb_undefined, vb_undefined, vb_undefined,
                                                 vb_undefined } };

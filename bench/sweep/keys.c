@@ -13,7 +13,7 @@ const struct vb_option vb_keys[] = {
     { "trainer", "yolov5, ultralytics or classifier, -VERSION",
       "whose code trains, as ultralytics-8.3.176", TEXT(trainer) },
     { "torch", "a version, as 2.6.0", "PyTorch's; without one: the newest", TEXT(torch) },
-    { "batch", "1 to 65536", "images in a batch", NUMBER(batch, 1, 65536) },
+    { "batch", "1 to 65536", "images in a batch, of all GPUs together", NUMBER(batch, 1, 65536) },
     { "imgsz", "a multiple of the model's stride", "pixels a side, square",
       NUMBER(imgsz, 1, 16384) },
     { "precision", "fp32, fp16, bf16",
@@ -57,6 +57,16 @@ const struct vb_option vb_keys[] = {
     { "warmup", "0 to 1000", "steps before those that count", NUMBER(warmup, 0, 1000) },
     { "steps", "1 to 1000", "steps that count; on a GPU at least, where they are 6 or more",
       NUMBER(steps, 1, 1000) },
+    { "gpus", "1 to 16", "GPUs of this machine that share the batch; more than one are planned",
+      NUMBER(gpus, 1, VB_MAX_GPUS) },
+    { "strategy", "ddp, dp", "how: a process each, or copies of the model in one (DataParallel)",
+      NAME(strategy, vb_strategy_names) },
+    { "world", "0 to 65536", "processes on all machines together; 0: one for each GPU here",
+      NUMBER(world, 0, 65536) },
+    { "zero", "0, 1", "1: the optimizer's state is shared out over the processes (ZeRO-1)",
+      NUMBER(zero, 0, 1) },
+    { "bucket_view", "on, off", "gradients are parts of DDP's buckets (gradient_as_bucket_view)",
+      SWITCH(bucket_view) },
 };
 const size_t vb_key_count = sizeof vb_keys / sizeof *vb_keys;
 

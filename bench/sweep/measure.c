@@ -2,12 +2,15 @@
 #include "sweep/measure.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "base/bytes.h"
 #include "device/execute.h"
 #include "model/catalogue.h"
 #include "model/expand.h"
 #include "step/autobatch.h"
 #include "step/build.h"
+#include "step/ranks.h"
 #include "step/run.h"
 
 /* What people copy from each other: weights, gradients and one optimizer state in fp32, and the
@@ -24,14 +27,23 @@ enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
 {
     struct vb_description description;
     struct vb_graph *graph = &out->graph;
+    if (layout != VB_ONLY_PLANNED && vb_world_of(point) > 1)
+        return vb_fail(err, VB_E_UNSUPPORTED,
+                       "several GPUs (%u) are planned, not measured: take --device virtual:GPU, or "
+                       "one GPU",
+                       vb_world_of(point));
     if (layout != VB_ONLY_PLANNED && point->workload != VB_TRAIN)
         return vb_fail(err, VB_E_UNSUPPORTED,
                        "workload %s is only planned: take --device virtual:GPU, or workload train",
                        vb_workload_names[point->workload]);
-    enum vb_status status = vb_catalogue_describe(point->model, arena, &description, err);
+    enum vb_status status = vb_check_ranks(point, err);
     if (status == VB_OK)
-        status =
-            vb_expand(&description, point->batch, point->imgsz, point->classes, arena, graph, err);
+        status = vb_catalogue_describe(point->model, arena, &description, err);
+    if (status == VB_OK)
+        status = vb_expand(&description, vb_loaded_of(point), point->imgsz, point->classes, arena,
+                           graph, err);
+    if (status == VB_OK)
+        status = vb_check_strategy(point, vb_family_of(graph), err);
     if (status == VB_OK)
         status = vb_recipe_find(point, vb_family_of(graph), &out->recipe, err);
     if (status != VB_OK)
@@ -48,8 +60,10 @@ enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
     return vb_program_build(graph, point, &out->recipe, NULL, layout, arena, &out->program, err);
 }
 
-enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device, bool with_curve,
-                          struct vb_arena *arena, struct vb_record *record, struct vb_error *err)
+/* One GPU: that of point->rank. */
+static enum vb_status measure_rank(const struct vb_point *point, struct vb_device *device,
+                                   bool with_curve, struct vb_arena *arena,
+                                   struct vb_record *record, struct vb_error *err)
 {
     struct vb_compiled compiled;
     *record = (struct vb_record){ .point = *point };
@@ -67,6 +81,61 @@ enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device
                        vb_unit_names[compiled.recipe.trainer.unit]);
     (void)snprintf(record->recipe, sizeof record->recipe, "%s", compiled.recipe.name);
     return vb_execute(&compiled.program, point, device, with_curve, arena, record, err);
+}
+
+static bool is_heavier(const struct vb_record *a, const struct vb_record *b)
+{
+    bool a_ran_out = a->state == VB_STATE_OOM, b_ran_out = b->state == VB_STATE_OOM;
+    return a_ran_out != b_ran_out ? a_ran_out : a->peak_reserved_bytes > b->peak_reserved_bytes;
+}
+
+/* All but the first rank do the same, unless the optimizer's state is shared out or DataParallel's
+ * last piece of the batch is smaller. */
+static bool is_like_the_last(const struct vb_point *point)
+{
+    uint32_t rank = point->rank;
+    bool shares_alike = rank > 1 && vb_share_of(point, point->batch, rank) ==
+                                        vb_share_of(point, point->batch, rank - 1);
+    return shares_alike && (vb_is_dp(point) || point->zero == 0);
+}
+
+/* NCCL's buffers, for all that is known of them: 2 to 24 channels or more, of some 9 MiB for each
+ * connection. Source: torch-memory.md, part A, 2.5. */
+static void count_nccl(struct vb_record *record)
+{
+    record->nccl_low_bytes = VB_MIB(50);
+    record->nccl_high_bytes = VB_MIB(500);
+    uint64_t most = record->nccl_high_bytes;
+    record->usable_bytes = record->usable_bytes > most ? record->usable_bytes - most : 0;
+}
+
+enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device, bool with_curve,
+                          struct vb_arena *arena, struct vb_record *record, struct vb_error *err)
+{
+    struct vb_point of_rank = *point;
+    struct vb_record heaviest = { .point = *point }, one;
+    uint32_t n = point->gpus > 1 ? point->gpus : 1;
+    if (vb_world_of(point) == 1)
+        return measure_rank(point, device, with_curve, arena, record, err);
+    for (uint32_t r = 0; r < n && r < VB_MAX_GPUS; r++) {
+        of_rank.rank = r;
+        enum vb_status status = VB_OK;
+        if (!is_like_the_last(&of_rank))
+            status = measure_rank(&of_rank, device, with_curve, arena, &one, err);
+        if (status != VB_OK)
+            return status;
+        heaviest.ranks[r] =
+            (struct vb_rank_peaks){ one.peak_allocated_bytes, one.peak_reserved_bytes };
+        memcpy(one.ranks, heaviest.ranks, sizeof one.ranks);
+        if (r == 0 || is_heavier(&one, &heaviest))
+            heaviest = one;
+    }
+    *record = heaviest;
+    record->n_ranks = n;
+    record->heaviest_rank = heaviest.point.rank;
+    record->point.rank = 0;
+    count_nccl(record);
+    return VB_OK;
 }
 
 enum vb_status vb_measure_need(const struct vb_point *point, const char *device_name,

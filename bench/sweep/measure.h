@@ -18,12 +18,14 @@ struct vb_compiled {
 
 /* The point's program, whatever its workload, for a device of so much memory that wants programs to
  * lie so. All of it is of the arena. VB_E_INPUT: the point cannot be (model, imgsz, trainer).
- * VB_E_UNSUPPORTED: workloads other than train are only planned. */
+ * VB_E_UNSUPPORTED: workloads other than train, and several GPUs, are only planned; or the trainer
+ * does not share a batch so. Of several GPUs it is point->rank's. */
 VB_CHECKED enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
                                      enum vb_layout layout, struct vb_arena *arena,
                                      struct vb_compiled *out, struct vb_error *err);
 
-/* All of the point's memory is of the arena; the record's curve too. That the point runs out of
+/* All of the point's memory is of the arena; the record's curve too. Of several GPUs the record is
+ * of the heaviest, with each one's peaks. That the point runs out of
  * device memory is an answer (state oom). VB_E_INPUT: the point cannot be (model, imgsz,
  * alloc_conf); VB_E_UNSUPPORTED: the device cannot do it; VB_E_DEVICE: it failed. */
 VB_CHECKED enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device,

@@ -41,20 +41,25 @@ static uint32_t scaled_channels(const struct vb_description *description, uint32
 static enum vb_status unknown_module(const struct vb_description *description,
                                      const struct vb_layer *layer, struct vb_error *err)
 {
-    const char *near = vb_text_nearest(layer->module, vb_module_names, vb_module_count);
+    const char *names[VB_N_MODULES];
+    char list[256] = "";
+    vb_module_list_names(names);
+    const char *near = vb_text_nearest(layer->module, names, VB_N_MODULES);
     if (near != NULL)
         return vb_fail(err, VB_E_INPUT, "%s:%u: unknown module '%s'; did you mean %s?",
                        description->file, layer->line, layer->module, near);
-    return vb_fail(
-        err, VB_E_INPUT,
-        "%s:%u: unknown module '%s'; there is Conv, DWConv, Bottleneck, C3, C2f, SPP, SPPF, "
-        "Focus, Concat, nn.Upsample, nn.MaxPool2d, ConvReLU, ResNetStage, Detect and "
-        "Classifier",
-        description->file, layer->line, layer->module);
+    size_t length = 0;
+    for (size_t i = 0; i < VB_N_MODULES && length < sizeof list; i++)
+        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s",
+                                   i == 0                  ? ""
+                                   : i + 1 == VB_N_MODULES ? " and "
+                                                           : ", ",
+                                   names[i]);
+    return vb_fail(err, VB_E_INPUT, "%s:%u: unknown module '%s'; there is %s", description->file,
+                   layer->line, layer->module, list);
 }
 
-/* Whole numbers and True or False; what else there may be (None, names, lists) keeps its default.
- */
+/* Numbers and True or False; what else there may be (None, names, lists) keeps its default. */
 static enum vb_status read_args(const struct vb_description *description,
                                 const struct vb_layer *layer, const struct vb_module *module,
                                 struct vb_site *site, struct vb_error *err)
@@ -63,7 +68,7 @@ static enum vb_status read_args(const struct vb_description *description,
     memcpy(site->args, module->defaults, sizeof site->args);
     for (size_t i = first; i < layer->args->n; i++) {
         const struct vb_yaml *arg = layer->args->items[i];
-        long *value = &site->args[i - first];
+        double *value = &site->args[i - first];
         if (arg->kind != VB_YAML_SCALAR || !module->reads_args || strcmp(arg->text, "None") == 0)
             continue;
         if (strcmp(arg->text, "True") == 0 || strcmp(arg->text, "true") == 0)
@@ -71,8 +76,9 @@ static enum vb_status read_args(const struct vb_description *description,
         else if (strcmp(arg->text, "False") == 0 || strcmp(arg->text, "false") == 0)
             *value = 0;
         else {
+            bool is_whole = (module->fractions >> (i - first) & 1) == 0;
             enum vb_status status =
-                vb_description_integer(description->file, arg, module->name, 0, 4096, value, err);
+                vb_description_number(description->file, arg, module->name, is_whole, value, err);
             if (status != VB_OK)
                 return status;
         }
@@ -105,11 +111,10 @@ static enum vb_status check_fit(const struct vb_description *description,
 {
     const struct vb_weave *weave = site->weave;
     uint32_t n_levels = description->n_anchor_levels;
-    bool is_detect = strcmp(module->name, "Detect") == 0;
-    if (is_detect && (site->n_inputs > 8 || (n_levels > 0 && site->n_inputs != n_levels)))
-        return vb_fail(err, VB_E_INPUT, "%s:%u: Detect reads %u layers and anchors have %u levels",
-                       description->file, layer->line, site->n_inputs, n_levels);
-    for (uint32_t i = 1; i < site->n_inputs && !is_detect; i++) {
+    if (module->is_head && (site->n_inputs > 8 || (n_levels > 0 && site->n_inputs != n_levels)))
+        return vb_fail(err, VB_E_INPUT, "%s:%u: %s reads %u layers and anchors have %u levels",
+                       description->file, layer->line, module->name, site->n_inputs, n_levels);
+    for (uint32_t i = 1; i < site->n_inputs && !module->is_head; i++) {
         const uint32_t *a = vb_weave_shape(weave, site->inputs[0])->dims;
         const uint32_t *b = vb_weave_shape(weave, site->inputs[i])->dims;
         if (a[2] != b[2] || a[3] != b[3])
@@ -119,7 +124,7 @@ static enum vb_status check_fit(const struct vb_description *description,
     if (module->takes_channels && strcmp(module->name, "Conv") == 0 &&
         (site->args[3] < 1 || site->in % (uint32_t)site->args[3] != 0 ||
          site->out % (uint32_t)site->args[3] != 0))
-        return vb_fail(err, VB_E_INPUT, "%s:%u: %ld groups do not divide %u and %u channels",
+        return vb_fail(err, VB_E_INPUT, "%s:%u: %.0f groups do not divide %u and %u channels",
                        description->file, layer->line, site->args[3], site->in, site->out);
     return VB_OK;
 }

@@ -2,7 +2,7 @@
 #ifndef VB_MODEL_MODULES_H
 #define VB_MODEL_MODULES_H
 
-/* The modules that a layer may name. To add one: write its function, list it in modules.c. */
+/* The modules that a layer may name. To add one: write its function, list it in module_list.c. */
 
 #include "model/description.h"
 #include "model/weave.h"
@@ -16,10 +16,10 @@ struct vb_site {
     const struct vb_layer *layer;
     uint32_t inputs[VB_MAX_FROM]; /* values */
     uint32_t n_inputs;
-    uint32_t in;            /* channels of the first input */
-    uint32_t out;           /* after width, limit and rounding, where the module takes channels */
-    uint32_t repeats;       /* after depth */
-    long args[VB_MAX_ARGS]; /* whole numbers and truth values, defaults filled in */
+    uint32_t in;              /* channels of the first input */
+    uint32_t out;             /* after width, limit and rounding, where the module takes channels */
+    uint32_t repeats;         /* after depth */
+    double args[VB_MAX_ARGS]; /* numbers and truth values, defaults filled in */
     uint32_t n_given;
 };
 
@@ -27,26 +27,67 @@ struct vb_module {
     const char *name;
     const char *usage; /* its arguments, for errors: "[channels, kernel=1, stride=1]" */
     uint32_t min_args, max_args;
-    bool takes_channels;        /* the first argument is out channels, scaled by width */
-    bool takes_repeats;         /* the layer's repeats go into the module, not around it */
-    bool joins;                 /* takes a list of layers */
-    bool reads_args;            /* its arguments are numbers that it needs */
-    long defaults[VB_MAX_ARGS]; /* after the channels */
+    bool takes_channels;          /* the first argument is out channels, scaled by width */
+    bool takes_repeats;           /* the layer's repeats go into the module, not around it */
+    bool joins;                   /* takes a list of layers */
+    bool reads_args;              /* its arguments are numbers that it needs */
+    bool is_head;                 /* the last layer: its inputs may differ in size */
+    uint32_t fractions;           /* bits: these arguments, after the channels, may be fractions */
+    double defaults[VB_MAX_ARGS]; /* after the channels */
     uint32_t (*run)(const struct vb_site *site);
 };
 
-/* Detect: the head with anchors where the description has some, else the one without. */
-uint32_t vb_run_detect(const struct vb_site *site);
+/* Each gives the layer's value. modules.c: the plain ones. */
+uint32_t vb_run_conv_module(const struct vb_site *site);
+uint32_t vb_run_depthwise(const struct vb_site *site);
+uint32_t vb_run_sppf(const struct vb_site *site);
+uint32_t vb_run_spp(const struct vb_site *site);
+uint32_t vb_run_focus(const struct vb_site *site);
+uint32_t vb_run_concat_module(const struct vb_site *site);
+uint32_t vb_run_upsample_module(const struct vb_site *site);
+uint32_t vb_run_max_pool_module(const struct vb_site *site);
 
-/* torchvision's pieces of a ResNet: a convolution with a ReLU, a stage of bottlenecks, and the end
- * that averages and scores. */
+/* modules_csp.c: a part of the channels goes through a row of blocks. */
+uint32_t vb_run_bottleneck(const struct vb_site *site);
+uint32_t vb_run_c3(const struct vb_site *site);
+uint32_t vb_run_c2f(const struct vb_site *site);
+uint32_t vb_run_c3k2(const struct vb_site *site);
+
+/* modules_v10.c */
+uint32_t vb_run_scdown(const struct vb_site *site);
+uint32_t vb_run_c2f_cib(const struct vb_site *site);
+
+/* modules_attention.c */
+uint32_t vb_run_psa(const struct vb_site *site);
+uint32_t vb_run_c2psa(const struct vb_site *site);
+
+/* heads.c: Detect with anchors where the description has some, else without; and YOLOv10's. */
+uint32_t vb_run_detect(const struct vb_site *site);
+uint32_t vb_run_v10_detect(const struct vb_site *site);
+
+/* resnet.c: torchvision's pieces of a ResNet: a convolution with a ReLU, a stage of bottlenecks,
+ * and the end that averages and scores. */
 uint32_t vb_run_conv_relu(const struct vb_site *site);
 uint32_t vb_run_resnet_stage(const struct vb_site *site);
 uint32_t vb_run_classifier(const struct vb_site *site);
 
+/* What a module as C2f repeats, with as many channels in as out: built by its kind's function,
+ * which keeps it in a block of the weave's arena; then run on x, which the caller holds. */
+struct vb_inner {
+    uint32_t (*run)(struct vb_weave *weave, const void *block, uint32_t x);
+    const void *block;
+};
+typedef struct vb_inner vb_declare_inner(const struct vb_site *site, uint32_t channels);
+/* NULL: no memory, and the weave has failed. */
+void *vb_inner_block(struct vb_weave *weave, size_t bytes);
+
+/* cv2(cat(halves of cv1(x), each block of the one before)); `hidden` channels each. */
+uint32_t vb_run_c2f_of(const struct vb_site *site, uint32_t hidden, vb_declare_inner *declare);
+
 /* NULL: there is none of that name. */
 const struct vb_module *vb_module_find(const char *name);
-extern const char *const vb_module_names[];
-extern const size_t vb_module_count;
+/* Their names, in the order of the list: for errors. */
+enum { VB_N_MODULES = 21 };
+void vb_module_list_names(const char **names);
 
 #endif

@@ -4,12 +4,29 @@
 #include "base/bytes.h"
 
 const char *const vb_op_kind_names[VB_N_OP_KINDS] = {
-    [VB_CONV] = "Conv2d",       [VB_BATCHNORM] = "BatchNorm2d", [VB_SILU] = "SiLU",
-    [VB_MAXPOOL] = "MaxPool2d", [VB_UPSAMPLE] = "Upsample",     [VB_CONCAT] = "Concat",
-    [VB_ADD] = "Add",           [VB_SPLIT] = "Split",           [VB_VIEW] = "View",
-    [VB_PERMUTE] = "Permute",   [VB_CLONE] = "Clone",           [VB_SLICE] = "Slice",
-    [VB_RELU] = "ReLU",         [VB_ADD_IN_PLACE] = "Add_",     [VB_AVERAGE] = "Mean",
+    [VB_CONV] = "Conv2d",
+    [VB_BATCHNORM] = "BatchNorm2d",
+    [VB_SILU] = "SiLU",
+    [VB_MAXPOOL] = "MaxPool2d",
+    [VB_UPSAMPLE] = "Upsample",
+    [VB_CONCAT] = "Concat",
+    [VB_ADD] = "Add",
+    [VB_SPLIT] = "Split",
+    [VB_VIEW] = "View",
+    [VB_PERMUTE] = "Permute",
+    [VB_CLONE] = "Clone",
+    [VB_SLICE] = "Slice",
+    [VB_RELU] = "ReLU",
+    [VB_ADD_IN_PLACE] = "Add_",
+    [VB_AVERAGE] = "Mean",
     [VB_LINEAR] = "Linear",
+    [VB_DETACH] = "Detach",
+    [VB_TRANSPOSE] = "Transpose",
+    [VB_STACK] = "_reshape_alias",
+    [VB_UNSTACK] = "View",
+    [VB_MATMUL] = "MatMul",
+    [VB_SCALE] = "Mul",
+    [VB_SOFTMAX] = "Softmax",
 };
 
 uint64_t vb_shape_elements(const struct vb_shape *shape)

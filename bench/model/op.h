@@ -19,13 +19,20 @@ enum vb_op_kind {
     VB_ADD_IN_PLACE, /* y is the first input's storage */
     VB_AVERAGE,      /* over height and width */
     VB_LINEAR,       /* [N,C] -> [N,K], with a bias */
-    VB_SPLIT,        /* along channels into equal views of x */
+    VB_SPLIT,        /* along one axis into views of x */
     VB_VIEW,         /* another shape of the same storage */
     VB_PERMUTE,      /* another order of the same storage */
     VB_CLONE,        /* a contiguous copy: the v5 head's .contiguous() */
     VB_SLICE,        /* Focus: every second pixel, a view */
+    VB_DETACH,       /* the same values, through which no gradient flows: a view */
+    VB_TRANSPOSE,    /* the last two axes in the other order, a view */
+    VB_STACK,        /* [N,H,m,n] as the stack of matrices [N H,m,n], and back again: views */
+    VB_UNSTACK,
+    VB_MATMUL,  /* of two stacks of matrices: [B,m,k], [B,k,n] -> [B,m,n] */
+    VB_SCALE,   /* times a number */
+    VB_SOFTMAX, /* along the last axis */
 };
-enum { VB_N_OP_KINDS = 16, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 4 };
+enum { VB_N_OP_KINDS = 23, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 4 };
 
 extern const char *const vb_op_kind_names[VB_N_OP_KINDS];
 

@@ -50,6 +50,9 @@ struct vb_variable vb_upsample(struct vb_tape *tape, struct vb_variable x,
 struct vb_variable vb_concat(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n,
                              uint32_t axis);
 
+/* The last two axes in the other order: a view. */
+struct vb_variable vb_transpose(struct vb_tape *tape, struct vb_variable x);
+
 /* Views of `n` stretches along `axis`, `sizes` long; together they are all of x. `gives[i]` false:
  * nobody takes that one. Each view that is given is held once. */
 void vb_split(struct vb_tape *tape, struct vb_variable x, uint32_t axis, const uint32_t *sizes,
@@ -76,6 +79,12 @@ struct vb_variable vb_average(struct vb_tape *tape, struct vb_variable x,
 /* x [N,C], weight [K,C], bias [K] -> [N,K]; keeps x and the weight. Autocast casts all three. */
 struct vb_variable vb_linear(struct vb_tape *tape, struct vb_variable x, struct vb_variable weight,
                              struct vb_variable bias);
+
+/* The same storage, through which no gradient flows. */
+struct vb_variable vb_detach(struct vb_tape *tape, struct vb_variable x);
+
+/* x [..,m,k], z [..,k,n] -> [..,m,n]: keeps both. Autocast casts both. */
+struct vb_variable vb_matmul(struct vb_tape *tape, struct vb_variable x, struct vb_variable z);
 
 /* A copy in the order of the axes that autograd knows nothing of; x itself, held once more, where
  * it is in order already. */

@@ -421,6 +421,13 @@ static void run_op(struct vb_reference *self, uint32_t index, bool is_backward)
     case VB_AVERAGE:
     case VB_LINEAR:
     case VB_SLICE:
+    case VB_DETACH:
+    case VB_TRANSPOSE:
+    case VB_STACK:
+    case VB_UNSTACK:
+    case VB_MATMUL:
+    case VB_SCALE:
+    case VB_SOFTMAX:
         break;
     }
     fprintf(stderr, "the reference has no %s\n", vb_op_kind_names[op->kind]);

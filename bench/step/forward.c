@@ -98,7 +98,7 @@ static struct vb_variable run_concat(const struct walk *walk, const struct vb_op
     struct vb_variable pieces[VB_MAX_INPUTS];
     for (uint32_t i = 0; i < op->n_inputs; i++)
         pieces[i] = walk->values[op->inputs[i]];
-    return vb_concat(walk->tape, pieces, op->n_inputs, 1);
+    return vb_concat(walk->tape, pieces, op->n_inputs, op->axis);
 }
 
 static struct vb_variable run_permute(const struct walk *walk, const struct vb_op *op)
@@ -126,6 +126,9 @@ static struct vb_variable run_op(const struct walk *walk, uint32_t index)
     case VB_CONV:
         return vb_conv2d(tape, x, parameter_of(walk, index, 0), parameter_of(walk, index, 1), &conv,
                          out);
+    case VB_CONV_TRANSPOSE:
+        return vb_conv_transpose2d(tape, x, parameter_of(walk, index, 0),
+                                   parameter_of(walk, index, 1), &conv, out);
     case VB_BATCHNORM:
         return run_batch_norm(walk, index, x);
     case VB_RELU:
@@ -247,5 +250,7 @@ enum vb_status vb_forward(struct vb_tape *tape, const struct vb_graph *graph, ui
         if (graph->is_end_to_end)
             predictions[graph->n_levels + i] = walk.values[graph->levels[i].one_to_one];
     }
+    for (uint32_t i = 0; i < graph->n_extras; i++)
+        predictions[vb_n_predictions(graph) - graph->n_extras + i] = walk.values[graph->extras[i]];
     return VB_OK;
 }

@@ -101,6 +101,12 @@ struct vb_graph {
     uint64_t conv_macs, matmul_macs; /* at this batch and size */
 };
 
+/* torchvision's, which a plain loop trains. */
+static inline bool vb_is_plain_classifier(const struct vb_graph *graph)
+{
+    return graph->head == VB_HEAD_CLASSIFY && graph->task != VB_TASK_CLASSIFY;
+}
+
 /* Outputs of a forward pass in training: one a level, one more where the head is end to end, and
  * what the task has beside them. */
 static inline uint32_t vb_n_predictions(const struct vb_graph *graph)

@@ -176,7 +176,7 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
     for (size_t i = 0; i < VB_N_NAMES; i++)
         names[i] = vb_undefined;
     self->constants.projection = self->constants.projection_one_to_one = vb_undefined;
-    self->constants.anchors = vb_undefined;
+    self->constants.anchors = self->constants.labels = vb_undefined;
     for (size_t i = 0; i < n + 1; i++)
         self->tape.gradients[i] = vb_undefined;
     for (size_t i = 0; i < n; i++) {

@@ -290,7 +290,7 @@ static enum vb_status split_trainer(const char *text, enum vb_family family, con
 
 enum vb_family vb_family_of(const struct vb_graph *graph)
 {
-    if (graph->head == VB_HEAD_CLASSIFY)
+    if (vb_is_plain_classifier(graph))
         return VB_CLASSIFIER;
     return graph->head == VB_HEAD_V5 ? VB_YOLOV5 : VB_ULTRALYTICS;
 }

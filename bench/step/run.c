@@ -144,7 +144,7 @@ static enum vb_status run_later(struct epoch *epoch, struct vb_error *err)
     struct vb_builder *self = epoch->builder;
     struct vb_program *program = self->tape.program;
     vb_program_emit(program, VB_MARK, VB_MARK_EMPTY_FULL_BEFORE);
-    if (self->graph->head != VB_HEAD_CLASSIFY)
+    if (!vb_is_plain_classifier(self->graph))
         begin_part(epoch, VB_PART_VALIDATION);
     enum vb_status status = vb_validate_epoch(self, epoch->description, err);
     vb_program_emit(program, VB_MARK, VB_MARK_EMPTY_FULL);

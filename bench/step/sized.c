@@ -44,6 +44,17 @@ static enum vb_status check_rect(const struct vb_point *point, struct vb_error *
                    point->rect, vb_mosaic_names[point->mosaic]);
 }
 
+/* What loaders of pictures to classify cannot. */
+static enum vb_status check_task(const struct vb_point *point, const struct vb_graph *graph,
+                                 struct vb_error *err)
+{
+    if (graph->task != VB_TASK_CLASSIFY || (point->mosaic != VB_MOSAIC_ON && point->rect <= 0))
+        return VB_OK;
+    return vb_fail(err, VB_E_INPUT, "%s is given, but %s is a classifier: set it to %s",
+                   point->rect > 0 ? "rect" : "mosaic", point->model,
+                   point->rect > 0 ? "0" : "off");
+}
+
 /* The square graph tells the stride. */
 static enum vb_status narrow(const struct vb_point *point, const struct vb_description *description,
                              struct vb_arena *arena, struct vb_graph *graph, struct vb_error *err)
@@ -69,6 +80,8 @@ enum vb_status vb_point_graph(const struct vb_point *point, struct vb_arena *are
     description->frozen_layers = point->freeze;
     status = vb_expand(description, point->batch, point->imgsz, vb_point_classes(point), arena,
                        graph, err);
+    if (status == VB_OK)
+        status = check_task(point, graph, err);
     if (status == VB_OK && point->rect > 0)
         status = narrow(point, description, arena, graph, err);
     return status;

@@ -14,6 +14,7 @@
 struct vb_batch {
     struct vb_variable images;
     struct vb_variable classes, boxes, image_indices;
+    struct vb_variable own; /* masks or keypoints: loss_tasks.h */
 };
 
 /* A batch of the graph's images, held. */

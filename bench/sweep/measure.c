@@ -17,6 +17,25 @@ static uint64_t rule_of_thumb(const struct vb_graph *graph)
     return graph->parameter_elements * sizeof(float) * 3 + batch;
 }
 
+/* Not all of the other tasks is worked out as far as detection is. */
+static enum vb_status check_task(const struct vb_point *point, enum vb_layout layout,
+                                 const struct vb_graph *graph, struct vb_error *err)
+{
+    const char *task = vb_task_names[graph->task];
+    if (graph->task == VB_TASK_DETECT)
+        return VB_OK;
+    if (point->workload == VB_AUTOBATCH)
+        return vb_fail(err, VB_E_UNSUPPORTED,
+                       "%s: AutoBatch's profile is planned of detection, not of task %s: take "
+                       "workload train or run",
+                       point->model, task);
+    if (layout != VB_ONLY_PLANNED && graph->head != VB_HEAD_CLASSIFY)
+        return vb_fail(err, VB_E_UNSUPPORTED,
+                       "%s: the loss of task %s is only planned: take --device virtual:GPU",
+                       point->model, task);
+    return VB_OK;
+}
+
 enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
                           enum vb_layout layout, struct vb_arena *arena, struct vb_compiled *out,
                           struct vb_error *err)
@@ -28,6 +47,8 @@ enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
                        "workload %s is only planned: take --device virtual:GPU, or workload train",
                        vb_workload_names[point->workload]);
     enum vb_status status = vb_point_graph(point, arena, &description, graph, err);
+    if (status == VB_OK)
+        status = check_task(point, layout, graph, err);
     if (status == VB_OK)
         status = vb_recipe_find(point, vb_family_of(graph), &out->recipe, err);
     if (status != VB_OK)

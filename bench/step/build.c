@@ -99,6 +99,16 @@ static enum vb_status first_steps(struct vb_builder *self, struct vb_error *err)
     return status;
 }
 
+/* Two names may be on one tensor: a classifier's loss and the items that are logged of it. */
+static bool is_carried(const struct vb_program *program, uint32_t end)
+{
+    for (size_t i = 0; i < program->n_carries; i++) {
+        if (program->carries[i].end == end)
+            return true;
+    }
+    return false;
+}
+
 static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
 {
     struct vb_program *program = self->tape.program;
@@ -118,7 +128,8 @@ static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
         return status;
     const uint32_t *after = held(self, &n);
     for (size_t i = 0; i < n && !program->failed; i++) {
-        if (before[i] != after[i] && before[i] != VB_NONE && after[i] != VB_NONE)
+        if (before[i] != after[i] && before[i] != VB_NONE && after[i] != VB_NONE &&
+            !is_carried(program, after[i]))
             vb_program_carry(program, after[i], before[i]);
     }
     if (program->failed)

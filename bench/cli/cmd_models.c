@@ -15,8 +15,8 @@ static enum vb_status list_models(bool csv, struct vb_error *err)
     if (csv)
         printf("model,params,layers,gflops_640,conv_macs_640\n");
     else
-        printf("| model    |  parameters | layers | GFLOPs at 640 |\n"
-               "| :------- | ----------: | -----: | ------------: |\n");
+        printf("| model        |  parameters | layers | GFLOPs at 640 |\n"
+               "| :----------- | ----------: | -----: | ------------: |\n");
     for (size_t i = 0; i < vb_catalogue_size; i++) {
         struct vb_arena arena = { 0 };
         struct vb_graph graph;
@@ -26,7 +26,7 @@ static enum vb_status list_models(bool csv, struct vb_error *err)
             printf("%s,%" PRIu64 ",%u,%.6f,%" PRIu64 "\n", graph.model, graph.parameter_elements,
                    graph.n_layers, graph.gflops_640, graph.conv_macs);
         else if (status == VB_OK)
-            printf("| %-8s | %11" PRIu64 " | %6u | %13.1f |\n", graph.model,
+            printf("| %-12s | %11" PRIu64 " | %6u | %13.1f |\n", graph.model,
                    graph.parameter_elements, graph.n_layers, graph.gflops_640);
         vb_arena_clear(&arena);
         if (status != VB_OK)

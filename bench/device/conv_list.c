@@ -3,10 +3,12 @@
 
 enum { N_DIRECTIONS = 3 };
 
+/* A transposed convolution is the one from y to x. */
 static struct vb_conv conv_of(const struct vb_graph *graph, const struct vb_op *op)
 {
-    const struct vb_shape *x = &graph->values[op->inputs[0]].shape;
-    const struct vb_shape *y = &graph->values[op->outputs[0]].shape;
+    bool is_transposed = op->kind == VB_CONV_TRANSPOSE;
+    const struct vb_shape *x = &graph->values[is_transposed ? op->outputs[0] : op->inputs[0]].shape;
+    const struct vb_shape *y = &graph->values[is_transposed ? op->inputs[0] : op->outputs[0]].shape;
     return (struct vb_conv){
         .n = x->dims[0],
         .c = x->dims[1],
@@ -34,7 +36,7 @@ enum vb_status vb_conv_list(const struct vb_graph *graph, enum vb_conv_type type
 
     for (uint32_t i = 0; i < graph->n_ops; i++) {
         const struct vb_op *op = &graph->ops[i];
-        if (op->kind != VB_CONV)
+        if (op->kind != VB_CONV && op->kind != VB_CONV_TRANSPOSE)
             continue;
         const bool is_of_image = graph->values[op->inputs[0]].storage == 0;
         for (int direction = 0; direction < N_DIRECTIONS; direction++) {

@@ -6,7 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CLASSES = 100000, MAX_REPEATS = 1000, MAX_CHANNELS = 1 << 16, MAX_ARGUMENT = 4096 };
+enum {
+    MAX_CLASSES = 100000,
+    MAX_REPEATS = 1000,
+    MAX_CHANNELS = 1 << 16,
+    MAX_ARGUMENT = 4096,
+    MAX_KEYPOINTS = 1000
+};
 
 enum vb_status vb_description_integer(const char *file, const struct vb_yaml *node,
                                       const char *what, long low, long high, long *out,
@@ -172,6 +178,26 @@ static enum vb_status read_from(const struct vb_yaml *node, uint32_t index,
     return VB_OK;
 }
 
+/* "kpt_shape: [17, 3]"; COCO's where there is none. */
+static enum vb_status read_keypoints(const struct vb_yaml *shape, struct vb_description *out,
+                                     struct vb_error *err)
+{
+    long numbers[2] = { 17, 3 };
+    if (shape != NULL && (shape->kind != VB_YAML_LIST || shape->n != 2))
+        return vb_fail(err, VB_E_INPUT, "%s:%u: kpt_shape is [keypoints, 2 or 3]", out->file,
+                       shape->line);
+    for (size_t i = 0; i < 2 && shape != NULL; i++) {
+        enum vb_status status =
+            vb_description_integer(out->file, shape->items[i], "kpt_shape", i == 0 ? 1 : 2,
+                                   i == 0 ? MAX_KEYPOINTS : 3, &numbers[i], err);
+        if (status != VB_OK)
+            return status;
+    }
+    out->n_keypoints = (uint32_t)numbers[0];
+    out->keypoint_values = (uint32_t)numbers[1];
+    return VB_OK;
+}
+
 static enum vb_status read_layer(const struct vb_yaml *row, struct vb_description *out,
                                  struct vb_error *err)
 {
@@ -245,5 +271,7 @@ enum vb_status vb_description_parse(const char *file, const char *data, size_t b
     status = read_multiples(root, out, err);
     if (status == VB_OK)
         status = read_anchors(vb_yaml_find(root, "anchors"), out, err);
+    if (status == VB_OK)
+        status = read_keypoints(vb_yaml_find(root, "kpt_shape"), out, err);
     return status == VB_OK ? read_layers(root, out, arena, err) : status;
 }

@@ -27,11 +27,14 @@ struct vb_description {
     double depth, width;
     char scale;               /* of `scales`, the one that was taken; '\0': there are none */
     uint32_t max_channels;    /* UINT32_MAX: no limit */
+    uint32_t n_keypoints;     /* of a pose, and the values of each: kpt_shape */
+    uint32_t keypoint_values; /* x, y and, of three, whether it is seen */
     uint32_t n_anchor_levels; /* 0: an anchor-free head */
     uint32_t n_anchors;       /* a level */
     float anchors[8][16];     /* width and height of each, in pixels */
     struct vb_layer *layers;
     uint32_t n_layers;
+    uint32_t frozen_layers; /* the first so many are not trained; a file does not say so */
 };
 
 /* Reads a description. Where it gives `scales`, the one that the file's name ends with is taken

@@ -32,7 +32,7 @@ static uint32_t scaled_repeats(uint32_t repeats, double depth)
     return n < 1 ? 1 : (uint32_t)n;
 }
 
-static uint32_t scaled_channels(const struct vb_description *description, uint32_t channels)
+uint32_t vb_scaled_channels(const struct vb_description *description, uint32_t channels)
 {
     double limited = channels < description->max_channels ? channels : description->max_channels;
     return (uint32_t)(ceil(limited * description->width / CHANNELS_MULTIPLE) * CHANNELS_MULTIPLE);
@@ -59,6 +59,12 @@ static enum vb_status unknown_module(const struct vb_description *description,
                    layer->line, layer->module, list);
 }
 
+/* What a head's first argument may be in place of a number. */
+static bool is_name(const char *text)
+{
+    return strcmp(text, "None") == 0 || strcmp(text, "nc") == 0;
+}
+
 /* Numbers and True or False; what else there may be (None, names, lists) keeps its default. */
 static enum vb_status read_args(const struct vb_description *description,
                                 const struct vb_layer *layer, const struct vb_module *module,
@@ -69,7 +75,7 @@ static enum vb_status read_args(const struct vb_description *description,
     for (size_t i = first; i < layer->args->n; i++) {
         const struct vb_yaml *arg = layer->args->items[i];
         double *value = &site->args[i - first];
-        if (arg->kind != VB_YAML_SCALAR || !module->reads_args || strcmp(arg->text, "None") == 0)
+        if (arg->kind != VB_YAML_SCALAR || !module->reads_args || is_name(arg->text))
             continue;
         if (strcmp(arg->text, "True") == 0 || strcmp(arg->text, "true") == 0)
             *value = 1;
@@ -98,7 +104,7 @@ static enum vb_status read_channels(const struct vb_description *description, ui
     bool is_exact = description->n_anchor_levels > 0
                         ? (uint32_t)channels == description->n_anchors * (classes + 5)
                         : (uint32_t)channels == classes;
-    site->out = is_exact ? (uint32_t)channels : scaled_channels(description, (uint32_t)channels);
+    site->out = is_exact ? (uint32_t)channels : vb_scaled_channels(description, (uint32_t)channels);
     if (site->out > MAX_CHANNELS)
         return vb_fail(err, VB_E_INPUT, "%s:%u: %u channels, expected at most %d",
                        description->file, layer->line, site->out, MAX_CHANNELS);
@@ -216,10 +222,11 @@ static enum vb_status weave_graph(const struct vb_description *description,
     if (layers == NULL)
         return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to expand it", description->file);
     *weave = (struct vb_weave){ .arena = arena, .file = description->file, .path = "model" };
-    weave->graph = (struct vb_graph){ .model = description->model,
-                                      .batch = extent->batch,
-                                      .imgsz = extent->height,
-                                      .classes = classes };
+    weave->graph =
+        (struct vb_graph){ .model = description->model,
+                           .batch = extent->batch,
+                           .imgsz = extent->height > extent->width ? extent->height : extent->width,
+                           .classes = classes };
     struct vb_shape image = { 4, { extent->batch, 3, extent->height, extent->width } };
     (void)vb_weave_value(weave, &image);
     for (uint32_t i = 0; i < description->n_layers; i++) {
@@ -235,7 +242,7 @@ static enum vb_status weave_graph(const struct vb_description *description,
     }
     if (weave->graph.n_levels == 0)
         return vb_fail(err, VB_E_INPUT,
-                       "%s: no Detect or Classifier layer; expected one at the end",
+                       "%s: no head, as Detect or Classify; expected one at the end",
                        description->file);
     weave->n_modules += 2; /* the model and its Sequential */
     if (weave->has_silu) {
@@ -245,8 +252,16 @@ static enum vb_status weave_graph(const struct vb_description *description,
     return VB_OK;
 }
 
-/* Parameters and buffers in one list, and their sums. */
-static enum vb_status gather_parameters(struct vb_weave *weave, struct vb_error *err)
+/* "model.7.conv.weight" is layer 7's. */
+static uint32_t layer_of(const struct vb_parameter *parameter)
+{
+    return (uint32_t)strtoul(parameter->name + strlen("model."), NULL, 10);
+}
+
+/* Parameters and buffers in one list, and their sums; those of the first `frozen_layers` get no
+ * gradient. */
+static enum vb_status gather_parameters(struct vb_weave *weave, uint32_t frozen_layers,
+                                        struct vb_error *err)
 {
     struct vb_graph *graph = &weave->graph;
     struct vb_parameter *all =
@@ -257,6 +272,8 @@ static enum vb_status gather_parameters(struct vb_weave *weave, struct vb_error 
     memcpy(all + graph->n_parameters, weave->buffers, graph->n_buffers * sizeof *all);
     graph->parameters = all;
     for (uint32_t i = 0; i < graph->n_parameters; i++) {
+        if (layer_of(&all[i]) < frozen_layers)
+            all[i].is_frozen = true;
         graph->parameter_elements += all[i].elements;
         if (!all[i].is_frozen)
             graph->trainable_elements += all[i].elements;
@@ -275,6 +292,8 @@ static double operations(const struct vb_graph *graph)
         double elements = (double)vb_shape_elements(&graph->values[op->outputs[0]].shape);
         if (op->kind == VB_CONV)
             sum += 2.0 * (double)op->macs;
+        else if (op->kind == VB_CONV_TRANSPOSE) /* as if each pixel of y saw the whole kernel */
+            sum += 2.0 * (double)op->macs * op->window.stride * op->window.stride;
         else if (op->kind == VB_BATCHNORM)
             sum += 8.0 * elements;
     }
@@ -325,7 +344,7 @@ enum vb_status vb_expand_for(const struct vb_description *description,
     if (status == VB_OK)
         status = weave_graph(description, extent, n_classes, arena, &weave, err);
     if (status == VB_OK)
-        status = gather_parameters(&weave, err);
+        status = gather_parameters(&weave, description->frozen_layers, err);
     if (status != VB_OK)
         return status;
 

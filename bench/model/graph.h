@@ -35,7 +35,7 @@ struct vb_op {
     struct vb_window window; /* convolution and max pooling */
     uint32_t groups;
     uint32_t quarter; /* of a slice: which of Focus's four */
-    uint32_t axis;    /* of a split */
+    uint32_t axis;    /* of a split or a concatenation */
     double factor;    /* of a scale */
     bool has_bias;
     uint64_t
@@ -59,6 +59,11 @@ struct vb_parameter {
 
 enum vb_head { VB_HEAD_V5, VB_HEAD_V8, VB_HEAD_CLASSIFY };
 
+/* What an ultralytics model predicts; others are told by their head. */
+enum vb_task { VB_TASK_DETECT, VB_TASK_SEGMENT, VB_TASK_POSE, VB_TASK_OBB, VB_TASK_CLASSIFY };
+enum { VB_N_TASKS = 5, VB_MAX_EXTRAS = 2 };
+extern const char *const vb_task_names[VB_N_TASKS];
+
 /* One detection level; a classifier has one, for its scores. */
 struct vb_level {
     uint32_t stride; /* 1 of a classifier's: it takes any size */
@@ -70,9 +75,15 @@ struct vb_level {
 };
 
 struct vb_graph {
-    const char *model; /* as the user named it */
-    uint32_t batch, imgsz, classes;
+    const char *model;              /* as the user named it */
+    uint32_t batch, imgsz, classes; /* imgsz: the longer side of the images */
     enum vb_head head;
+    enum vb_task task; /* of an ultralytics model */
+    /* Predictions beside the levels': a segmentation's mask coefficients [N,masks,cells] and
+     * prototypes [N,masks,H,W], a pose's keypoints [N,points values,cells], angles [N,1,cells]. */
+    uint32_t n_extras;
+    uint32_t extras[VB_MAX_EXTRAS];
+    uint32_t n_keypoints, keypoint_values;
     bool is_end_to_end; /* v10: a second head gives each object one box, so no NMS is needed */
     uint32_t n_levels;
     struct vb_level levels[8];
@@ -90,10 +101,17 @@ struct vb_graph {
     uint64_t conv_macs, matmul_macs; /* at this batch and size */
 };
 
-/* Outputs of a forward pass in training: one a level, and one more where the head is end to end. */
+/* torchvision's, which a plain loop trains. */
+static inline bool vb_is_plain_classifier(const struct vb_graph *graph)
+{
+    return graph->head == VB_HEAD_CLASSIFY && graph->task != VB_TASK_CLASSIFY;
+}
+
+/* Outputs of a forward pass in training: one a level, one more where the head is end to end, and
+ * what the task has beside them. */
 static inline uint32_t vb_n_predictions(const struct vb_graph *graph)
 {
-    return graph->is_end_to_end ? 2 * graph->n_levels : graph->n_levels;
+    return (graph->is_end_to_end ? 2 : 1) * graph->n_levels + graph->n_extras;
 }
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/modules.h"
+#include "model/heads.h"
 
 static void add_level(const struct vb_site *site, uint32_t index, uint32_t output, uint32_t h,
                       uint32_t w)
@@ -14,7 +14,10 @@ static void add_level(const struct vb_site *site, uint32_t index, uint32_t outpu
     struct vb_level *level = &graph->levels[index];
     graph->n_levels = index + 1;
     *level = (struct vb_level){
-        .grid_h = h, .grid_w = w, .output = output, .stride = h > 0 ? graph->imgsz / h : 0
+        .grid_h = h,
+        .grid_w = w,
+        .output = output,
+        .stride = h > 0 ? graph->values[0].shape.dims[2] / h : 0,
     };
     level->n_anchors = site->description->n_anchors;
     memcpy(level->anchors, site->description->anchors[index], sizeof level->anchors);
@@ -57,12 +60,6 @@ static uint32_t run_detect_v5(const struct vb_site *site)
     return 0;
 }
 
-/* Two convolutions, then a bare one. The first two may each be a depthwise and a pointwise one. */
-struct branch {
-    struct vb_block depthwise[2], convs[2], last;
-    bool is_light;
-};
-
 static void declare_light(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out,
                           struct vb_block *depthwise, struct vb_block *pointwise)
 {
@@ -73,18 +70,11 @@ static void declare_light(struct vb_weave *weave, const char *part, uint32_t in,
     weave->n_modules++;
 }
 
-/* A branch's channels, and its module's name. */
-struct branch_shape {
-    const char *part;
-    uint32_t hidden, out;
-    bool is_light;
-};
-
-static struct branch declare_branch(struct vb_weave *weave, const struct branch_shape *shape,
-                                    uint32_t level, uint32_t in)
+static struct vb_branch declare_branch(struct vb_weave *weave, const struct vb_branch_shape *shape,
+                                       uint32_t level, uint32_t in)
 {
     uint32_t hidden = shape->hidden;
-    struct branch branch = { .is_light = shape->is_light };
+    struct vb_branch branch = { .is_light = shape->is_light };
     size_t outer = vb_weave_enter(weave, shape->part);
     size_t inner = vb_weave_enter_number(weave, level);
     if (shape->is_light) {
@@ -101,7 +91,7 @@ static struct branch declare_branch(struct vb_weave *weave, const struct branch_
     return branch;
 }
 
-static uint32_t run_branch(struct vb_weave *weave, const struct branch *branch, uint32_t x)
+uint32_t vb_run_branch(struct vb_weave *weave, const struct vb_branch *branch, uint32_t x)
 {
     for (uint32_t i = 0; i < 2; i++) {
         if (branch->is_light)
@@ -111,21 +101,10 @@ static uint32_t run_branch(struct vb_weave *weave, const struct branch *branch, 
     return vb_run_conv(weave, &branch->last, x);
 }
 
-static uint32_t at_least(uint32_t a, uint32_t b)
-{
-    return a > b ? a : b;
-}
-
 enum { BINS = 16, SIDES = 4 };
 
-/* Two branches a level: distances and class scores. */
-struct detect {
-    struct branch boxes[VB_MAX_FROM];
-    struct branch scores[VB_MAX_FROM];
-};
-
-static void declare_branches(const struct vb_site *site, const struct branch_shape *shape,
-                             struct branch *branches)
+void vb_declare_branches(const struct vb_site *site, const struct vb_branch_shape *shape,
+                         struct vb_branch *branches)
 {
     for (uint32_t i = 0; i < site->n_inputs; i++)
         branches[i] = declare_branch(site->weave, shape, i,
@@ -133,42 +112,43 @@ static void declare_branches(const struct vb_site *site, const struct branch_sha
     site->weave->n_modules++; /* the ModuleList */
 }
 
-static struct branch_shape box_shape(const struct vb_site *site, const char *part)
+static struct vb_branch_shape box_shape(const struct vb_site *site, const char *part)
 {
-    uint32_t hidden = at_least(at_least(16, site->in / 4), BINS * SIDES);
-    return (struct branch_shape){ part, hidden, BINS * SIDES, false };
+    uint32_t hidden = vb_at_least(vb_at_least(16, site->in / 4), BINS * SIDES);
+    return (struct vb_branch_shape){ part, hidden, BINS * SIDES, false };
 }
 
-static struct branch_shape score_shape(const struct vb_site *site, const char *part, bool is_light)
+static struct vb_branch_shape score_shape(const struct vb_site *site, const char *part,
+                                          bool is_light)
 {
     uint32_t classes = site->weave->graph.classes;
-    uint32_t hidden = at_least(site->in, classes < 100 ? classes : 100);
-    return (struct branch_shape){ part, hidden, classes, is_light };
+    uint32_t hidden = vb_at_least(site->in, classes < 100 ? classes : 100);
+    return (struct vb_branch_shape){ part, hidden, classes, is_light };
 }
 
 /* The distances' own convolution has 16 frozen weights and is not run in training. */
-static void declare_detect(const struct vb_site *site, bool is_light, struct detect *detect)
+static void declare_detect(const struct vb_site *site, bool is_light, struct vb_detect *detect)
 {
-    const struct branch_shape boxes = box_shape(site, "cv2");
-    const struct branch_shape scores = score_shape(site, "cv3", is_light);
-    declare_branches(site, &boxes, detect->boxes);
-    declare_branches(site, &scores, detect->scores);
+    const struct vb_branch_shape boxes = box_shape(site, "cv2");
+    const struct vb_branch_shape scores = score_shape(site, "cv3", is_light);
+    vb_declare_branches(site, &boxes, detect->boxes);
+    vb_declare_branches(site, &scores, detect->scores);
     vb_weave_declare_frozen(site->weave, "dfl.conv", BINS);
     site->weave->n_modules += 2;
     site->weave->graph.head = VB_HEAD_V8;
 }
 
 /* Both branches of a level, side by side. */
-static uint32_t run_level(const struct vb_site *site, const struct detect *detect, uint32_t level,
-                          uint32_t x)
+static uint32_t run_level(const struct vb_site *site, const struct vb_detect *detect,
+                          uint32_t level, uint32_t x)
 {
     uint32_t pieces[2];
-    pieces[0] = run_branch(site->weave, &detect->boxes[level], x);
-    pieces[1] = run_branch(site->weave, &detect->scores[level], x);
+    pieces[0] = vb_run_branch(site->weave, &detect->boxes[level], x);
+    pieces[1] = vb_run_branch(site->weave, &detect->scores[level], x);
     return vb_run_concat(site->weave, pieces, 2);
 }
 
-static void run_levels(const struct vb_site *site, const struct detect *detect)
+void vb_run_detect_levels(const struct vb_site *site, const struct vb_detect *detect)
 {
     for (uint32_t i = 0; i < site->n_inputs; i++) {
         uint32_t y = run_level(site, detect, i, site->inputs[i]);
@@ -186,13 +166,18 @@ static bool is_light(const struct vb_description *description)
     return is_newer;
 }
 
+void vb_declare_detect(const struct vb_site *site, struct vb_detect *detect)
+{
+    declare_detect(site, is_light(site->description), detect);
+}
+
 uint32_t vb_run_detect(const struct vb_site *site)
 {
-    struct detect detect;
+    struct vb_detect detect;
     if (site->description->n_anchor_levels > 0)
         return run_detect_v5(site);
-    declare_detect(site, is_light(site->description), &detect);
-    run_levels(site, &detect);
+    vb_declare_detect(site, &detect);
+    vb_run_detect_levels(site, &detect);
     return 0;
 }
 
@@ -201,13 +186,13 @@ uint32_t vb_run_detect(const struct vb_site *site)
 uint32_t vb_run_v10_detect(const struct vb_site *site)
 {
     struct vb_weave *weave = site->weave;
-    struct detect many, one;
+    struct vb_detect many, one;
     uint32_t detached[VB_MAX_FROM], outputs[VB_MAX_FROM];
-    const struct branch_shape boxes = box_shape(site, "one2one_cv2");
-    const struct branch_shape scores = score_shape(site, "one2one_cv3", true);
+    const struct vb_branch_shape boxes = box_shape(site, "one2one_cv2");
+    const struct vb_branch_shape scores = score_shape(site, "one2one_cv3", true);
     declare_detect(site, true, &many);
-    declare_branches(site, &boxes, one.boxes);
-    declare_branches(site, &scores, one.scores);
+    vb_declare_branches(site, &boxes, one.boxes);
+    vb_declare_branches(site, &scores, one.scores);
     weave->n_modules += 2;
     weave->n_leaves += 2;
 
@@ -216,7 +201,7 @@ uint32_t vb_run_v10_detect(const struct vb_site *site)
             vb_run_view(weave, VB_DETACH, site->inputs[i], vb_weave_shape(weave, site->inputs[i]));
     for (uint32_t i = 0; i < site->n_inputs; i++)
         outputs[i] = run_level(site, &one, i, detached[i]);
-    run_levels(site, &many);
+    vb_run_detect_levels(site, &many);
     for (uint32_t i = 0; i < site->n_inputs && !weave->failed; i++) {
         vb_weave_hold(weave, detached[i]);
         weave->graph.levels[i].one_to_one = outputs[i];

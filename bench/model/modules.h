@@ -65,6 +65,12 @@ uint32_t vb_run_c2psa(const struct vb_site *site);
 uint32_t vb_run_detect(const struct vb_site *site);
 uint32_t vb_run_v10_detect(const struct vb_site *site);
 
+/* heads_tasks.c: of ultralytics' other tasks. */
+uint32_t vb_run_segment(const struct vb_site *site);
+uint32_t vb_run_pose(const struct vb_site *site);
+uint32_t vb_run_obb(const struct vb_site *site);
+uint32_t vb_run_classify(const struct vb_site *site);
+
 /* resnet.c: torchvision's pieces of a ResNet: a convolution with a ReLU, a stage of bottlenecks,
  * and the end that averages and scores. */
 uint32_t vb_run_conv_relu(const struct vb_site *site);
@@ -84,10 +90,16 @@ void *vb_inner_block(struct vb_weave *weave, size_t bytes);
 /* cv2(cat(halves of cv1(x), each block of the one before)); `hidden` channels each. */
 uint32_t vb_run_c2f_of(const struct vb_site *site, uint32_t hidden, vb_declare_inner *declare);
 
+/* Channels after width, limit and rounding. */
+uint32_t vb_scaled_channels(const struct vb_description *description, uint32_t channels);
+
+/* A classifier's scores [N,classes] become the graph's one output. */
+void vb_add_scores(const struct vb_site *site, uint32_t scores);
+
 /* NULL: there is none of that name. */
 const struct vb_module *vb_module_find(const char *name);
 /* Their names, in the order of the list: for errors. */
-enum { VB_N_MODULES = 21 };
+enum { VB_N_MODULES = 25 };
 void vb_module_list_names(const char **names);
 
 #endif

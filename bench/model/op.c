@@ -27,6 +27,7 @@ const char *const vb_op_kind_names[VB_N_OP_KINDS] = {
     [VB_MATMUL] = "MatMul",
     [VB_SCALE] = "Mul",
     [VB_SOFTMAX] = "Softmax",
+    [VB_CONV_TRANSPOSE] = "ConvTranspose2d",
 };
 
 uint64_t vb_shape_elements(const struct vb_shape *shape)

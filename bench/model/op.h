@@ -14,7 +14,7 @@ enum vb_op_kind {
     VB_RELU,      /* in place likewise */
     VB_MAXPOOL,   /* x -> y, indices (int64) */
     VB_UPSAMPLE,  /* nearest, by 2 */
-    VB_CONCAT,    /* along channels */
+    VB_CONCAT,    /* along one axis */
     VB_ADD,
     VB_ADD_IN_PLACE, /* y is the first input's storage */
     VB_AVERAGE,      /* over height and width */
@@ -28,11 +28,12 @@ enum vb_op_kind {
     VB_TRANSPOSE,    /* the last two axes in the other order, a view */
     VB_STACK,        /* [N,H,m,n] as the stack of matrices [N H,m,n], and back again: views */
     VB_UNSTACK,
-    VB_MATMUL,  /* of two stacks of matrices: [B,m,k], [B,k,n] -> [B,m,n] */
-    VB_SCALE,   /* times a number */
-    VB_SOFTMAX, /* along the last axis */
+    VB_MATMUL,         /* of two stacks of matrices: [B,m,k], [B,k,n] -> [B,m,n] */
+    VB_SCALE,          /* times a number */
+    VB_SOFTMAX,        /* along the last axis */
+    VB_CONV_TRANSPOSE, /* x -> y: of the convolution from y to x, which the window is of */
 };
-enum { VB_N_OP_KINDS = 23, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 4 };
+enum { VB_N_OP_KINDS = 24, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 4 };
 
 extern const char *const vb_op_kind_names[VB_N_OP_KINDS];
 

@@ -87,19 +87,24 @@ uint32_t vb_run_resnet_stage(const struct vb_site *site)
     return y;
 }
 
-/* Its scores are the graph's one output. */
-uint32_t vb_run_classifier(const struct vb_site *site)
+void vb_add_scores(const struct vb_site *site, uint32_t scores)
 {
     struct vb_weave *weave = site->weave;
     struct vb_graph *graph = &weave->graph;
-    uint32_t linear = vb_weave_declare_linear(weave, "fc", site->in, graph->classes);
-    uint32_t y = vb_run_scores(weave, linear, site->inputs[0], graph->classes);
     if (graph->n_levels > 0)
         weave->failed = true; /* a graph has one head */
     graph->head = VB_HEAD_CLASSIFY;
     graph->n_levels = 1;
-    graph->levels[0] = (struct vb_level){ .stride = 1, .grid_h = 1, .grid_w = 1, .output = y };
+    graph->levels[0] = (struct vb_level){ .stride = 1, .grid_h = 1, .grid_w = 1, .output = scores };
     if (!weave->failed)
-        graph->values[y].is_output = true;
+        graph->values[scores].is_output = true;
+}
+
+uint32_t vb_run_classifier(const struct vb_site *site)
+{
+    struct vb_weave *weave = site->weave;
+    uint32_t classes = weave->graph.classes;
+    uint32_t linear = vb_weave_declare_linear(weave, "fc", site->in, classes);
+    vb_add_scores(site, vb_run_scores(weave, linear, site->inputs[0], classes));
     return 0;
 }

@@ -223,6 +223,29 @@ struct vb_block vb_declare_plain(struct vb_weave *weave, const char *part, uint3
     return declare(weave, part, in, out, 1, 1, 1, true);
 }
 
+struct vb_block vb_declare_transposed(struct vb_weave *weave, const char *part, uint32_t in,
+                                      uint32_t out, uint32_t kernel)
+{
+    size_t length = vb_weave_enter(weave, part);
+    struct vb_block block = {
+        .path = path_with(weave, weave->path, ""),
+        .in = in,
+        .out = out,
+        .groups = 1,
+        .window = { kernel, kernel, kernel, 0, 1 },
+        .has_bias = true,
+    };
+    vb_weave_leave(weave, length);
+    struct vb_shape shape = { 4, { in, out, kernel, kernel } };
+    block.conv_parameter =
+        add_parameter(weave, block.path, "weight", &shape, VB_ROLE_WEIGHT, false);
+    (void)add_parameter(weave, block.path, "bias", &(struct vb_shape){ 1, { out } }, VB_ROLE_BIAS,
+                        false);
+    weave->n_leaves++;
+    weave->n_modules++;
+    return block;
+}
+
 void vb_weave_declare_anchors(struct vb_weave *weave, uint32_t levels, uint32_t anchors)
 {
     struct vb_shape shape = { 3, { levels, anchors, 2 } };

@@ -73,6 +73,10 @@ struct vb_block vb_declare_linear_conv(struct vb_weave *weave, const char *part,
 /* A bare convolution with a bias, as heads end with. */
 struct vb_block vb_declare_plain(struct vb_weave *weave, const char *part, uint32_t in,
                                  uint32_t out);
+/* A transposed convolution with a bias and no overlap: its stride is its kernel. */
+struct vb_block vb_declare_transposed(struct vb_weave *weave, const char *part, uint32_t in,
+                                      uint32_t out, uint32_t kernel);
+uint32_t vb_run_transposed(struct vb_weave *weave, const struct vb_block *block, uint32_t x);
 /* A linear layer's weight and bias; the first of them. */
 uint32_t vb_weave_declare_linear(struct vb_weave *weave, const char *part, uint32_t in,
                                  uint32_t out);
@@ -87,7 +91,10 @@ uint32_t vb_run_conv(struct vb_weave *weave, const struct vb_block *block, uint3
 /* Views of `n` stretches along `axis`, `sizes` long. */
 void vb_run_split(struct vb_weave *weave, uint32_t x, uint32_t axis, const uint32_t *sizes,
                   uint32_t n, uint32_t *views);
+/* Along channels, or another axis. */
 uint32_t vb_run_concat(struct vb_weave *weave, const uint32_t *pieces, uint32_t n);
+uint32_t vb_run_concat_along(struct vb_weave *weave, const uint32_t *pieces, uint32_t n,
+                             uint32_t axis);
 uint32_t vb_run_add(struct vb_weave *weave, uint32_t a, uint32_t b);
 /* The same as an operator of the module `path`. */
 uint32_t vb_run_add_at(struct vb_weave *weave, const char *path, uint32_t a, uint32_t b);

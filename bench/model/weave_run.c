@@ -46,6 +46,29 @@ static uint32_t run_plain_conv(struct vb_weave *weave, const struct vb_block *bl
     return y;
 }
 
+uint32_t vb_run_transposed(struct vb_weave *weave, const struct vb_block *block, uint32_t x)
+{
+    struct vb_place outer = vb_weave_move(weave, block->path);
+    struct vb_shape shape = *vb_weave_shape(weave, x);
+    uint64_t pixels = (uint64_t)shape.dims[0] * shape.dims[2] * shape.dims[3];
+    struct vb_op *op = vb_weave_op(weave, VB_CONV_TRANSPOSE, &x, 1);
+    op->window = block->window;
+    op->has_bias = true;
+    op->weight_elements =
+        (uint64_t)block->in * block->out * block->window.kernel_h * block->window.kernel_w;
+    if (!vb_mul(pixels, op->weight_elements, &op->macs))
+        weave->failed = true;
+    weave->graph.conv_macs += op->macs;
+    use_parameters(weave, block->conv_parameter, 2);
+    shape.dims[1] = block->out;
+    shape.dims[2] *= block->window.stride;
+    shape.dims[3] *= block->window.stride;
+    uint32_t y = vb_weave_value(weave, &shape);
+    vb_weave_produce(weave, y);
+    vb_weave_return(weave, &outer);
+    return y;
+}
+
 uint32_t vb_run_scores(struct vb_weave *weave, uint32_t linear, uint32_t x, uint32_t out)
 {
     struct vb_shape shape = *vb_weave_shape(weave, x);
@@ -114,10 +137,16 @@ void vb_run_split(struct vb_weave *weave, uint32_t x, uint32_t axis, const uint3
 
 uint32_t vb_run_concat(struct vb_weave *weave, const uint32_t *pieces, uint32_t n)
 {
+    return vb_run_concat_along(weave, pieces, n, 1);
+}
+
+uint32_t vb_run_concat_along(struct vb_weave *weave, const uint32_t *pieces, uint32_t n,
+                             uint32_t axis)
+{
     struct vb_shape shape = *vb_weave_shape(weave, pieces[0]);
     for (uint32_t i = 1; i < n; i++)
-        shape.dims[1] += vb_weave_shape(weave, pieces[i])->dims[1];
-    (void)vb_weave_op(weave, VB_CONCAT, pieces, n);
+        shape.dims[axis] += vb_weave_shape(weave, pieces[i])->dims[axis];
+    vb_weave_op(weave, VB_CONCAT, pieces, n)->axis = axis;
     uint32_t y = vb_weave_value(weave, &shape);
     vb_weave_produce(weave, y);
     return y;

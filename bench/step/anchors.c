@@ -6,7 +6,7 @@
 #include "step/upload.h"
 #include "step/view.h"
 
-enum { MAX_LEVELS = 8, COLUMNS = 6, SIDES = 4 };
+enum { MAX_LEVELS = 8, SIDES = 4 };
 
 /* arange(n) + 0.5, under the name *axis. */
 static void number_cells(struct vb_tape *tape, uint32_t n, enum vb_dtype dtype,
@@ -105,7 +105,8 @@ static void copy_rows(struct vb_tape *tape, const struct vb_targets *targets,
                       struct vb_variable listed, struct vb_variable images, struct vb_variable out,
                       struct vb_variable *matches, struct vb_variable *n_matches)
 {
-    struct vb_variable values = vb_stretch_of(listed, 1, 1, COLUMNS - 1);
+    uint32_t columns = listed.shape.dims[1] - 1;
+    struct vb_variable values = vb_stretch_of(listed, 1, 1, columns);
     uint32_t room = targets->most_in_an_image;
     for (uint32_t i = 0, place = 0; i < out.shape.dims[0]; i++) {
         uint32_t n = count_in(targets, i);
@@ -115,7 +116,7 @@ static void copy_rows(struct vb_tape *tape, const struct vb_targets *targets,
         vb_tape_assign(tape, n_matches, vb_count(tape, here));
         if (n == 0)
             continue;
-        struct vb_variable rows = vb_mask(tape, values, here, n, &VB_SHAPE(n, COLUMNS - 1));
+        struct vb_variable rows = vb_mask(tape, values, here, n, &VB_SHAPE(n, columns));
         vb_tape_copy(tape, vb_stretch_of(rows, 0, 0, kept),
                      vb_stretch_of(vb_at(out, 0, i), 0, 0, kept));
         vb_done(tape, rows);
@@ -155,22 +156,37 @@ static struct vb_variable scale_of(struct vb_tape *tape, struct vb_variable imag
     return scale;
 }
 
+/* Rows of image, class, centre, sides and angle; those of tiny boxes are left out. Only planned. */
+static struct vb_variable upload_oriented(struct vb_tape *tape, const struct vb_targets *targets)
+{
+    enum { COLUMNS = 7 };
+    struct vb_variable all = vb_fresh(tape, "targets", VB_FLOAT32, VB_SHAPE(targets->n, COLUMNS));
+    vb_passing(tape, "sides", VB_FLOAT32, VB_SHAPE(targets->n, 2));
+    vb_passing(tape, "nonzero", VB_INT64, VB_SHAPE(targets->n, 1));
+    vb_tape_assign(tape, &all,
+                   vb_fresh(tape, "targets", VB_FLOAT32, VB_SHAPE(targets->n, COLUMNS)));
+    return all;
+}
+
 struct vb_variable vb_pad_boxes(struct vb_tape *tape, const struct vb_graph *graph,
                                 const struct vb_targets *targets, struct vb_variable image_size)
 {
     uint32_t boxes = targets->most_in_an_image;
     struct vb_variable counts = vb_undefined, matches = vb_undefined, n_matches = vb_undefined;
-    struct vb_variable listed = vb_upload_boxes(tape, targets, graph->classes);
+    bool is_oriented = graph->task == VB_TASK_OBB;
+    struct vb_variable listed = is_oriented ? upload_oriented(tape, targets)
+                                            : vb_upload_boxes(tape, targets, graph->classes);
     struct vb_variable scale = scale_of(tape, image_size);
     struct vb_variable images = count_boxes(tape, targets, graph->batch, listed, &counts);
     struct vb_variable most =
         vb_make(tape, &(struct vb_call){ .op = VB_OP_MAX_OF }, &VB_SCALAR, VB_FLOAT32, &counts, 1);
-    struct vb_variable padded =
-        vb_filled(tape, "boxes", 0, VB_FLOAT32, VB_SHAPE(graph->batch, boxes, COLUMNS - 1));
+    struct vb_variable padded = vb_filled(tape, "boxes", 0, VB_FLOAT32,
+                                          VB_SHAPE(graph->batch, boxes, listed.shape.dims[1] - 1));
     vb_done(tape, most);
     if (!tape->program->failed) {
         copy_rows(tape, targets, listed, images, padded, &matches, &n_matches);
-        to_corners(tape, vb_stretch_of(padded, 2, 1, SIDES), scale);
+        if (!is_oriented)
+            to_corners(tape, vb_stretch_of(padded, 2, 1, SIDES), scale);
     }
 
     struct vb_variable ended[] = { scale, images, counts, matches, n_matches, listed };

@@ -4,6 +4,7 @@
 #include "step/assign.h"
 
 #include "step/loss.h"
+#include "step/loss_tasks.h"
 #include "step/math.h"
 #include "step/view.h"
 
@@ -36,7 +37,7 @@ static struct vb_variable over_boxes(struct vb_tape *tape, const char *what, enu
 /* The boxes' corners and classes: views. */
 static struct vb_variable corners_of(const struct vb_assignment *s)
 {
-    return vb_stretch_of(s->known, 2, 1, 4);
+    return vb_stretch_of(s->known, 2, 1, s->sides);
 }
 static struct vb_variable labels_of(const struct vb_assignment *s)
 {
@@ -71,6 +72,32 @@ static struct vb_variable anchors_inside(struct vb_tape *tape, const struct vb_a
     vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_LESS_NUMBER, .a = -epsilon }, both, 2);
     vb_cpu_number(tape, VB_FLOAT32);
     vb_done(tape, deltas);
+    return inside;
+}
+
+/* The same of oriented boxes: whether the way from a corner to the centre, along both edges there,
+ * is between 0 and the edge. A bool; corners and edges are a few numbers a box. */
+static struct vb_variable anchors_inside_oriented(struct vb_tape *tape,
+                                                  const struct vb_assignment *s)
+{
+    struct vb_shape pairs = VB_SHAPE(s->batch, s->boxes, s->anchors, 2);
+    struct vb_shape all = VB_SHAPE(s->batch, s->boxes, s->anchors);
+    struct vb_variable away = vb_fresh(tape, "sub", VB_FLOAT32, pairs);
+    struct vb_variable along[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        struct vb_variable products = vb_fresh(tape, "mul", VB_FLOAT32, pairs);
+        along[i] = vb_fresh(tape, "sum", VB_FLOAT32, all);
+        vb_done(tape, products);
+    }
+    struct vb_variable inside = vb_fresh(tape, "ge", VB_BOOL, all);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct vb_variable next = vb_fresh(tape, "le", VB_BOOL, all);
+        vb_tape_assign(tape, &inside, vb_fresh(tape, "and", VB_BOOL, all));
+        vb_done(tape, next);
+    }
+    vb_done(tape, along[0]);
+    vb_done(tape, along[1]);
+    vb_done(tape, away);
     return inside;
 }
 
@@ -113,12 +140,13 @@ static void overlaps_inside(struct vb_tape *tape, const struct vb_assignment *s,
                             struct vb_variable boxes, struct vb_variable mask,
                             struct vb_variable overlaps, struct vb_variable *pair)
 {
-    struct vb_shape all = VB_SHAPE(s->batch, s->boxes, s->anchors, 4);
+    struct vb_shape all = VB_SHAPE(s->batch, s->boxes, s->anchors, s->sides);
     const struct vb_variable sides[] = { vb_expanded(vb_with_axis(boxes, 1), &all),
                                          vb_expanded(vb_with_axis(corners_of(s), 2), &all) };
     for (uint32_t i = 0; i < 2; i++)
-        pair[i] = vb_mask(tape, sides[i], mask, s->n_inside, &VB_SHAPE(s->n_inside, 4));
-    struct vb_variable iou = vb_ciou(tape, pair[1], pair[0], true);
+        pair[i] = vb_mask(tape, sides[i], mask, s->n_inside, &VB_SHAPE(s->n_inside, s->sides));
+    struct vb_variable iou = s->sides == VB_ORIENTED ? vb_probiou(tape, pair[1], pair[0])
+                                                     : vb_ciou(tape, pair[1], pair[0], true);
     iou = vb_clamp_in_place(tape, iou);
     put_inside(tape, s, mask, vb_at(iou, 1, 0), overlaps);
     vb_done(tape, iou);
@@ -252,9 +280,10 @@ static struct vb_variable one_hot_of(struct vb_tape *tape, const struct vb_assig
 static struct vb_variable of_boxes(struct vb_tape *tape, const char *what, struct vb_variable x,
                                    struct vb_variable flat)
 {
-    struct vb_shape rows = VB_SHAPE(x.shape.dims[0] * x.shape.dims[1], 4);
-    struct vb_shape out = VB_SHAPE(flat.shape.dims[0], flat.shape.dims[1], 4);
     bool ok, has_columns = x.shape.n_dims == 3;
+    uint32_t columns = has_columns ? x.shape.dims[2] : 1;
+    struct vb_shape rows = VB_SHAPE(x.shape.dims[0] * x.shape.dims[1], columns);
+    struct vb_shape out = VB_SHAPE(flat.shape.dims[0], flat.shape.dims[1], columns);
     rows.n_dims -= !has_columns;
     out.n_dims -= !has_columns;
     struct vb_variable from[] = { vb_reshaped(x, &rows, &ok), flat };
@@ -328,7 +357,8 @@ static void assign_all(struct vb_tape *tape, struct vb_assignment *s,
 {
     struct vb_variable overlaps = vb_undefined;
     struct vb_variable labels = vb_undefined;
-    struct vb_variable inside = anchors_inside(tape, s, centres);
+    struct vb_variable inside = s->sides == VB_ORIENTED ? anchors_inside_oriented(tape, s)
+                                                        : anchors_inside(tape, s, centres);
     struct vb_variable align = alignment(tape, s, probabilities, boxes, inside, &overlaps);
     struct vb_variable positive = positives(tape, s, align, inside);
     vb_done(tape, inside);

@@ -3,6 +3,7 @@
 
 #include "step/layers.h"
 #include "step/loss.h"
+#include "step/loss_tasks.h"
 #include "step/math.h"
 #include "step/view.h"
 
@@ -40,9 +41,10 @@ static struct vb_variable iou_part(struct vb_tape *tape, const struct vb_assignm
                 VB_FLOAT32, &s->scores_wanted, 1);
     *weight = rows(tape, s, per_anchor, 1);
     vb_done(tape, per_anchor);
-    struct vb_variable here = rows(tape, s, boxes, VB_SIDES);
-    struct vb_variable there = rows(tape, s, wanted, VB_SIDES);
-    *iou = vb_ciou(tape, here, there, true);
+    struct vb_variable here = rows(tape, s, boxes, s->sides);
+    struct vb_variable there = rows(tape, s, wanted, s->sides);
+    *iou =
+        s->sides == VB_ORIENTED ? vb_probiou(tape, here, there) : vb_ciou(tape, here, there, true);
     vb_done(tape, here);
     vb_done(tape, there);
     struct vb_variable missing = vb_unary(tape, VB_OP_SUBTRACT_FROM, *iou, 1);
@@ -113,7 +115,11 @@ static struct vb_variable distribution_part(struct vb_tape *tape, const struct v
                                             struct vb_variable distances, struct vb_variable boxes,
                                             struct vb_variable score_sum, struct vb_variable weight)
 {
-    struct vb_variable sides = sides_of(tape, s, boxes);
+    struct vb_variable upright = vb_undefined;
+    if (s->sides == VB_ORIENTED) /* xywh2xyxy */
+        upright = vb_fresh(tape, "upright", VB_FLOAT32, VB_SHAPE(s->batch, s->anchors, VB_SIDES));
+    struct vb_variable sides = sides_of(tape, s, vb_is_defined(&upright) ? upright : boxes);
+    vb_done(tape, upright);
     struct vb_variable picked = rows(tape, s, distances, VB_DISTANCES);
     struct vb_variable bins = vb_view(tape, picked, &VB_SHAPE(s->n_foreground * VB_SIDES, VB_BINS));
     vb_done(tape, picked);

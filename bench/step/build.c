@@ -108,6 +108,16 @@ static enum vb_status first_steps(struct vb_builder *self, struct vb_error *err)
     return status;
 }
 
+/* Two names may be on one tensor: a classifier's loss and the items that are logged of it. */
+static bool is_carried(const struct vb_program *program, uint32_t end)
+{
+    for (size_t i = 0; i < program->n_carries; i++) {
+        if (program->carries[i].end == end)
+            return true;
+    }
+    return false;
+}
+
 static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
 {
     struct vb_program *program = self->tape.program;
@@ -128,7 +138,8 @@ static enum vb_status build_steps(struct vb_builder *self, struct vb_error *err)
         return status;
     const uint32_t *after = held(self, &n);
     for (size_t i = 0; i < n && !program->failed; i++) {
-        if (before[i] != after[i] && before[i] != VB_NONE && after[i] != VB_NONE)
+        if (before[i] != after[i] && before[i] != VB_NONE && after[i] != VB_NONE &&
+            !is_carried(program, after[i]))
             vb_program_carry(program, after[i], before[i]);
     }
     if (program->failed)
@@ -198,6 +209,7 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
     if (recipe->torch.cublas_in_pool)
         self->tape.cublas_bytes[0] = self->tape.cublas_bytes[1] =
             recipe->trainer.deterministic ? VB_MIB(32) : 8519680;
+    self->tape.frozen_in_eval = recipe->trainer.frozen_norms_in_eval;
     self->tape.n_parameters = graph->n_parameters + 1; /* the profiled image is the last */
     self->tape.gradients = vb_arena_alloc(arena, n + 1, sizeof *self->tape.gradients);
     self->tape.parameter_names = vb_arena_alloc(arena, n + 1, sizeof(char *));
@@ -214,7 +226,7 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
     for (size_t i = 0; i < VB_N_NAMES; i++)
         names[i] = vb_undefined;
     self->constants.projection = self->constants.projection_one_to_one = vb_undefined;
-    self->constants.anchors = vb_undefined;
+    self->constants.anchors = self->constants.labels = vb_undefined;
     for (size_t i = 0; i < n + 1; i++)
         self->tape.gradients[i] = vb_undefined;
     for (size_t i = 0; i < n; i++) {

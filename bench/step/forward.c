@@ -25,14 +25,17 @@ static struct vb_variable tensor_of(const struct walk *walk, uint32_t index, uin
     return part;
 }
 
-/* The operator's weight (place 0) or bias (place 1); undefined where it has none. */
+/* The operator's weight (place 0) or bias (place 1); undefined where it has none. What is frozen
+ * asks for no gradient. */
 static struct vb_variable parameter_of(const struct walk *walk, uint32_t op, uint32_t place)
 {
     uint32_t index = walk->first_parameter[op];
     if (index == VB_NONE || index + place >= walk->graph->n_parameters ||
         walk->graph->parameters[index + place].op != op)
         return vb_undefined;
-    return tensor_of(walk, index + place, index + place);
+    struct vb_variable leaf = tensor_of(walk, index + place, index + place);
+    leaf.requires_grad = !walk->graph->parameters[index + place].is_frozen;
+    return leaf;
 }
 
 /* num_batches_tracked + 1 before the normalisation: a new tensor takes the old one's place. A
@@ -80,8 +83,13 @@ static struct vb_variable run_batch_norm(const struct walk *walk, uint32_t op, s
         .momentum = is_classifier ? 0.1 : 0.03,
         .epsilon = is_classifier ? 1e-5 : 1e-3,
     };
+    struct vb_tape *tape = walk->tape;
+    bool was_eval = tape->is_eval;
+    tape->is_eval = was_eval || (tape->frozen_in_eval && !norm.weight.requires_grad);
     count_batch(walk, op);
-    return vb_batch_norm(walk->tape, x, &norm);
+    struct vb_variable y = vb_batch_norm(tape, x, &norm);
+    tape->is_eval = was_eval;
+    return y;
 }
 
 static void run_split(const struct walk *walk, const struct vb_op *op)
@@ -100,7 +108,7 @@ static struct vb_variable run_concat(const struct walk *walk, const struct vb_op
     struct vb_variable pieces[VB_MAX_INPUTS];
     for (uint32_t i = 0; i < op->n_inputs; i++)
         pieces[i] = walk->values[op->inputs[i]];
-    return vb_concat(walk->tape, pieces, op->n_inputs, 1);
+    return vb_concat(walk->tape, pieces, op->n_inputs, op->axis);
 }
 
 static struct vb_variable run_permute(const struct walk *walk, const struct vb_op *op)
@@ -128,6 +136,9 @@ static struct vb_variable run_op(const struct walk *walk, uint32_t index)
     case VB_CONV:
         return vb_conv2d(tape, x, parameter_of(walk, index, 0), parameter_of(walk, index, 1), &conv,
                          out);
+    case VB_CONV_TRANSPOSE:
+        return vb_conv_transpose2d(tape, x, parameter_of(walk, index, 0),
+                                   parameter_of(walk, index, 1), &conv, out);
     case VB_BATCHNORM:
         return run_batch_norm(walk, index, x);
     case VB_RELU:
@@ -249,5 +260,7 @@ enum vb_status vb_forward(struct vb_tape *tape, const struct vb_graph *graph, ui
         if (graph->is_end_to_end)
             predictions[graph->n_levels + i] = walk.values[graph->levels[i].one_to_one];
     }
+    for (uint32_t i = 0; i < graph->n_extras; i++)
+        predictions[vb_n_predictions(graph) - graph->n_extras + i] = walk.values[graph->extras[i]];
     return VB_OK;
 }

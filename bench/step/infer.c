@@ -107,6 +107,34 @@ static struct vb_variable decode_v8(struct vb_tape *tape, const struct vb_graph 
     return decoded;
 }
 
+/* What a task has beside boxes and scores, below them; keypoints are brought to pixels in a copy.
+ */
+static struct vb_variable join_own(struct vb_tape *tape, const struct vb_graph *graph,
+                                   const struct vb_variable *predictions,
+                                   struct vb_variable decoded)
+{
+    struct vb_variable own = predictions[vb_n_predictions(graph) - graph->n_extras];
+    struct vb_variable typed = graph->task == VB_TASK_POSE
+                                   ? vb_fresh(tape, "clone", own.dtype, own.shape)
+                                   : vb_tape_hold(tape, own);
+    const struct vb_variable pair[] = { decoded, typed };
+    struct vb_variable joined = vb_concat(tape, pair, 2, 1);
+    vb_done(tape, typed);
+    vb_done(tape, decoded);
+    return joined;
+}
+
+static struct vb_variable decode(struct vb_tape *tape, const struct vb_graph *graph,
+                                 const struct vb_variable *predictions)
+{
+    if (graph->head == VB_HEAD_CLASSIFY)
+        return vb_softmax(tape, predictions[0]);
+    if (graph->head == VB_HEAD_V5)
+        return decode_v5(tape, graph, predictions);
+    struct vb_variable decoded = decode_v8(tape, graph, predictions);
+    return graph->n_extras > 0 ? join_own(tape, graph, predictions, decoded) : decoded;
+}
+
 enum vb_status vb_infer(struct vb_tape *tape, const struct vb_graph *graph, uint32_t *storages,
                         struct vb_variable images, struct vb_variable *predictions,
                         struct vb_variable *decoded, struct vb_error *err)
@@ -114,8 +142,7 @@ enum vb_status vb_infer(struct vb_tape *tape, const struct vb_graph *graph, uint
     tape->is_eval = true;
     enum vb_status status = vb_forward(tape, graph, storages, images, predictions, err);
     if (status == VB_OK)
-        *decoded = graph->head == VB_HEAD_V5 ? decode_v5(tape, graph, predictions)
-                                             : decode_v8(tape, graph, predictions);
+        *decoded = decode(tape, graph, predictions);
     tape->is_eval = false;
     return status;
 }

@@ -48,7 +48,7 @@ struct vb_variable vb_parameter_gradient(struct vb_tape *tape, const struct vb_v
 {
     enum vb_category category = tape->category;
     const char *what = "weight";
-    if (parameter->parameter != VB_NONE)
+    if (parameter->parameter != VB_NONE && parameter->requires_grad)
         tape->category = VB_GRADIENTS;
     struct vb_variable gradient =
         vb_tape_new_image(tape, what, &parameter->shape, parameter->dtype);
@@ -117,6 +117,60 @@ struct vb_variable vb_conv2d(struct vb_tape *tape, struct vb_variable x, struct 
     vb_tape_drop(tape, dense);
 
     struct vb_node *node = vb_tape_node(tape, conv_backward, inputs, n_inputs, 1);
+    vb_tape_save(tape, node, inputs[0]);
+    vb_tape_save(tape, node, inputs[1]);
+    if (node != NULL)
+        node->detail = vb_tape_keep(tape, &detail, sizeof detail);
+    vb_tape_output(tape, node, 0, &y);
+    for (uint32_t i = 0; i < 3; i++)
+        vb_tape_drop(tape, inputs[i]);
+    return y;
+}
+
+/* The same order as a convolution's: grad_input, grad_weight, grad_bias. */
+static void transpose_backward(struct vb_tape *tape, const struct vb_node *node,
+                               const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    const struct conv_detail *detail = node->detail;
+    const struct vb_variable *weight = &node->inputs[1];
+    struct vb_variable y = vb_in_order(tape, outputs[0]);
+    struct vb_variable x = vb_in_order(tape, node->saved[0]);
+
+    if (vb_needs(node, 0)) {
+        inputs[0] = new_input(tape, node);
+        run_conv(tape, VB_OP_CONV, &y, weight, &detail->conv, &inputs[0]);
+    }
+    if (vb_needs(node, 1)) {
+        inputs[1] = vb_parameter_gradient(tape, weight);
+        run_conv(tape, VB_OP_CONV_BACKWARD_FILTER, &y, &inputs[1], &detail->conv, &x);
+    }
+    if (vb_needs(node, 2)) {
+        inputs[2] = vb_parameter_gradient(tape, &node->inputs[2]);
+        struct vb_variable both[] = { y, per_channel(inputs[2]) };
+        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_SUM }, both, 2);
+    }
+    vb_tape_drop(tape, x);
+    vb_tape_drop(tape, y);
+}
+
+struct vb_variable vb_conv_transpose2d(struct vb_tape *tape, struct vb_variable x,
+                                       struct vb_variable weight, struct vb_variable bias,
+                                       const struct vb_conv_shape *conv, const struct vb_shape *out)
+{
+    enum vb_dtype dtype = tape->autocast ? tape->autocast_dtype : x.dtype;
+    struct vb_variable inputs[] = { vb_tape_cast(tape, x, dtype), vb_tape_cast(tape, weight, dtype),
+                                    vb_tape_cast(tape, bias, dtype) };
+    struct conv_detail detail = { *conv, *out };
+    struct vb_variable dense = vb_in_order(tape, inputs[0]);
+    struct vb_variable y = vb_tape_new_image(tape, "output", out, dtype);
+    if (tape->program->failed)
+        return vb_undefined;
+    run_conv(tape, VB_OP_CONV_BACKWARD_DATA, &y, &inputs[1], conv, &dense);
+    struct vb_variable sum[] = { y, per_channel(inputs[2]), y };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_ADD }, sum, 3);
+    vb_tape_drop(tape, dense);
+
+    struct vb_node *node = vb_tape_node(tape, transpose_backward, inputs, 3, 1);
     vb_tape_save(tape, node, inputs[0]);
     vb_tape_save(tape, node, inputs[1]);
     if (node != NULL)

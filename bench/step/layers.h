@@ -20,6 +20,14 @@ struct vb_variable vb_conv2d(struct vb_tape *tape, struct vb_variable x, struct 
                              struct vb_variable bias, const struct vb_conv_shape *conv,
                              const struct vb_shape *out);
 
+/* The transposed: x [N,C,H,W], weight [C,K,kh,kw], bias [K] -> [N,K,H',W']. It is the convolution
+ * from y to x, run backwards, and `conv` is that one's. Source:
+ * aten/src/ATen/native/cudnn/ConvShared.cpp, cudnn_convolution_transpose and its backward. */
+struct vb_variable vb_conv_transpose2d(struct vb_tape *tape, struct vb_variable x,
+                                       struct vb_variable weight, struct vb_variable bias,
+                                       const struct vb_conv_shape *conv,
+                                       const struct vb_shape *out);
+
 /* A batch normalisation's tensors, of one number a channel, and its numbers. */
 struct vb_norm {
     struct vb_variable weight, bias;

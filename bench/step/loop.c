@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "step/loop_classify.h"
+#include "step/loss_classify.h"
 #include "step/math.h"
 #include "step/replica.h"
 
@@ -21,6 +22,12 @@ static void upload(struct vb_builder *self)
     struct vb_variable bytes = vb_undefined;
 
     vb_drop_batch(tape, &self->names.batch);
+    vb_tape_assign(tape, &self->names.labels, vb_undefined);
+    if (self->graph->task == VB_TASK_CLASSIFY) {
+        vb_builder_enter(self, VB_PHASE_INPUT, VB_INPUT);
+        vb_upload_labelled(self);
+        return;
+    }
     if (self->point->mosaic == VB_MOSAIC_ON) {
         vb_builder_enter(self, VB_PHASE_AUGMENT, VB_AUGMENTATION);
         bytes = vb_compose(tape, self->graph, self->point);
@@ -75,6 +82,24 @@ static struct vb_variable anchors_of(const struct vb_builder *self)
     return vb_undefined;
 }
 
+static struct vb_loss loss_of(struct vb_builder *self, const struct vb_variable *predictions)
+{
+    const struct vb_graph *graph = self->graph;
+    struct vb_tape *tape = &self->tape;
+    if (graph->head == VB_HEAD_CLASSIFY) {
+        struct vb_loss loss = { .total = vb_undefined };
+        loss.parts = vb_cross_entropy(tape, predictions[0], self->names.labels);
+        loss.items = vb_tape_hold(tape, loss.parts);
+        return loss;
+    }
+    if (graph->head == VB_HEAD_V5) {
+        self->constants.anchors = anchors_of(self);
+        return vb_loss_v5(tape, graph, predictions, &self->targets, &self->constants);
+    }
+    self->constants.labels = self->names.batch.own;
+    return vb_loss_v8(tape, graph, predictions, &self->targets, &self->constants);
+}
+
 enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
 {
     struct vb_tape *tape = &self->tape;
@@ -84,7 +109,7 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     bool is_v5 = self->graph->head == VB_HEAD_V5;
     bool holds = self->recipe->trainer.holds_predictions;
 
-    if (self->graph->head == VB_HEAD_CLASSIFY)
+    if (vb_is_plain_classifier(self->graph))
         return vb_classify_batch(self, err);
     if (vb_is_replica(self->point))
         return vb_replica_batch(self, err);
@@ -99,11 +124,7 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     vb_builder_enter(self, VB_PHASE_LOSS, VB_LOSS);
     program->saved_loss = (struct vb_saved){ 0 };
     tape->saved_sum = &program->saved_loss;
-    if (is_v5)
-        self->constants.anchors = anchors_of(self);
-    struct vb_loss loss =
-        is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets, &self->constants)
-              : vb_loss_v8(tape, self->graph, predictions, &self->targets, &self->constants);
+    struct vb_loss loss = loss_of(self, predictions);
     tape->saved_sum = NULL;
     for (uint32_t i = 0; i < vb_n_predictions(self->graph) && !holds; i++)
         vb_tape_drop(tape, predictions[i]);
@@ -196,7 +217,7 @@ void vb_update_weights(struct vb_builder *self)
     struct vb_tape *tape = &self->tape;
     if (vb_is_replica(self->point))
         return;
-    if (self->graph->head == VB_HEAD_CLASSIFY) {
+    if (vb_is_plain_classifier(self->graph)) {
         vb_classify_update(self);
         return;
     }

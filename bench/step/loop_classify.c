@@ -28,10 +28,9 @@ static struct vb_variable upload_labels(struct vb_builder *self)
 /* Images are noise of mean 0 and deviation 1, as photographs are brought to.
  * `images, labels = batch[0].to(device), batch[1].to(device)`: both are there before either name
  * lets go. */
-static void upload(struct vb_builder *self)
+void vb_upload_labelled(struct vb_builder *self)
 {
     struct vb_tape *tape = &self->tape;
-    vb_builder_enter(self, VB_PHASE_INPUT, VB_INPUT);
     struct vb_variable images = vb_new_images(tape, self->graph, "images", VB_FLOAT32);
     const struct vb_call call = { .op = VB_OP_UNIFORM, .a = IMAGES_SEED, .b = sqrt(3) };
     vb_tape_apply(tape, &call, &images, 1);
@@ -46,6 +45,11 @@ static enum vb_status check_point(const struct vb_builder *self, struct vb_error
     if (self->point->mosaic == VB_MOSAIC_ON)
         return vb_fail(err, VB_E_INPUT, "mosaic is %s, but %s is a classifier: set it to off",
                        vb_mosaic_names[self->point->mosaic], model);
+    if (self->point->freeze > 0 || self->point->rect > 0)
+        return vb_fail(err, VB_E_INPUT,
+                       "%s is given, but that is what yolov5's and ultralytics' trainers can, and "
+                       "%s is trained by a plain loop: set it to 0",
+                       self->point->freeze > 0 ? "freeze" : "rect", model);
     if (self->point->accumulate > 1)
         return vb_fail(err, VB_E_INPUT,
                        "accumulate is %u, but the loop of the classifier %s steps after each "
@@ -63,7 +67,8 @@ enum vb_status vb_classify_batch(struct vb_builder *self, struct vb_error *err)
     if (status != VB_OK)
         return status;
 
-    upload(self);
+    vb_builder_enter(self, VB_PHASE_INPUT, VB_INPUT);
+    vb_upload_labelled(self);
     status = vb_run_forward(self, &scores, err);
     if (status != VB_OK)
         return status;

@@ -6,6 +6,9 @@
 
 #include "step/builder.h"
 
+/* A batch of pictures and their classes takes the names' place. */
+void vb_upload_labelled(struct vb_builder *self);
+
 /* Upload, forward, loss and backward of one batch. VB_E_INPUT: the point asks for what this loop
  * has not: mosaic, accumulation. */
 VB_CHECKED enum vb_status vb_classify_batch(struct vb_builder *self, struct vb_error *err);

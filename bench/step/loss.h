@@ -22,10 +22,12 @@ struct vb_loss_constants {
     /* v8: the bins' distances, [16]; the first loss makes it, and of an end-to-end head's two
      * losses the first makes both. */
     struct vb_variable projection, projection_one_to_one;
+    struct vb_variable labels; /* v8: of the task, with the batch: loss_tasks.h; not held */
 };
 
 /* `predictions`: one a level, [N,anchors,H,W,classes+5] for v5, [N,64+classes,H,W] for v8; of an
- * end-to-end head then as many of the one-to-one branches, whose own loss is added. */
+ * end-to-end head then as many of the one-to-one branches, whose own loss is added; then what the
+ * task has beside them. */
 struct vb_loss vb_loss_v5(struct vb_tape *tape, const struct vb_graph *graph,
                           const struct vb_variable *predictions, const struct vb_targets *targets,
                           const struct vb_loss_constants *constants);

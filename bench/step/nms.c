@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Source: YOLOv5 utils/general.py and ultralytics utils/ops.py, non_max_suppression(); torchvision
  * csrc/ops/cuda/nms_kernel.cu. Their sorts' temporaries are CUB's and are left out: they are
- * smaller than the matrix. */
+ * smaller than the matrix. Oriented boxes are compared pair by pair in one step there, which takes
+ * more where many are found; how many depends on the network, and here they are taken as upright.
+ */
 
 #include "step/nms.h"
 
@@ -27,6 +29,13 @@ static uint32_t count_boxes(const struct vb_graph *graph)
         n += level->grid_h * level->grid_w * (graph->head == VB_HEAD_V5 ? level->n_anchors : 1);
     }
     return n;
+}
+
+/* What a detection bears beside its box, score and class: mask coefficients, keypoints, an angle.
+ */
+static uint32_t own_columns(const struct vb_graph *graph)
+{
+    return graph->n_extras > 0 ? graph->values[graph->extras[0]].shape.dims[1] : 0;
 }
 
 uint32_t vb_nms_pairs(const struct vb_graph *graph)
@@ -57,7 +66,8 @@ static struct vb_variable pairs_of_image(struct vb_tape *tape, const struct vb_g
                                          enum vb_dtype dtype, uint32_t pairs)
 {
     uint32_t all = count_boxes(graph), rows = all < pairs ? all : pairs;
-    uint32_t width = graph->classes + SIDES + (graph->head == VB_HEAD_V5);
+    uint32_t own = own_columns(graph);
+    uint32_t width = graph->classes + SIDES + (graph->head == VB_HEAD_V5) + own;
     struct vb_variable places = vb_fresh(tape, "nonzero", VB_INT64, VB_SHAPE(rows, 1));
     struct vb_variable x = vb_fresh(tape, "candidates", dtype, VB_SHAPE(rows, width));
     vb_done(tape, places);
@@ -71,8 +81,11 @@ static struct vb_variable pairs_of_image(struct vb_tape *tape, const struct vb_g
     vb_passing(tape, "column", VB_INT64, VB_SHAPE(pairs));
     struct vb_variable score = vb_fresh(tape, "index", dtype, VB_SHAPE(pairs, 1));
     struct vb_variable label = vb_fresh(tape, "label", VB_FLOAT32, VB_SHAPE(pairs, 1));
-    struct vb_variable joined = vb_fresh(tape, "cat", VB_FLOAT32, VB_SHAPE(pairs, COLUMNS));
-    struct vb_variable ended[] = { x, corners, score, label, box, which };
+    struct vb_variable more = vb_undefined;
+    if (own > 0)
+        more = vb_fresh(tape, "index", dtype, VB_SHAPE(pairs, own));
+    struct vb_variable joined = vb_fresh(tape, "cat", VB_FLOAT32, VB_SHAPE(pairs, COLUMNS + own));
+    struct vb_variable ended[] = { x, corners, score, label, more, box, which };
     for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
         vb_tape_drop(tape, ended[i]);
     return joined;
@@ -81,11 +94,11 @@ static struct vb_variable pairs_of_image(struct vb_tape *tape, const struct vb_g
 /* Sorted by score; classes moved apart, so that one suppression serves all. */
 static void suppress_image(struct vb_tape *tape, struct vb_variable joined)
 {
-    uint32_t n = joined.shape.dims[0];
+    uint32_t n = joined.shape.dims[0], columns = joined.shape.dims[1];
     struct vb_variable values = vb_fresh(tape, "argsort", VB_FLOAT32, VB_SHAPE(n));
     struct vb_variable order = vb_fresh(tape, "argsort", VB_INT64, VB_SHAPE(n));
     vb_done(tape, values);
-    struct vb_variable sorted = vb_fresh(tape, "index", VB_FLOAT32, VB_SHAPE(n, COLUMNS));
+    struct vb_variable sorted = vb_fresh(tape, "index", VB_FLOAT32, VB_SHAPE(n, columns));
     vb_done(tape, joined);
     vb_done(tape, order);
     struct vb_variable shift = vb_fresh(tape, "shift", VB_FLOAT32, VB_SHAPE(n, 1));
@@ -123,7 +136,8 @@ void vb_nms(struct vb_tape *tape, const struct vb_graph *graph, struct vb_variab
     uint32_t pairs = vb_nms_pairs(graph);
     uint32_t found = pairs < MAX_DETECTIONS ? pairs : MAX_DETECTIONS;
     find_candidates(tape, graph, decoded.dtype, &mask);
-    *kept = vb_fresh(tape, "detections", VB_FLOAT32, VB_SHAPE(graph->batch, found, COLUMNS));
+    *kept = vb_fresh(tape, "detections", VB_FLOAT32,
+                     VB_SHAPE(graph->batch, found, COLUMNS + own_columns(graph)));
     for (uint32_t i = 0; i < graph->batch; i++)
         suppress_image(tape, pairs_of_image(tape, graph, decoded.dtype, pairs));
     vb_done(tape, mask);

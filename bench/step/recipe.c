@@ -66,6 +66,7 @@ static const struct vb_option trainer_options[] = {
       VB_NAME_OPTION(struct vb_trainer, validation_loss, loss_names) },
     { "multiscale_percent", "0 to 99", "", TRAINER_NUMBER(multiscale_percent, 0, 99) },
     { "unit", "GB, GiB", "", VB_NAME_OPTION(struct vb_trainer, unit, vb_unit_names) },
+    { "frozen_norms_in_eval", "on, off", "", TRAINER_SWITCH(frozen_norms_in_eval) },
     { "loads_on_device", "on, off", "", TRAINER_SWITCH(loads_on_device) },
     { "reducing", "plain, static, unused", "",
       VB_NAME_OPTION(struct vb_trainer, reducing, reducing_names) },
@@ -297,7 +298,7 @@ static enum vb_status split_trainer(const char *text, enum vb_family family, con
 
 enum vb_family vb_family_of(const struct vb_graph *graph)
 {
-    if (graph->head == VB_HEAD_CLASSIFY)
+    if (vb_is_plain_classifier(graph))
         return VB_CLASSIFIER;
     return graph->head == VB_HEAD_V5 ? VB_YOLOV5 : VB_ULTRALYTICS;
 }

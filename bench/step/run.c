@@ -11,6 +11,7 @@
 #include "model/expand.h"
 #include "step/check.h"
 #include "step/draw.h"
+#include "step/sized.h"
 #include "step/validate_epoch.h"
 
 enum {
@@ -148,7 +149,7 @@ static enum vb_status validate(const struct epoch *epoch, struct vb_error *err)
     if (vb_is_replica(self->point) || (!is_first && !self->recipe->trainer.validates_on_all))
         return VB_OK;
     vb_program_emit(self->tape.program, VB_MARK, VB_MARK_EMPTY_FULL_BEFORE);
-    if (self->graph->head != VB_HEAD_CLASSIFY)
+    if (!vb_is_plain_classifier(self->graph))
         begin_part(epoch, VB_PART_VALIDATION);
     return vb_validate_epoch(self, epoch->description, err);
 }
@@ -170,7 +171,7 @@ static enum vb_status run_later(struct epoch *epoch, struct vb_error *err)
 }
 
 /* The largest size that --multi-scale draws: of imgsz and half of it, all but the last pixel, in
- * whole strides. */
+ * whole strides; the shorter side grows alike, brought up to strides. */
 static enum vb_status expand_largest(struct epoch *epoch, struct vb_arena *arena,
                                      struct vb_graph *out, struct vb_error *err)
 {
@@ -179,7 +180,11 @@ static enum vb_status expand_largest(struct epoch *epoch, struct vb_arena *arena
     uint32_t stride = vb_loader_stride(graph);
     uint64_t end = (uint64_t)graph->imgsz * (100 + percent) / 100 + stride;
     uint32_t side = (uint32_t)((end - 1) / stride * stride);
-    const struct vb_extent extent = { graph->batch, side, side };
+    const uint32_t *dims = graph->values[0].shape.dims;
+    const struct vb_extent extent = {
+        graph->batch, vb_loader_side((double)side / graph->imgsz, dims[2], 0, stride),
+        vb_loader_side((double)side / graph->imgsz, dims[3], 0, stride)
+    };
     if (!epoch->builder->point->multiscale || graph->head == VB_HEAD_CLASSIFY)
         return VB_OK;
     epoch->largest = out;
@@ -191,7 +196,8 @@ static enum vb_status expand_last(const struct vb_graph *graph,
                                   const struct vb_description *description, struct vb_arena *arena,
                                   struct vb_graph *out, struct vb_error *err)
 {
-    const struct vb_extent extent = { graph->batch / 2, graph->imgsz, graph->imgsz };
+    const uint32_t *dims = graph->values[0].shape.dims;
+    const struct vb_extent extent = { graph->batch / 2, dims[2], dims[3] };
     return vb_expand_for(description, &extent, graph->classes, arena, out, err);
 }
 

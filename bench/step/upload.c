@@ -3,21 +3,14 @@
 
 #include <string.h>
 
+#include "step/loss_tasks.h"
 #include "step/math.h"
 #include "step/view.h"
 
-enum { LEAST_STRIDE = 32, BOX_COLUMNS = 6 };
+enum { BOX_COLUMNS = 6 };
 
 /* What pictures and pastes are drawn from. */
 enum { SEED_BATCH = 1, SEED_SECOND = 2 };
-
-uint32_t vb_loader_stride(const struct vb_graph *graph)
-{
-    uint32_t stride = LEAST_STRIDE;
-    for (uint32_t i = 0; i < graph->n_levels; i++)
-        stride = graph->levels[i].stride > stride ? graph->levels[i].stride : stride;
-    return stride;
-}
 
 static struct vb_variable image_tensor(struct vb_tape *tape, const struct vb_graph *graph,
                                        const char *what, enum vb_dtype dtype, uint32_t images,
@@ -139,15 +132,17 @@ static const float *list_columns(struct vb_program *program, const struct vb_tar
 
 /* The loader's three: class, centre and sides, image. */
 static void upload_targets(struct vb_tape *tape, const struct vb_targets *targets,
-                           uint32_t n_classes, struct vb_batch *batch)
+                           const struct vb_graph *graph, struct vb_batch *batch)
 {
     struct vb_program *program = tape->program;
     batch->classes = vb_tape_new(tape, "classes", &VB_SHAPE(targets->n, 1), VB_FLOAT32);
-    vb_tape_upload(tape, batch->classes, list_columns(program, targets, n_classes, 1, 1));
+    vb_tape_upload(tape, batch->classes, list_columns(program, targets, graph->classes, 1, 1));
     batch->boxes = vb_tape_new(tape, "boxes", &VB_SHAPE(targets->n, 4), VB_FLOAT32);
-    vb_tape_upload(tape, batch->boxes, list_columns(program, targets, n_classes, 2, 4));
+    vb_tape_upload(tape, batch->boxes, list_columns(program, targets, graph->classes, 2, 4));
+    batch->own = vb_upload_own(tape, graph, targets);
     batch->image_indices = vb_tape_new(tape, "image_indices", &VB_SHAPE(targets->n), VB_FLOAT32);
-    vb_tape_upload(tape, batch->image_indices, list_columns(program, targets, n_classes, 0, 1));
+    vb_tape_upload(tape, batch->image_indices,
+                   list_columns(program, targets, graph->classes, 0, 1));
 }
 
 void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
@@ -159,7 +154,7 @@ void vb_upload_batch(struct vb_tape *tape, const struct vb_graph *graph,
         draw(tape, bytes, SEED_BATCH);
     }
     if (how == VB_UPLOAD_ALL)
-        upload_targets(tape, targets, graph->classes, batch);
+        upload_targets(tape, targets, graph, batch);
     struct vb_variable real = vb_new_images(tape, graph, "images", VB_FLOAT32);
     apply(tape, VB_OP_COPY, 0, bytes, real);
     if (how == VB_UPLOAD_IMAGES)
@@ -193,4 +188,5 @@ void vb_drop_batch(struct vb_tape *tape, struct vb_batch *batch)
     vb_tape_assign(tape, &batch->classes, vb_undefined);
     vb_tape_assign(tape, &batch->boxes, vb_undefined);
     vb_tape_assign(tape, &batch->image_indices, vb_undefined);
+    vb_tape_assign(tape, &batch->own, vb_undefined);
 }

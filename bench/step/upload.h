@@ -14,10 +14,8 @@
 struct vb_batch {
     struct vb_variable images;
     struct vb_variable classes, boxes, image_indices;
+    struct vb_variable own; /* masks or keypoints: loss_tasks.h */
 };
-
-/* What loaders bring sizes to multiples of: the model's largest stride, 32 at least. */
-uint32_t vb_loader_stride(const struct vb_graph *graph);
 
 /* A batch of the graph's images, held. */
 struct vb_variable vb_new_images(struct vb_tape *tape, const struct vb_graph *graph,

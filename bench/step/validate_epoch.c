@@ -7,8 +7,11 @@
 
 #include "model/expand.h"
 #include "step/infer.h"
+#include "step/loss_classify.h"
+#include "step/loss_tasks.h"
 #include "step/math.h"
 #include "step/nms.h"
+#include "step/sized.h"
 
 enum {
     BATCHES = 2,
@@ -16,6 +19,9 @@ enum {
     EPOCH_BATCHES = 100, /* as the run takes the training set's */
     NUMBER = 1000,       /* of the drawn batch: none of training's */
 };
+
+/* In strides: how much wider validation's images are. */
+static const double validation_pad = 0.5;
 
 /* What the loop of validation names. */
 struct validation {
@@ -34,9 +40,15 @@ enum vb_status vb_expand_validation(const struct vb_builder *self,
                                     struct vb_error *err)
 {
     const struct vb_graph *graph = self->graph;
-    uint32_t side = graph->imgsz + vb_loader_stride(graph);
-    const struct vb_extent extent = { graph->batch * self->recipe->trainer.validation_factor, side,
-                                      side };
+    uint32_t stride = vb_loader_stride(graph);
+    double share = self->point->rect > 0 ? self->point->rect : 1;
+    double pad = graph->task == VB_TASK_CLASSIFY ? 0 : validation_pad;
+    uint32_t factor = graph->task == VB_TASK_OBB ? 1 : self->recipe->trainer.validation_factor;
+    const struct vb_extent extent = {
+        graph->batch * factor,
+        vb_loader_side(share, graph->imgsz, pad, stride),
+        vb_loader_side(1, graph->imgsz, pad, stride),
+    };
     return vb_expand_for(description, &extent, graph->classes, self->tape.program->arena, out, err);
 }
 
@@ -66,6 +78,18 @@ static void cast_weights(struct validation *self, enum vb_dtype dtype)
     tape->category = VB_TEMPORARY;
 }
 
+/* A classifier's images are numbers already. */
+static void upload_pictures(struct validation *self)
+{
+    struct vb_tape *tape = &self->builder->tape;
+    self->batch.images = vb_new_images(tape, self->graph, "validation images", VB_FLOAT32);
+    if (self->dtype != VB_FLOAT32)
+        vb_tape_assign(tape, &self->batch.images,
+                       vb_new_images(tape, self->graph, "validation images", self->dtype));
+    self->batch.classes = vb_fresh(tape, "classes", VB_INT64, VB_SHAPE(self->graph->batch));
+    tape->category = VB_TEMPORARY;
+}
+
 /* The batch's names take the host's tensors first. ultralytics uploads the boxes with the images
  * and keeps the bytes until the quotient is there; YOLOv5 divides in place. */
 static void upload(struct validation *self)
@@ -74,6 +98,10 @@ static void upload(struct validation *self)
     uint32_t n = self->builder->targets.n;
     vb_drop_batch(tape, &self->batch);
     tape->category = VB_INPUT;
+    if (self->graph->head == VB_HEAD_CLASSIFY) {
+        upload_pictures(self);
+        return;
+    }
     struct vb_variable bytes = vb_new_images(tape, self->graph, "batch", VB_UINT8);
     self->batch.images = vb_new_images(tape, self->graph, "validation images", self->dtype);
     if (self->graph->head == VB_HEAD_V8) {
@@ -82,9 +110,25 @@ static void upload(struct validation *self)
         self->batch.image_indices = vb_fresh(tape, "image_indices", VB_FLOAT32, VB_SHAPE(n));
         self->batch.classes = vb_fresh(tape, "classes", VB_FLOAT32, VB_SHAPE(n, 1));
         self->batch.boxes = vb_fresh(tape, "boxes", VB_FLOAT32, VB_SHAPE(n, 4));
+        self->batch.own = vb_upload_own(tape, self->graph, &self->builder->targets);
     }
     vb_done(tape, bytes);
     tape->category = VB_TEMPORARY;
+}
+
+static struct vb_loss loss_of(const struct validation *self, const struct vb_variable *predictions)
+{
+    struct vb_builder *builder = self->builder;
+    struct vb_tape *tape = &builder->tape;
+    if (self->graph->head == VB_HEAD_CLASSIFY) {
+        struct vb_loss loss = { vb_undefined, vb_undefined, vb_undefined };
+        loss.total = vb_cross_entropy(tape, predictions[0], self->batch.classes);
+        return loss;
+    }
+    if (self->graph->head == VB_HEAD_V5)
+        return vb_loss_v5(tape, self->graph, predictions, &builder->targets, &builder->constants);
+    builder->constants.labels = self->batch.own;
+    return vb_loss_v8(tape, self->graph, predictions, &builder->targets, &builder->constants);
 }
 
 /* self.loss += criterion(predictions, batch)[1] */
@@ -97,10 +141,7 @@ static void add_loss(struct validation *self, const struct vb_variable *predicti
     for (uint32_t i = 0; i < vb_n_predictions(self->graph); i++)
         typed[i] = is_float ? vb_tape_cast(tape, predictions[i], VB_FLOAT32)
                             : vb_tape_hold(tape, predictions[i]);
-    struct vb_loss loss =
-        self->graph->head == VB_HEAD_V5
-            ? vb_loss_v5(tape, self->graph, typed, &builder->targets, &builder->constants)
-            : vb_loss_v8(tape, self->graph, typed, &builder->targets, &builder->constants);
+    struct vb_loss loss = loss_of(self, typed);
     for (uint32_t i = 0; i < vb_n_predictions(self->graph); i++)
         vb_done(tape, typed[i]);
     vb_done(tape, loss.total);
@@ -126,8 +167,10 @@ static enum vb_status run_batch(struct validation *self, struct vb_error *err)
         add_loss(self, predictions);
         tape->category = VB_TEMPORARY;
     }
-    vb_nms(tape, self->graph, self->outputs, &kept);
-    vb_tape_assign(tape, &self->outputs, kept);
+    if (self->graph->head != VB_HEAD_CLASSIFY) {
+        vb_nms(tape, self->graph, self->outputs, &kept);
+        vb_tape_assign(tape, &self->outputs, kept);
+    }
     /* ultralytics had them in one list with the decoded ones. */
     for (uint32_t i = 0; i < vb_n_predictions(self->graph) && self->graph->head == VB_HEAD_V8; i++)
         vb_tape_assign(tape, &self->predictions[i], vb_undefined);
@@ -163,20 +206,21 @@ enum vb_status vb_validate_epoch(struct vb_builder *self, const struct vb_descri
 {
     struct vb_tape *tape = &self->tape;
     struct vb_graph graph;
-    if (self->graph->head == VB_HEAD_CLASSIFY)
+    if (vb_is_plain_classifier(self->graph))
         return VB_OK;
     enum vb_status status = vb_expand_validation(self, description, &graph, err);
     if (status == VB_OK)
         status = draw_boxes(self, &graph, err);
     if (status != VB_OK)
         return status;
-    struct validation validation = { .builder = self,
-                                     .graph = &graph,
-                                     .dtype = in_half(self) ? VB_FLOAT16 : VB_FLOAT32,
-                                     .storages = vb_keeps_average(self) ? self->average : self->storages,
-                                     .outputs = vb_undefined,
-                                     .batch = { vb_undefined, vb_undefined, vb_undefined,
-                                                vb_undefined } };
+    struct validation validation = {
+        .builder = self,
+        .graph = &graph,
+        .dtype = in_half(self) ? VB_FLOAT16 : VB_FLOAT32,
+        .storages = vb_keeps_average(self) ? self->average : self->storages,
+        .outputs = vb_undefined,
+        .batch = { vb_undefined, vb_undefined, vb_undefined, vb_undefined, vb_undefined }
+    };
     for (uint32_t i = 0; i < VB_MAX_PREDICTIONS; i++)
         validation.predictions[i] = vb_undefined;
     vb_builder_enter(self, VB_PHASE_VALIDATE, VB_TEMPORARY);

@@ -6,19 +6,37 @@
 
 #include "base/bytes.h"
 #include "device/execute.h"
-#include "model/catalogue.h"
-#include "model/expand.h"
 #include "step/autobatch.h"
 #include "step/build.h"
 #include "step/ranks.h"
 #include "step/run.h"
+#include "step/sized.h"
 
 /* What people copy from each other: weights, gradients and one optimizer state in fp32, and the
  * batch. It leaves out the activations, which are nearly all of it. */
 static uint64_t rule_of_thumb(const struct vb_graph *graph)
 {
-    uint64_t batch = (uint64_t)graph->batch * 3 * graph->imgsz * graph->imgsz * sizeof(float);
+    uint64_t batch = vb_shape_elements(&graph->values[0].shape) * sizeof(float);
     return graph->parameter_elements * sizeof(float) * 3 + batch;
+}
+
+/* Not all of the other tasks is worked out as far as detection is. */
+static enum vb_status check_task(const struct vb_point *point, enum vb_layout layout,
+                                 const struct vb_graph *graph, struct vb_error *err)
+{
+    const char *task = vb_task_names[graph->task];
+    if (graph->task == VB_TASK_DETECT)
+        return VB_OK;
+    if (point->workload == VB_AUTOBATCH)
+        return vb_fail(err, VB_E_UNSUPPORTED,
+                       "%s: AutoBatch's profile is planned of detection, not of task %s: take "
+                       "workload train or run",
+                       point->model, task);
+    if (layout != VB_ONLY_PLANNED && graph->head != VB_HEAD_CLASSIFY)
+        return vb_fail(err, VB_E_UNSUPPORTED,
+                       "%s: the loss of task %s is only planned: take --device virtual:GPU",
+                       point->model, task);
+    return VB_OK;
 }
 
 enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
@@ -38,10 +56,9 @@ enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
                        vb_workload_names[point->workload]);
     enum vb_status status = vb_check_ranks(point, err);
     if (status == VB_OK)
-        status = vb_catalogue_describe(point->model, arena, &description, err);
+        status = vb_point_graph(point, arena, &description, graph, err);
     if (status == VB_OK)
-        status = vb_expand(&description, vb_loaded_of(point), point->imgsz, point->classes, arena,
-                           graph, err);
+        status = check_task(point, layout, graph, err);
     if (status == VB_OK)
         status = vb_check_strategy(point, vb_family_of(graph), err);
     if (status == VB_OK)

@@ -201,6 +201,15 @@ static struct vb_variable conv(struct vb_tape *tape, const struct vb_variable *x
     return vb_conv2d(tape, x[0], x[1], has_bias ? x[2] : vb_undefined, &shape, &out);
 }
 
+/* The weight is [in,out,k,k], and the stride is the kernel's size. */
+static struct vb_variable conv_transposed(struct vb_tape *tape, const struct vb_variable *x)
+{
+    const uint32_t *size = x[1].shape.dims, *image = x[0].shape.dims;
+    const struct vb_conv_shape shape = { { size[2], size[3], size[2], 0, 1 }, 1 };
+    const struct vb_shape out = VB_SHAPE(image[0], size[1], image[2] * size[2], image[3] * size[3]);
+    return vb_conv_transpose2d(tape, x[0], x[1], x[2], &shape, &out);
+}
+
 #define OPERATOR(name, expression)                                                                 \
     static struct vb_variable name(struct vb_tape *tape, const struct vb_variable *x)              \
     {                                                                                              \
@@ -336,6 +345,13 @@ static const struct gradient_case cases[] = {
     { "1x1", conv_pointwise, { IMAGE(2, 3, 3, 5), IMAGE(5, 3, 1, 1) }, 2, 2, 0, 0 },
     { "3x3, bias", conv_padded, { IMAGE(2, 3, 5, 3), IMAGE(4, 3, 3, 3), PLAIN(4) }, 3, 3, 0, 0 },
     { "3x3, stride 2", conv_strided, { IMAGE(1, 3, 7, 5), IMAGE(2, 3, 3, 3) }, 2, 2, 0, 0 },
+    { "transposed",
+      conv_transposed,
+      { IMAGE(2, 4, 3, 5), IMAGE(4, 6, 2, 2), PLAIN(6) },
+      3,
+      3,
+      0,
+      0 },
     { "groups", conv_grouped, { IMAGE(2, 4, 3, 5), IMAGE(6, 2, 3, 3) }, 2, 2, 0, 0 },
     { "depthwise, stride 2", conv_depthwise, { IMAGE(2, 4, 5, 7), IMAGE(4, 1, 3, 3) }, 2, 2, 0, 0 },
     { "depthwise 7x7", conv_large_depthwise, { IMAGE(2, 3, 5, 4), IMAGE(3, 1, 7, 7) }, 2, 2, 0, 0 },

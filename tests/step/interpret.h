@@ -316,6 +316,9 @@ static inline void interpret_call(const struct interpreter *in, const struct vb_
     case VB_OP_NONZERO_FILL:
         interpret_nonzero(in, call);
         break;
+    case VB_OP_CONV_BACKWARD_DATA:
+        interpret_conv_back(in, call);
+        break;
     case VB_OP_CONV:
     case VB_OP_BATCH_NORM:
     case VB_OP_MAX_POOL:

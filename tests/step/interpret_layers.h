@@ -44,6 +44,33 @@ static inline double interpret_conv_at(const struct interpreter *in, const struc
     return sum;
 }
 
+/* Each pixel of y, times the weight, at the pixels of x that it is from: a transposed convolution.
+ */
+static inline void interpret_conv_back(const struct interpreter *in, const struct vb_call *call)
+{
+    const struct vb_operand *x = &call->operands[0], *weight = &call->operands[1];
+    const struct vb_operand *y = &call->operands[2];
+    const uint32_t *size = weight->shape.dims, *dims = y->shape.dims;
+    const struct vb_window *window = &call->window->window;
+    uint32_t h, w;
+    for (uint64_t i = 0; i < interpret_elements(&x->shape); i++)
+        *interpret_at(in, x, &x->shape, i) = 0;
+    for (uint64_t at = 0; at < interpret_elements(&y->shape); at++) {
+        uint32_t ow = (uint32_t)(at % dims[3]), oh = (uint32_t)(at / dims[3] % dims[2]);
+        uint32_t k = (uint32_t)(at / dims[3] / dims[2] % dims[1]);
+        uint32_t n = (uint32_t)(at / dims[3] / dims[2] / dims[1]);
+        uint32_t first = k / (size[0] / call->window->groups) * size[1];
+        for (uint32_t i = 0; i < size[1] * size[2] * size[3]; i++) {
+            uint32_t c = i / size[3] / size[2], kh = i / size[3] % size[2], kw = i % size[3];
+            if (interpret_source_of(window, oh, kh, x->shape.dims[2], &h) &&
+                interpret_source_of(window, ow, kw, x->shape.dims[3], &w))
+                *interpret_pixel(in, x, n, first + c, h, w) +=
+                    *interpret_pixel(in, y, n, k, oh, ow) *
+                    *interpret_pixel(in, weight, k, c, kh, kw);
+        }
+    }
+}
+
 static inline double interpret_pool_at(const struct interpreter *in, const struct vb_call *call,
                                        uint32_t n, uint32_t c, uint32_t oh, uint32_t ow)
 {

@@ -27,6 +27,7 @@
 #include "watch/inject_cupti.h"
 #include "watch/inject_events.h"
 #include "watch/inject_file.h"
+#include "watch/proc.h"
 
 enum { FLUSH_MS = 250, ASK_EVERY = 4, STACK_BYTES = 512 << 10 };
 
@@ -52,18 +53,6 @@ static size_t read_file(const char *path, char *text, size_t room)
     if (file >= 0)
         (void)close(file);
     return n > 0 ? (size_t)n : 0;
-}
-
-/* The 22nd field; the second, in brackets, may hold anything. Source: proc(5). */
-static uint64_t read_start_ticks(void)
-{
-    char text[1024];
-    size_t n = read_file("/proc/self/stat", text, sizeof text - 1);
-    text[n] = '\0';
-    const char *at = strrchr(text, ')');
-    for (int field = 2; at != NULL && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at != NULL ? strtoull(at, NULL, 10) : 0;
 }
 
 static void write_text(uint32_t kind, const char *text)
@@ -94,10 +83,11 @@ static bool stands_back(void)
     char text[160];
     if (!vb_inject_cupti_is_taken())
         return false;
-    (void)snprintf(text, sizeof text,
-                   "another client of CUPTI subscribed by %.1f s: what came after may be missing, as "
-                   "may what came in the second before",
-                   (double)(now_ns() - begun_ns) * 1e-9);
+    (void)snprintf(
+        text, sizeof text,
+        "another client of CUPTI subscribed by %.1f s: what came after may be missing, as "
+        "may what came in the second before",
+        (double)(now_ns() - begun_ns) * 1e-9);
     write_text(VB_WATCH_OFF, text);
     return true;
 }
@@ -141,8 +131,8 @@ static bool start_thread(void)
     return is_started;
 }
 
-/* Nothing is waited for longer than a second: exit() may have been called from inside of CUPTI, or
- * of a handler that interrupted it. Our thread calls CUPTI no more, which may be gone after this.
+/* Nothing is waited for longer than a second: the program may be ending from inside of CUPTI, or of
+ * a handler that interrupted it. Our thread calls CUPTI no more, which may be gone after this.
  */
 static void end(void)
 {
@@ -185,7 +175,7 @@ static void begin(const char *folder)
         .version = VB_WATCH_VERSION,
         .pid = getpid(),
         .parent = getppid(),
-        .start_ticks = read_start_ticks(),
+        .start_ticks = vb_proc_start_ticks(getpid()),
     };
     if (!vb_inject_file_open(folder, start.pid, start.start_ticks))
         return;

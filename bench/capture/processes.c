@@ -5,8 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 
 #include "base/library.h"
 
@@ -94,7 +92,8 @@ static void find_gpus(struct vb_processes *processes)
         if (table->get_handle(i, &gpu->device) != SUCCESS)
             continue; /* one that this user may not have */
         if (table->get_pci != NULL && table->get_pci(gpu->device, &pci) == SUCCESS)
-            (void)snprintf(gpu->bus_id, sizeof gpu->bus_id, "%.31s", pci.bus_id);
+            (void)snprintf(gpu->bus_id, sizeof gpu->bus_id, "%04X:%02X:%02X.0", pci.domain, pci.bus,
+                           pci.device);
         processes->n_gpus++;
     }
 }
@@ -174,10 +173,4 @@ bool vb_processes_each(struct vb_processes *processes, size_t gpu,
             tell(context, processes->list[i].pid, processes->list[i].used_bytes);
     }
     return true;
-}
-
-bool vb_processes_is_same_gpu(const char *bus_id, const char *other)
-{
-    size_t a = strlen(bus_id), b = strlen(other), shorter = a < b ? a : b;
-    return shorter > 0 && strcasecmp(bus_id + (a - shorter), other + (b - shorter)) == 0;
 }

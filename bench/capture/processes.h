@@ -25,15 +25,12 @@ const char *vb_processes_why(const struct vb_processes *processes);
 
 size_t vb_processes_n_gpus(const struct vb_processes *processes);
 
-/* As "00000000:01:00.0"; "": not known. */
+/* As cuDeviceGetPCIBusId() writes it, "0000:01:00.0", but perhaps for capitals; "": not known. */
 const char *vb_processes_bus_id(const struct vb_processes *processes, size_t gpu);
 
 /* Tells each process of the GPU that has a known number of bytes. False: the driver does not say.
  */
 bool vb_processes_each(struct vb_processes *processes, size_t gpu,
                        void (*tell)(void *context, uint32_t pid, uint64_t bytes), void *context);
-
-/* Whether the two name one GPU: NVML writes the domain in eight digits, CUDA in four. */
-bool vb_processes_is_same_gpu(const char *bus_id, const char *other);
 
 #endif

@@ -30,17 +30,17 @@ const struct vb_watched_total *cli_watch_largest(const struct vb_watched *watche
 const char *cli_watch_doubt(const struct vb_watched_process *process)
 {
     static char text[640];
-    uint64_t n_missing = 0;
+    uint64_t n_missing = process->trace->start.n_dropped;
     for (size_t i = 0; i < process->n_gpus; i++)
-        n_missing += process->gpus[i].n_missing;
+        n_missing = process->gpus[i].n_missing > n_missing ? process->gpus[i].n_missing : n_missing;
     if (process->trace->why[0] != '\0')
         (void)snprintf(text, sizeof text, "%.600s", process->trace->why);
-    else if (process->end == VB_WATCHED_ABRUPT || process->trace->is_cut)
-        (void)snprintf(text, sizeof text,
-                       "it ended abruptly: what it did in its last quarter of a second may be "
-                       "missing");
     else if (n_missing > 0)
         (void)snprintf(text, sizeof text, "at least %" PRIu64 " records are missing", n_missing);
+    else if (process->end == VB_WATCHED_ABRUPT || process->trace->is_cut)
+        (void)snprintf(text, sizeof text,
+                       "it was killed, crashed or left by _exit(): what it did in its last quarter "
+                       "of a second may be missing");
     else
         text[0] = '\0';
     return text;
@@ -55,41 +55,57 @@ static void print_head(const struct cli_watch_report *report)
                       strsignal(WTERMSIG(ended)));
     else
         (void)fprintf(stderr, "ended with status %d", WEXITSTATUS(ended));
-    (void)fprintf(stderr, " after %.1f s; %zu process%s opened CUDA\n", report->run->seconds,
-                  report->watched->n_processes, report->watched->n_processes == 1 ? "" : "es");
+    (void)fprintf(stderr, " after %.1f s; %zu program%s of it opened CUDA\n", report->run->seconds,
+                  report->watched->n_processes, report->watched->n_processes == 1 ? "" : "s");
     if (report->watched->n_processes == 0)
         (void)fputs("no process of it opened CUDA, or those that did have another environment\n",
                     stderr);
 }
 
+static void print_sampled(const struct cli_watch_report *report,
+                          const struct vb_watched_total *total)
+{
+    const char *why = report->run->no_samples;
+    if (total->sampled_bytes > 0)
+        (void)fprintf(stderr, "; NVML saw up to %s, ten times a second\n",
+                      vb_bytes_format(total->sampled_bytes).text);
+    else
+        (void)fprintf(stderr, "; context not known: %s\n",
+                      why[0] != '\0' ? why : "NVML lists no such process");
+}
+
 static void print_total(const struct cli_watch_report *report, const struct vb_watched_total *total)
 {
     (void)fprintf(stderr, "peak of %s, measured: ", total->name);
+    if (total->peak_bytes == 0 && total->is_lower_bound) {
+        (void)fputs("allocations are not recorded", stderr);
+        print_sampled(report, total);
+        return;
+    }
+    if (total->is_lower_bound)
+        (void)fputs("at least ", stderr);
     if (total->has_context)
-        (void)fprintf(stderr, "%s%s = allocated %s", total->is_lower_bound ? "at least " : "",
-                      vb_bytes_format(total->peak_bytes + total->context_bytes).text,
-                      vb_bytes_format(total->peak_bytes).text);
-    else
-        (void)fprintf(stderr, "%sallocated %s", total->is_lower_bound ? "at least " : "",
-                      vb_bytes_format(total->peak_bytes).text);
+        (void)fprintf(stderr,
+                      "%s = ", vb_bytes_format(total->peak_bytes + total->context_bytes).text);
+    (void)fprintf(stderr, "allocated %s", vb_bytes_format(total->peak_bytes).text);
     if (total->peak_bytes > 0)
-        (void)fprintf(stderr, " (at %.2f s, %zu process%s)", seconds_of(report, total->peak_ns),
-                      total->n_processes, total->n_processes == 1 ? "" : "es");
+        (void)fprintf(stderr, " (at %.2f s, %zu program%s)", seconds_of(report, total->peak_ns),
+                      total->n_processes, total->n_processes == 1 ? "" : "s");
     if (total->has_context)
         (void)fprintf(stderr, " + context %s\n", vb_bytes_format(total->context_bytes).text);
     else
-        (void)fprintf(stderr, "; context not known: %s\n",
-                      report->run->no_samples[0] != '\0' ? report->run->no_samples
-                                                         : "NVML lists no such process");
+        print_sampled(report, total);
 }
 
 static void print_part(const struct cli_watch_report *report, const struct vb_watched_gpu *part)
 {
-    (void)fprintf(stderr, "  %s: allocated %s at %.2f s", part->name,
-                  vb_bytes_format(part->peak_bytes).text, seconds_of(report, part->peak_ns));
+    (void)fprintf(stderr, "  %s: allocated %s", part->name, vb_bytes_format(part->peak_bytes).text);
+    if (part->peak_bytes > 0)
+        (void)fprintf(stderr, " at %.2f s", seconds_of(report, part->peak_ns));
     if (part->has_context)
-        (void)fprintf(stderr, ", context %s; NVML saw up to %s, %zu samples",
-                      vb_bytes_format(part->context_bytes).text,
+        (void)fprintf(stderr, ", context %s", vb_bytes_format(part->context_bytes).text);
+    if (part->n_samples > 0)
+        (void)fprintf(stderr, "; NVML saw up to %s, %zu samples",
                       vb_bytes_format(part->sampled_bytes).text, part->n_samples);
     (void)fputc('\n', stderr);
     if (part->managed_bytes > 0)

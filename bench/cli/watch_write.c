@@ -46,10 +46,12 @@ static json_t *pack_part(const struct cli_watch_report *report, const struct vb_
         json_pack("{s:s,s:I,s:f}", "gpu", part->name, "peak_allocated_bytes",
                   (json_int_t)part->peak_bytes, "peak_seconds", seconds_of(report, part->peak_ns));
     json_t *largest = json_array();
-    if (part->has_context) {
+    if (part->has_context)
         set_bytes(object, "context_bytes", part->context_bytes);
+    if (part->n_samples > 0) {
         set_bytes(object, "nvml_largest_bytes", part->sampled_bytes);
-        set_bytes(object, "nvml_samples", part->n_samples);
+        (void)json_object_set_new(object, "nvml_samples",
+                                  json_integer((json_int_t)part->n_samples));
     }
     if (part->managed_bytes > 0)
         set_bytes(object, "managed_bytes", part->managed_bytes);
@@ -99,6 +101,8 @@ static json_t *pack_total(const struct cli_watch_report *report,
         set_bytes(object, "context_bytes", total->context_bytes);
         set_bytes(object, "peak_device_bytes", total->peak_bytes + total->context_bytes);
     }
+    if (total->sampled_bytes > 0)
+        set_bytes(object, "nvml_largest_bytes", total->sampled_bytes);
     return object;
 }
 

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <strings.h>
 
 #include "base/order.h"
 #include "watch/account_parts.h"
@@ -129,7 +129,7 @@ static const struct vb_watched_gpu *find_part(const struct vb_watched_process *p
                                               const char *name)
 {
     for (size_t i = 0; i < process->n_gpus; i++) {
-        if (strcmp(process->gpus[i].name, name) == 0)
+        if (strcasecmp(process->gpus[i].name, name) == 0)
             return &process->gpus[i];
     }
     return NULL;
@@ -156,8 +156,35 @@ static void add_contexts(const struct vb_watched *watched, struct vb_watched_tot
     }
 }
 
-static enum vb_status add_total(const char *name, struct vb_watched *watched,
-                                struct vb_arena *arena, struct vb_error *err)
+static bool is_watched(const struct vb_watched *watched, uint32_t pid)
+{
+    for (size_t i = 0; i < watched->n_processes; i++) {
+        if ((uint32_t)watched->processes[i].trace->start.pid == pid)
+            return true;
+    }
+    return false;
+}
+
+/* Samples of one look at a GPU stand together and have one time. */
+static void add_samples(const struct vb_watched *watched, const struct vb_watch_run *run,
+                        struct vb_watched_total *total)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < run->n_samples; i++) {
+        const struct vb_watch_sample *sample = &run->samples[i];
+        if (strcasecmp(run->bus_ids[sample->gpu], total->name) != 0)
+            continue;
+        if (i == 0 || sample[-1].ns != sample->ns)
+            sum = 0;
+        sum += is_watched(watched, sample->pid) ? sample->bytes : 0;
+        if (sum > total->sampled_bytes)
+            total->sampled_bytes = sum;
+    }
+}
+
+static enum vb_status add_total(const char *name, const struct vb_watch_run *run,
+                                struct vb_watched *watched, struct vb_arena *arena,
+                                struct vb_error *err)
 {
     struct vb_watched_total *total = &watched->totals[watched->n_totals];
     size_t room = 1, n = 0;
@@ -181,6 +208,7 @@ static enum vb_status add_total(const char *name, struct vb_watched *watched,
     add_up(changes, n, total);
     free(changes);
     add_contexts(watched, total);
+    add_samples(watched, run, total);
     watched->n_totals++;
     return VB_OK;
 }
@@ -188,7 +216,7 @@ static enum vb_status add_total(const char *name, struct vb_watched *watched,
 static bool has_total(const struct vb_watched *watched, const char *name)
 {
     for (size_t i = 0; i < watched->n_totals; i++) {
-        if (strcmp(watched->totals[i].name, name) == 0)
+        if (strcasecmp(watched->totals[i].name, name) == 0)
             return true;
     }
     return false;
@@ -210,7 +238,7 @@ enum vb_status vb_watch_account(const struct vb_watch_traces *traces,
         const struct vb_watched_process *process = &watched.processes[i];
         for (size_t k = 0; k < process->n_gpus && status == VB_OK; k++) {
             if (!has_total(&watched, process->gpus[k].name))
-                status = add_total(process->gpus[k].name, &watched, arena, err);
+                status = add_total(process->gpus[k].name, run, &watched, arena, err);
         }
     }
     if (status == VB_OK)

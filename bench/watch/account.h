@@ -66,6 +66,7 @@ struct vb_watched_total {
     size_t n_processes;     /* that had a part in it */
     bool has_context;       /* of each that was there at the peak */
     uint64_t context_bytes; /* of those, together */
+    uint64_t sampled_bytes; /* the most that NVML said of all at once; 0: nothing */
     bool is_lower_bound;
 };
 

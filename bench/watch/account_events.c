@@ -85,7 +85,7 @@ static enum vb_status account_device(const struct vb_watch_trace *trace, uint32_
         else if (!is_valid(event))
             vb_timeline_add_dropped(&timeline, 1);
     }
-    vb_timeline_add_dropped(&timeline, trace->n_dropped);
+    vb_timeline_add_dropped(&timeline, trace->start.n_dropped);
     enum vb_status status = vb_timeline_answer(&timeline, &answer, arena, err);
     if (status == VB_OK)
         status = vb_timeline_curve(&timeline, &out->curve, arena, err);

@@ -4,9 +4,9 @@
 #include "watch/account_parts.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/order.h"
-#include "capture/processes.h"
 
 static int compare_bytes(const void *left, const void *right)
 {
@@ -33,6 +33,15 @@ static bool is_of(const struct vb_watch_sample *sample, const struct vb_watch_tr
            sample->ns >= trace->start.monotonic_ns && sample->ns <= until_ns;
 }
 
+/* Up to when what was live is known: of a process that is not recorded to its end no longer than
+ * that, and never of one of which records are missing, or all. */
+static uint64_t known_until(const struct vb_watch_trace *trace)
+{
+    if (trace->start.record_ns == 0 || trace->start.n_dropped > 0)
+        return 0;
+    return trace->why[0] != '\0' ? trace->reached_ns : UINT64_MAX;
+}
+
 /* `scratch` has room for a number of each sample. */
 static void measure(const struct vb_watch_run *run, const struct vb_watch_trace *trace, size_t gpu,
                     uint64_t until_ns, uint64_t *scratch, struct vb_watched_gpu *out)
@@ -42,13 +51,15 @@ static void measure(const struct vb_watch_run *run, const struct vb_watch_trace 
         const struct vb_watch_sample *sample = &run->samples[i];
         if (!is_of(sample, trace, gpu, until_ns))
             continue;
-        uint64_t live = vb_live_curve_at(&out->curve, sample->ns);
-        scratch[n++] = sample->bytes > live ? sample->bytes - live : 0;
+        out->n_samples++;
         if (sample->bytes > out->sampled_bytes)
             out->sampled_bytes = sample->bytes;
+        if (sample->ns > known_until(trace))
+            continue;
+        uint64_t live = vb_live_curve_at(&out->curve, sample->ns);
+        scratch[n++] = sample->bytes > live ? sample->bytes - live : 0;
     }
     qsort(scratch, n, sizeof *scratch, compare_bytes);
-    out->n_samples = n;
     out->has_context = n > 0;
     out->context_bytes = n > 0 ? scratch[(n - 1) / 2] : 0;
 }
@@ -69,7 +80,7 @@ static struct vb_watched_gpu *find_part(const struct vb_watch_run *run, size_t g
                                         size_t most_gpus, struct vb_watched_process *process)
 {
     for (size_t i = 0; i < process->n_gpus; i++) {
-        if (vb_processes_is_same_gpu(process->gpus[i].name, run->bus_ids[gpu]))
+        if (strcasecmp(process->gpus[i].name, run->bus_ids[gpu]) == 0)
             return &process->gpus[i];
     }
     if (process->n_gpus == 1 && run->n_gpus == 1 && process->trace->n_devices == 0)

@@ -4,7 +4,7 @@
 
 /* What a watched process leaves: one file for each program that it was, in the folder that
  * VB_WATCH_FOLDER names, called PID-START-NTH.watch. The file is a row of chunks, each a head and
- * its bytes, appended whole. It is read on the machine that wrote it, by the same build: numbers
+ * its bytes, added whole. It is read on the machine that wrote it, by the same build: numbers
  * are as they lie in memory. A file that ends inside a chunk was cut off there.
  */
 
@@ -20,7 +20,6 @@ enum vb_watch_kind {
     VB_WATCH_START = 1, /* struct vb_watch_start, then the command line, each argument with its 0 */
     VB_WATCH_OFF,       /* a text: why nothing, or nothing more, is recorded */
     VB_WATCH_EVENTS,    /* struct vb_watch_event, any number */
-    VB_WATCH_DROPPED,   /* uint64_t: records that are missing */
     VB_WATCH_DEVICE,    /* struct vb_watch_device */
     VB_WATCH_MODULE,    /* struct vb_watch_module, then its path */
     VB_WATCH_REACHED, /* uint64_t: all records up to this moment of the monotonic clock are there */
@@ -40,6 +39,7 @@ struct vb_watch_start {
     uint64_t start_ticks;   /* of the process, since the machine began: tells apart equal pids */
     uint64_t monotonic_ns;
     uint64_t record_ns; /* 0: nothing is recorded */
+    uint64_t n_dropped; /* records that are missing; written over as it grows, where it is */
 };
 
 enum {

@@ -17,7 +17,7 @@ enum { ROOM = 2048, MOST_CALLS = 256, MOST_CODE = 128, MOST_DEVICES = 64 };
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct vb_watch_event events[ROOM];
 static size_t n_events;
-static uint64_t n_dropped;
+static uint64_t n_dropped, n_told;
 static bool is_written; /* something, since the last description */
 
 /* Addresses of calls whose code is not described yet, each once, and stretches that are. */
@@ -99,9 +99,9 @@ void vb_inject_events_write(void)
         n_dropped += n_events;
     is_written = is_written || n_events > 0;
     n_events = 0;
-    if (n_dropped > 0 &&
-        vb_inject_file_write(VB_WATCH_DROPPED, &n_dropped, sizeof n_dropped, NULL, 0))
-        n_dropped = 0;
+    if (n_dropped > n_told)
+        vb_inject_file_dropped(n_dropped);
+    n_told = n_dropped;
 }
 
 /* Looked for without the lock, which the loader's may be waited for with. */

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -61,7 +62,7 @@ bool vb_inject_file_open(const char *folder, int pid, uint64_t start_ticks)
         if (length < 0 || length >= (int)sizeof file.path)
             return false;
         int descriptor =
-            open(file.path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR);
+            open(file.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
         if (descriptor >= 0 || errno != EEXIST)
             return take(descriptor);
     }
@@ -76,15 +77,15 @@ static bool is_ready(void)
         about.st_dev == file.device && about.st_ino == file.inode)
         return true;
     file.descriptor = -1; /* whoever has the number now keeps it */
-    return file.path[0] != '\0' && take(open(file.path, O_WRONLY | O_APPEND | O_CLOEXEC));
+    return file.path[0] != '\0' && take(open(file.path, O_WRONLY | O_CLOEXEC));
 }
 
 /* Whole or not at all. */
-static bool append(struct iovec *parts, size_t bytes)
+static bool add(struct iovec *parts, size_t bytes)
 {
     ssize_t written;
     do {
-        written = writev(file.descriptor, parts, 3);
+        written = pwritev(file.descriptor, parts, 3, file.bytes);
     } while (written < 0 && errno == EINTR);
     if (written == (ssize_t)bytes) {
         file.bytes += written;
@@ -109,9 +110,16 @@ bool vb_inject_file_write(uint32_t kind, const void *first, size_t first_bytes, 
     (void)sigemptyset(&limit);
     (void)sigaddset(&limit, SIGXFSZ);
     (void)pthread_sigmask(SIG_BLOCK, &limit, &before);
-    bool is_written = append(parts, sizeof head + first_bytes + second_bytes);
+    bool is_written = add(parts, sizeof head + first_bytes + second_bytes);
     if (!is_written && sigismember(&before, SIGXFSZ) == 0)
         (void)sigtimedwait(&limit, NULL, &(struct timespec){ 0 });
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return is_written;
+}
+
+void vb_inject_file_dropped(uint64_t n)
+{
+    const off_t place = sizeof(struct vb_watch_head) + offsetof(struct vb_watch_start, n_dropped);
+    if (is_ready() && file.bytes > place)
+        (void)!pwrite(file.descriptor, &n, sizeof n, place);
 }

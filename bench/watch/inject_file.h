@@ -14,8 +14,12 @@
 /* False: there is no file, and writing does nothing. */
 bool vb_inject_file_open(const char *folder, int pid, uint64_t start_ticks);
 
-/* Appends a chunk of two parts, either of which may be empty. False: it is not there. */
+/* Adds a chunk of two parts, either of which may be empty. False: it is not there. */
 bool vb_inject_file_write(uint32_t kind, const void *first, size_t first_bytes, const void *second,
                           size_t second_bytes);
+
+/* So many records are missing. It goes to where the file begins, for there may be no room for more.
+ */
+void vb_inject_file_dropped(uint64_t n);
 
 #endif

@@ -86,7 +86,6 @@ static size_t least_bytes(uint32_t kind)
         return sizeof(struct vb_watch_device);
     case VB_WATCH_MODULE:
         return sizeof(struct vb_watch_module);
-    case VB_WATCH_DROPPED:
     case VB_WATCH_REACHED:
     case VB_WATCH_END:
         return sizeof(uint64_t);
@@ -121,9 +120,6 @@ static bool take_chunk(struct vb_watch_trace *trace, uint32_t kind, const char *
         return add_device(trace, at, arena);
     case VB_WATCH_MODULE:
         return add_code(trace, at, n, arena);
-    case VB_WATCH_DROPPED:
-        trace->n_dropped += number;
-        return true;
     case VB_WATCH_REACHED:
         trace->reached_ns = number;
         return true;

@@ -30,7 +30,6 @@ struct vb_watch_trace {
     size_t n_devices, room_devices;
     struct vb_watch_code *code;
     size_t n_code, room_code;
-    uint64_t n_dropped;
     uint64_t reached_ns; /* of the monotonic clock: all up to then is there; 0: not told */
     uint64_t end_ns;     /* 0: it did not end as programs do, or has not yet */
     bool is_cut;         /* the file ends inside a chunk */

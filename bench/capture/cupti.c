@@ -12,8 +12,6 @@
 #include "capture/cupti_buffers.h"
 #include "capture/cupti_table.h"
 
-enum { OLDEST_VERSION = 19 }; /* CUDA 12.0: capture/cupti_table.h */
-
 struct vb_cupti {
     struct vb_cupti_info info;
     struct vb_cupti_table table;
@@ -68,29 +66,6 @@ static const struct kind {
                   "some records are told apart by time alone" },
 };
 
-static const char *remedy(CUptiResult result)
-{
-    switch ((int)result) {
-    case CUPTI_ERROR_INSUFFICIENT_PRIVILEGES:
-    case CUPTI_ERROR_VIRTUALIZED_DEVICE_INSUFFICIENT_PRIVILEGES:
-        return "; the driver keeps this for administrators: load its module with "
-               "NVreg_RestrictProfilingToAdminUsers=0, or run as root or with CAP_SYS_ADMIN";
-    case CUPTI_ERROR_MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED:
-        return "; another profiler or debugger holds CUPTI in this process: run without it";
-    case CUPTI_ERROR_NOT_COMPATIBLE:
-        return "; the driver is too old for this CUPTI: take a newer driver or an older CUPTI";
-    case CUPTI_ERROR_NOT_INITIALIZED:
-    case CUPTI_ERROR_UNKNOWN:
-        return "; there is no NVIDIA driver here, or one too old for this CUPTI";
-    case CUPTI_ERROR_VIRTUALIZED_DEVICE_NOT_SUPPORTED:
-    case CUPTI_ERROR_NOT_SUPPORTED:
-    case CUPTI_ERROR_INVALID_KIND:
-        return "; this CUPTI does not have it on this machine";
-    default:
-        return "";
-    }
-}
-
 static const char *result_name(const struct vb_cupti *cupti, CUptiResult result)
 {
     const char *name = NULL;
@@ -111,7 +86,7 @@ static void no_callback(void *context, CUpti_CallbackDomain domain, CUpti_Callba
 static bool refuse(struct vb_cupti *cupti, const char *call, CUptiResult result)
 {
     (void)snprintf(cupti->info.why, sizeof cupti->info.why, "nothing is captured: %s says %s%s",
-                   call, result_name(cupti, result), remedy(result));
+                   call, result_name(cupti, result), vb_cupti_remedy(result));
     return false;
 }
 
@@ -145,7 +120,7 @@ static void note_missing(struct vb_cupti *cupti, const CUptiResult *results)
             first = results[i];
     }
     const size_t length = strlen(why);
-    (void)snprintf(why + length, sizeof cupti->info.why - length, "%s", remedy(first));
+    (void)snprintf(why + length, sizeof cupti->info.why - length, "%s", vb_cupti_remedy(first));
 }
 
 /* False: not one of them is. */
@@ -189,11 +164,11 @@ static bool start(struct vb_cupti *cupti, size_t buffer_bytes)
     CUptiResult result = cupti->table.get_version(&info->version);
     if (result != CUPTI_SUCCESS)
         return refuse(cupti, "cuptiGetVersion", result);
-    if (info->version < OLDEST_VERSION) {
+    if (info->version < VB_CUPTI_OLDEST_VERSION) {
         (void)snprintf(
             info->why, sizeof info->why,
             "nothing is captured: %.300s is version %u, that of CUDA 12.0 (%d) is needed",
-            info->path, info->version, OLDEST_VERSION);
+            info->path, info->version, VB_CUPTI_OLDEST_VERSION);
         return false;
     }
     cupti->is_started = vb_cupti_buffers_start(&cupti->table, cupti->timeline, buffer_bytes);

@@ -30,4 +30,10 @@ struct vb_cupti_table {
     CUptiResult (*get_timestamp)(uint64_t *ns);
 };
 
+enum { VB_CUPTI_OLDEST_VERSION = 19 }; /* CUDA 12.0: the first whose records have what is read */
+
+/* What the user can do about an error, as the end of a sentence: "; ..."; "" where that is nothing.
+ */
+const char *vb_cupti_remedy(CUptiResult result);
+
 #endif

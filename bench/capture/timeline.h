@@ -102,4 +102,19 @@ VB_CHECKED enum vb_status vb_timeline_answer(const struct vb_timeline *timeline,
 VB_CHECKED enum vb_status vb_timeline_live(const struct vb_timeline *timeline, uint64_t ns,
                                            struct vb_live *out, struct vb_error *err);
 
+/* The live device bytes over time: each holds from its moment to that of the next. */
+struct vb_live_point {
+    uint64_t ns, device_bytes;
+};
+
+struct vb_live_curve {
+    struct vb_live_point *points; /* by time, no two of one moment */
+    size_t n;
+};
+
+/* The whole curve, in `arena`. VB_E_SYSTEM: host memory. */
+VB_CHECKED enum vb_status vb_timeline_curve(const struct vb_timeline *timeline,
+                                            struct vb_live_curve *out, struct vb_arena *arena,
+                                            struct vb_error *err);
+
 #endif

@@ -63,10 +63,17 @@ static struct vb_live live_at(const struct vb_lives *lives, uint64_t ns)
     return live;
 }
 
-/* The first moment with the most live bytes. A moment's sum is taken after all its edges: what is
- * given back at it is gone, what is taken is there. `edges` has room for two a life. */
-static uint64_t find_peak(const struct vb_lives *lives, struct edge *edges)
+/* The live bytes from each moment on at which they change. A moment's sum is taken after all its
+ * edges: what is given back at it is gone, what is taken is there. */
+static enum vb_status trace_curve(const struct vb_lives *lives, struct vb_live_curve *out,
+                                  struct vb_arena *scratch, struct vb_arena *arena,
+                                  struct vb_error *err)
 {
+    struct edge *edges = vb_arena_alloc(scratch, 2 * lives->n + 1, sizeof *edges);
+    struct vb_live_curve curve = { .points = vb_arena_alloc(arena, 2 * lives->n + 1,
+                                                            sizeof *curve.points) };
+    if (edges == NULL || curve.points == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "capture: no host memory for %zu lives", lives->n);
     size_t n = 0;
     for (size_t i = 0; i < lives->n; i++) {
         const struct vb_life *life = &lives->lives[i];
@@ -77,14 +84,26 @@ static uint64_t find_peak(const struct vb_lives *lives, struct edge *edges)
     }
     qsort(edges, n, sizeof *edges, compare_edges);
 
-    uint64_t taken = 0, given = 0, most = 0, moment = 0;
-    for (size_t i = 0; i < n; i++) {
+    uint64_t taken = 0, given = 0;
+    for (size_t i = 0; i < n && edges[i].ns != UINT64_MAX; i++) {
         *(edges[i].is_end ? &given : &taken) += edges[i].bytes;
         bool is_last = i + 1 == n || edges[i + 1].ns != edges[i].ns;
-        if (is_last && taken - given > most) {
-            most = taken - given;
-            moment = edges[i].ns;
-        }
+        if (is_last)
+            curve.points[curve.n++] = (struct vb_live_point){ edges[i].ns, taken - given };
+    }
+    *out = curve;
+    return VB_OK;
+}
+
+/* The first moment with the most live bytes. */
+static uint64_t find_peak(const struct vb_live_curve *curve)
+{
+    uint64_t most = 0, moment = 0;
+    for (size_t i = 0; i < curve->n; i++) {
+        if (curve->points[i].device_bytes <= most)
+            continue;
+        most = curve->points[i].device_bytes;
+        moment = curve->points[i].ns;
     }
     return moment;
 }
@@ -174,14 +193,14 @@ static enum vb_status answer_in(const struct vb_timeline *timeline,
 {
     struct vb_attribution attribution;
     struct vb_lives lives;
+    struct vb_live_curve curve;
     enum vb_status status = find_lives(timeline, &attribution, &lives, scratch, err);
+    if (status == VB_OK)
+        status = trace_curve(&lives, &curve, scratch, scratch, err);
     if (status != VB_OK)
         return status;
-    struct edge *edges = vb_arena_alloc(scratch, 2 * lives.n + 1, sizeof *edges);
-    if (edges == NULL)
-        return vb_fail(err, VB_E_SYSTEM, "capture: no host memory for %zu lives", lives.n);
 
-    answer->peak = live_at(&lives, find_peak(&lives, edges));
+    answer->peak = live_at(&lives, find_peak(&curve));
     find_largest(&lives, answer);
     answer->n_dropped = timeline->n_dropped;
     answer->n_unknown_releases = lives.n_unknown_releases;
@@ -213,6 +232,19 @@ enum vb_status vb_timeline_live(const struct vb_timeline *timeline, uint64_t ns,
     enum vb_status status = find_lives(timeline, &attribution, &lives, &scratch, err);
     if (status == VB_OK)
         *out = live_at(&lives, ns);
+    vb_arena_clear(&scratch);
+    return status;
+}
+
+enum vb_status vb_timeline_curve(const struct vb_timeline *timeline, struct vb_live_curve *out,
+                                 struct vb_arena *arena, struct vb_error *err)
+{
+    struct vb_arena scratch = { 0 };
+    struct vb_attribution attribution;
+    struct vb_lives lives;
+    enum vb_status status = find_lives(timeline, &attribution, &lives, &scratch, err);
+    if (status == VB_OK)
+        status = trace_curve(&lives, out, &scratch, arena, err);
     vb_arena_clear(&scratch);
     return status;
 }

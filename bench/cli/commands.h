@@ -21,5 +21,6 @@ int cmd_replay(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
 int cmd_validate(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
 
 #endif

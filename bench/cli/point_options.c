@@ -42,6 +42,14 @@ enum vb_status cli_read_point(const struct cli_point_options *options, struct vb
     return VB_OK;
 }
 
+void cli_set_model(struct cli_point_options *options, const char *model)
+{
+    for (size_t i = 0; i < vb_key_count; i++) {
+        if (strcmp(vb_keys[i].name, "model") == 0)
+            options->values[i] = model;
+    }
+}
+
 bool cli_is_given(const struct cli_point_options *options, const char *key)
 {
     for (size_t i = 0; i < vb_key_count; i++) {

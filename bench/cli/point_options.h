@@ -23,6 +23,9 @@ void cli_add_point_options(struct cli_point_options *options, struct cli_option 
 VB_CHECKED enum vb_status cli_read_point(const struct cli_point_options *options,
                                          struct vb_point *out, struct vb_error *err);
 
+/* As --model MODEL; NULL: it was not given. For a command that calls it otherwise. */
+void cli_set_model(struct cli_point_options *options, const char *model);
+
 /* Whether --`key` was among the arguments. */
 bool cli_is_given(const struct cli_point_options *options, const char *key);
 

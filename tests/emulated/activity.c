@@ -101,9 +101,9 @@ bool emulated_external_pop(uint32_t kind, uint64_t *id)
 }
 
 void emulated_record_memory(const struct emulated_call *call, bool is_allocation, uint64_t address,
-                            uint64_t bytes, uint64_t pc)
+                            uint64_t bytes, uint64_t pc, const struct emulated_pool *pool)
 {
-    const CUpti_ActivityMemory4 record = {
+    CUpti_ActivityMemory4 record = {
         .kind = CUPTI_ACTIVITY_KIND_MEMORY2,
         .memoryOperationType = is_allocation ? CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_ALLOCATION
                                              : CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_RELEASE,
@@ -116,6 +116,13 @@ void emulated_record_memory(const struct emulated_call *call, bool is_allocation
         .processId = (uint32_t)getpid(),
         .contextId = CONTEXT_ID,
     };
+    if (pool != NULL) {
+        record.isAsync = 1;
+        record.memoryPoolConfig.memoryPoolType = CUPTI_ACTIVITY_MEMORY_POOL_TYPE_LOCAL;
+        record.memoryPoolConfig.address = pool->address;
+        record.memoryPoolConfig.pool.size = pool->bytes;
+        record.memoryPoolConfig.utilizedSize = pool->used_bytes;
+    }
     if (is_enabled[CUPTI_ACTIVITY_KIND_MEMORY2])
         add(&record, sizeof record);
 }

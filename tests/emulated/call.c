@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "emulated.h"
 
@@ -87,6 +88,8 @@ static int state_status(const struct emulated_call *call, enum emulated_needs ne
 {
     if (call->is_driver && driver.sticky != 0)
         return driver.sticky;
+    if (call->is_driver && driver.process != 0 && driver.process != getpid() && !emulated_walks())
+        return CUDA_ERROR_NOT_INITIALIZED;
     if (needs >= NEEDS_INIT && !driver.is_initialised)
         return CUDA_ERROR_NOT_INITIALIZED;
     if (needs < NEEDS_CONTEXT || (current != NULL && current == driver.context))
@@ -145,6 +148,8 @@ static void write_counts(void)
 /* After an error that sticks nothing can be given back to the driver. */
 __attribute__((destructor)) static void finish(void)
 {
+    if (driver.process != 0 && driver.process != getpid() && !emulated_walks())
+        return; /* a child of who has it all */
     write_counts();
     if (driver.sticky == 0)
         emulated_memory_left("left");

@@ -1,21 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libcuda.so.1: the device, its context, modules and the names of errors. */
+#include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cuda_call.h"
 
+/* As the driver does in each process, once, before its first cuInit() returns; what cannot be
+ * loaded is passed over. Without the lock: what is loaded calls CUPTI. */
+static void inject(void)
+{
+    const char *path = getenv("CUDA_INJECTION64_PATH");
+    void *library = path != NULL && path[0] != '\0' ? dlopen(path, RTLD_NOW) : NULL;
+    void *found = library != NULL ? dlsym(library, "InitializeInjection") : NULL;
+    int (*initialize)(void) = NULL;
+    memcpy(&initialize, &found, sizeof found);
+    if (initialize != NULL)
+        (void)initialize();
+}
+
 CUresult EMULATED_API cuInit(unsigned int flags)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct emulated_call call;
     int status = BEGIN(cuInit, NEEDS_NOTHING);
     if (status == 0 && flags != 0)
         status = CUDA_ERROR_INVALID_VALUE;
     if (status == 0 && !emulated_settings()->is_valid)
         status = CUDA_ERROR_NO_DEVICE;
+    if (status == 0 && emulated_driver()->process == 0)
+        emulated_driver()->process = getpid();
     if (status == 0)
         emulated_driver()->is_initialised = true;
-    return END(status);
+    status = END(status);
+    if (status == 0)
+        (void)pthread_once(&once, inject);
+    return (CUresult)status;
 }
 
 CUresult EMULATED_API cuDriverGetVersion(int *version)
@@ -137,6 +160,7 @@ CUresult EMULATED_API cuDevicePrimaryCtxRetain(CUcontext *out, CUdevice device)
     if (status == 0) {
         if (driver->retained++ == 0)
             driver->context = emulated_object_make(EMULATED_CONTEXT, sizeof *driver->context);
+        emulated_processes_tell();
         *out = (CUcontext)(void *)driver->context;
     }
     return END(status);
@@ -156,6 +180,7 @@ static void drop_context(struct emulated_driver *driver)
             emulated_object_drop(at);
     }
     driver->context = NULL;
+    emulated_processes_tell();
 }
 
 CUresult EMULATED_API cuDevicePrimaryCtxRelease(CUdevice device)

@@ -30,6 +30,36 @@ CUresult EMULATED_API cuMemFree(CUdeviceptr address)
     return END(status);
 }
 
+CUresult EMULATED_API cuMemAllocAsync(CUdeviceptr *out, size_t bytes, CUstream stream)
+{
+    struct emulated_call call;
+    int status = BEGIN(cuMemAllocAsync, NEEDS_CONTEXT);
+    uint64_t address = 0;
+    if (status == 0 && emulated_stream_of(stream, call.function) == NULL)
+        status = CUDA_ERROR_INVALID_HANDLE;
+    if (status == 0)
+        status = emulated_allocate_from_pool(
+            &call, bytes, (uint64_t)(uintptr_t)__builtin_return_address(0), &address);
+    if (status == 0)
+        *out = address;
+    return END(status);
+}
+
+/* What the stream has to do with it is done first. */
+CUresult EMULATED_API cuMemFreeAsync(CUdeviceptr address, CUstream handle)
+{
+    struct emulated_call call;
+    int status = BEGIN(cuMemFreeAsync, NEEDS_CONTEXT);
+    struct emulated_stream *stream = emulated_stream_of(handle, call.function);
+    if (status == 0 && stream == NULL)
+        status = CUDA_ERROR_INVALID_HANDLE;
+    if (emulated_goes_on(&call, status) && address != 0) {
+        emulated_run_stream(stream);
+        status = emulated_free(&call, address, (uint64_t)(uintptr_t)__builtin_return_address(0));
+    }
+    return END(status);
+}
+
 CUresult EMULATED_API cuMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 {
     struct emulated_call call;

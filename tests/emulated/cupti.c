@@ -202,6 +202,8 @@ CUptiResult EMULATED_API cuptiActivityFlushAll(uint32_t flag)
     int status = BEGIN(cuptiActivityFlushAll);
     (void)flag; /* every record there is, is whole */
     pthread_t thread;
+    if (status == 0 && request == NULL)
+        status = CUPTI_ERROR_INVALID_OPERATION;
     CUptiResult result = END(status);
     if (result != CUPTI_SUCCESS)
         return result;
@@ -317,6 +319,7 @@ CUptiResult EMULATED_API cuptiGetResultString(CUptiResult result, const char **t
         NAME(CUPTI_SUCCESS),
         NAME(CUPTI_ERROR_INVALID_PARAMETER),
         NAME(CUPTI_ERROR_MAX_LIMIT_REACHED),
+        NAME(CUPTI_ERROR_INVALID_OPERATION),
         NAME(CUPTI_ERROR_NOT_INITIALIZED),
         NAME(CUPTI_ERROR_INVALID_KIND),
         NAME(CUPTI_ERROR_QUEUE_EMPTY),

@@ -63,6 +63,7 @@ struct emulated_driver {
     struct emulated_object *context;
     uint32_t retained;
     int sticky;
+    int process; /* that has initialised it: it is of no use to its children */
 };
 EMULATED_API struct emulated_driver *emulated_driver(void);
 /* This thread's. */
@@ -114,6 +115,9 @@ EMULATED_API void emulated_objects_left(const char *when, enum emulated_left whi
 EMULATED_API int emulated_allocate(const struct emulated_call *call, uint64_t bytes, uint64_t pc,
                                    uint64_t *address);
 EMULATED_API int emulated_free(const struct emulated_call *call, uint64_t address, uint64_t pc);
+/* Out of the device's default pool, which grows and never shrinks. */
+EMULATED_API int emulated_allocate_from_pool(const struct emulated_call *call, uint64_t bytes,
+                                             uint64_t pc, uint64_t *address);
 /* Whether all of it is in one live allocation; says in the log where not. */
 EMULATED_API bool emulated_holds(const char *function, uint64_t address, uint64_t bytes);
 /* Whether it is an address that allocations have had and none has now. */
@@ -122,6 +126,18 @@ EMULATED_API uint64_t emulated_live_bytes(void);
 EMULATED_API uint64_t emulated_free_bytes(void);
 EMULATED_API void emulated_memory_left(const char *when);
 EMULATED_API void emulated_memory_drop(void);
+
+/* processes.c: what the processes that share a file hold ----------------------------------------
+ */
+
+/* What this one holds changed. */
+EMULATED_API void emulated_processes_tell(void);
+/* Up to `room` of those that live and hold something; how many there are. SIZE_MAX: no file. */
+struct emulated_process {
+    unsigned int pid;
+    uint64_t bytes;
+};
+EMULATED_API size_t emulated_processes_list(struct emulated_process *out, size_t room);
 
 /* queue.c: what streams still have to do --------------------------------------------------------
  */
@@ -170,8 +186,12 @@ struct emulated_record {
 };
 /* The records so far, to be freed; `*n` of them. */
 EMULATED_API struct emulated_record *emulated_activity_take(size_t *n);
+struct emulated_pool {
+    uint64_t address, bytes, used_bytes;
+};
+/* `pool`: what it comes out of; NULL: of none. */
 void emulated_record_memory(const struct emulated_call *call, bool is_allocation, uint64_t address,
-                            uint64_t bytes, uint64_t pc);
+                            uint64_t bytes, uint64_t pc, const struct emulated_pool *pool);
 EMULATED_API void emulated_record_call(const struct emulated_call *call, int status);
 struct emulated_launch {
     const char *name; /* lives as long as the process */

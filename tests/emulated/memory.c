@@ -14,13 +14,18 @@
 #define LEAST_HOLE_BYTES ((uint64_t)1 << 30)
 #define FILLED_BYTES ((uint64_t)256 << 20) /* larger ones are not filled, to spare the host */
 
+#define POOL_GRANULE_BYTES ((uint64_t)32 << 20)
+#define POOL_ADDRESS ((uint64_t)1 << 20) /* of the pool itself: no allocation has it */
+
 struct allocation {
     uint64_t address, asked_bytes, bytes;
+    bool is_pooled; /* its bytes are the pool's */
 };
 
 static struct allocation *live;
 static size_t n_live, room;
 static uint64_t live_bytes, top, lowest;
+static struct emulated_pool pool = { .address = POOL_ADDRESS };
 
 static void *at(uint64_t address)
 {
@@ -43,13 +48,13 @@ static uint64_t find_place(void)
 
 uint64_t emulated_live_bytes(void)
 {
-    return live_bytes;
+    return live_bytes + pool.bytes;
 }
 
 uint64_t emulated_free_bytes(void)
 {
     const struct emulated_settings *settings = emulated_settings();
-    const uint64_t taken = settings->gpu.context_bytes + live_bytes;
+    const uint64_t taken = settings->gpu.context_bytes + emulated_live_bytes();
     return settings->capacity_bytes > taken ? settings->capacity_bytes - taken : 0;
 }
 
@@ -66,6 +71,23 @@ static bool make_room(void)
     return true;
 }
 
+/* NULL: the host has no room for it. */
+static struct allocation *map(uint64_t bytes, uint64_t whole)
+{
+    if (top == 0)
+        top = lowest = find_place();
+    const uint64_t place = lowest - whole - GRANULE_BYTES;
+    void *memory = mmap(at(place), whole, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    if (whole <= FILLED_BYTES)
+        memset(memory, 0xff, whole);
+    live[n_live] = (struct allocation){ place, bytes, whole, false };
+    lowest = place;
+    return &live[n_live++];
+}
+
 int emulated_allocate(const struct emulated_call *call, uint64_t bytes, uint64_t pc,
                       uint64_t *address)
 {
@@ -74,20 +96,36 @@ int emulated_allocate(const struct emulated_call *call, uint64_t bytes, uint64_t
     const uint64_t whole = (bytes + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
     if (whole < bytes || whole > emulated_free_bytes() || !make_room())
         return CUDA_ERROR_OUT_OF_MEMORY;
-    if (top == 0)
-        top = lowest = find_place();
-    const uint64_t place = lowest - whole - GRANULE_BYTES;
-    void *memory = mmap(at(place), whole, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    if (memory == MAP_FAILED)
+    const struct allocation *made = map(bytes, whole);
+    if (made == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    if (whole <= FILLED_BYTES)
-        memset(memory, 0xff, whole);
-    live[n_live++] = (struct allocation){ place, bytes, whole };
     live_bytes += whole;
-    lowest = place;
-    *address = place;
-    emulated_record_memory(call, true, place, bytes, pc);
+    *address = made->address;
+    emulated_record_memory(call, true, made->address, bytes, pc, NULL);
+    emulated_processes_tell();
+    return CUDA_SUCCESS;
+}
+
+int emulated_allocate_from_pool(const struct emulated_call *call, uint64_t bytes, uint64_t pc,
+                                uint64_t *address)
+{
+    const uint64_t whole = (bytes + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
+    const uint64_t used = pool.used_bytes + bytes;
+    const uint64_t held = (used + POOL_GRANULE_BYTES - 1) & ~(POOL_GRANULE_BYTES - 1);
+    if (bytes == 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (whole < bytes || held < bytes || !make_room() ||
+        (held > pool.bytes && held - pool.bytes > emulated_free_bytes()))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    struct allocation *made = map(bytes, whole);
+    if (made == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    made->is_pooled = true;
+    pool.used_bytes = used;
+    pool.bytes = held > pool.bytes ? held : pool.bytes;
+    *address = made->address;
+    emulated_record_memory(call, true, made->address, bytes, pc, &pool);
+    emulated_processes_tell();
     return CUDA_SUCCESS;
 }
 
@@ -102,10 +140,15 @@ int emulated_free(const struct emulated_call *call, uint64_t address, uint64_t p
                      emulated_is_stale(address) ? ", it was freed" : "");
         return CUDA_ERROR_INVALID_VALUE;
     }
-    emulated_record_memory(call, false, address, live[i].asked_bytes, pc);
+    if (live[i].is_pooled)
+        pool.used_bytes -= live[i].asked_bytes;
+    else
+        live_bytes -= live[i].bytes;
+    emulated_record_memory(call, false, address, live[i].asked_bytes, pc,
+                           live[i].is_pooled ? &pool : NULL);
     (void)munmap(at(address), live[i].bytes);
-    live_bytes -= live[i].bytes;
     live[i] = live[--n_live];
+    emulated_processes_tell();
     return CUDA_SUCCESS;
 }
 
@@ -146,5 +189,5 @@ void emulated_memory_drop(void)
         n_live--;
         (void)munmap(at(live[n_live].address), live[n_live].bytes);
     }
-    live_bytes = 0;
+    live_bytes = pool.bytes = pool.used_bytes = 0;
 }

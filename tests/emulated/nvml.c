@@ -21,7 +21,7 @@ enum {
     DRIVER_NOT_LOADED = 9,
 };
 enum { GRAPHICS_CLOCK, SM_CLOCK, MEMORY_CLOCK, N_CLOCKS };
-enum { SOFTWARE_POWER_CAP = 4, IDLE = 1, MOVED_MHZ = 15 };
+enum { SOFTWARE_POWER_CAP = 4, IDLE = 1, MOVED_MHZ = 15, MOST_PROCESSES = 256 };
 
 typedef struct nvmlDevice_st *nvmlDevice_t;
 struct memory_info {
@@ -33,6 +33,12 @@ struct process_info {
     unsigned int gpu_instance, compute_instance;
 };
 
+struct pci_info {
+    char bus_id_legacy[16];
+    unsigned int domain, bus, device, device_id, subsystem_id;
+    char bus_id[32];
+};
+
 static int n_users;
 static char device;
 static unsigned int n_clock_reads;
@@ -42,6 +48,9 @@ int EMULATED_API nvmlShutdown(void);
 EMULATED_API const char *nvmlErrorString(int status);
 int EMULATED_API nvmlSystemGetDriverVersion(char *text, unsigned int room);
 int EMULATED_API nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, nvmlDevice_t *out);
+int EMULATED_API nvmlDeviceGetCount_v2(unsigned int *n);
+int EMULATED_API nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *out);
+int EMULATED_API nvmlDeviceGetPciInfo_v3(nvmlDevice_t handle, struct pci_info *out);
 int EMULATED_API nvmlDeviceGetMemoryInfo(nvmlDevice_t handle, struct memory_info *out);
 int EMULATED_API nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t handle, unsigned int *n,
                                                          struct process_info *out);
@@ -121,11 +130,46 @@ int nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, nvmlDevice_t *out)
     return END(status);
 }
 
+int nvmlDeviceGetCount_v2(unsigned int *n)
+{
+    struct emulated_call call;
+    int status = BEGIN(nvmlDeviceGetCount_v2);
+    if (status == 0 && n_users == 0)
+        status = UNINITIALIZED;
+    if (status == 0)
+        *n = 1;
+    return END(status);
+}
+
+int nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *out)
+{
+    struct emulated_call call;
+    int status = BEGIN(nvmlDeviceGetHandleByIndex_v2);
+    if (status == 0 && n_users == 0)
+        status = UNINITIALIZED;
+    if (status == 0 && index != 0)
+        status = INVALID_ARGUMENT;
+    if (status == 0)
+        *out = (nvmlDevice_t)(void *)&device;
+    return END(status);
+}
+
 static int check_device(int status, nvmlDevice_t handle)
 {
     if (status != 0)
         return status;
     return n_users == 0 ? UNINITIALIZED : (const char *)handle != &device ? INVALID_ARGUMENT : 0;
+}
+
+int nvmlDeviceGetPciInfo_v3(nvmlDevice_t handle, struct pci_info *out)
+{
+    struct emulated_call call;
+    int status = check_device(BEGIN(nvmlDeviceGetPciInfo_v3), handle);
+    if (status == 0)
+        *out = (struct pci_info){ .bus_id_legacy = "0000:01:00.0",
+                                  .bus = 1,
+                                  .bus_id = "00000000:01:00.0" };
+    return END(status);
 }
 
 static uint64_t used_bytes(void)
@@ -145,22 +189,32 @@ int nvmlDeviceGetMemoryInfo(nvmlDevice_t handle, struct memory_info *out)
     return END(status);
 }
 
+/* This one and, where a file is shared, the others. */
+static size_t list_processes(struct emulated_process *out, size_t room)
+{
+    if (emulated_option(OPTIONS, "noprocess", NULL))
+        return 0;
+    const size_t n = emulated_processes_list(out, room);
+    if (n != SIZE_MAX)
+        return n;
+    out[0] = (struct emulated_process){ (unsigned int)getpid(), used_bytes() };
+    return emulated_driver()->context != NULL ? 1 : 0;
+}
+
 int nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t handle, unsigned int *n,
                                             struct process_info *out)
 {
     struct emulated_call call;
+    struct emulated_process list[MOST_PROCESSES];
     int status = check_device(BEGIN(nvmlDeviceGetComputeRunningProcesses_v3), handle);
     if (status != 0)
         return END(status);
-    const bool is_there =
-        emulated_driver()->context != NULL && !emulated_option(OPTIONS, "noprocess", NULL);
     const unsigned int room = *n;
-    *n = is_there ? 1 : 0;
+    *n = (unsigned int)list_processes(list, MOST_PROCESSES);
     if (room < *n)
         return END(INSUFFICIENT_SIZE);
-    if (is_there)
-        *out =
-            (struct process_info){ (unsigned int)getpid(), used_bytes(), UINT32_MAX, UINT32_MAX };
+    for (unsigned int i = 0; i < *n; i++)
+        out[i] = (struct process_info){ list[i].pid, list[i].bytes, UINT32_MAX, UINT32_MAX };
     return END(0);
 }
 

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VB_CAPTURE_CUPTI_MEMORY_H
+#define VB_CAPTURE_CUPTI_MEMORY_H
+
+/* One of CUPTI's records of memory (MEMORY2, MEMORY_POOL) as the plain event that the accounts are
+ * made of (capture/lives.h), and what it tells beside. It needs no library. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capture/cupti_table.h"
+#include "capture/lives.h"
+
+/* False: the record is of another kind, or changes nothing that this process holds. What comes out
+ * of a driver's pool is inside what the pool holds: it tells the pool's size. A pool of another
+ * process is that one's. */
+bool vb_cupti_memory_event(const CUpti_Activity *record, struct vb_memory_event *out);
+
+/* Where an event is from. */
+struct vb_cupti_origin {
+    uint32_t device;       /* its number in the process */
+    uint64_t call_address; /* of the code that made the call; 0: not told */
+    bool is_pool;          /* the driver's, of cudaMallocAsync() */
+    bool is_array;         /* of cudaMallocArray() and its like */
+    bool is_variable;      /* of a module */
+};
+
+/* Of a record that there is an event for. */
+struct vb_cupti_origin vb_cupti_memory_origin(const CUpti_Activity *record);
+
+#endif

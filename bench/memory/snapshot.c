@@ -104,14 +104,15 @@ enum vb_status vb_snapshot_check_list(struct vb_snapshot *snapshot,
     const struct vb_pickle_node *node = list->node;
     if (node->n_forgotten > 0)
         return vb_fail(snapshot->err, VB_E_INPUT,
-                       "%s: byte %" PRIu64 ": of %s %" PRIu64 " of %" PRIu64 " are no %s",
-                       snapshot->name, (uint64_t)list->at, what, node->n_forgotten,
+                       "%s: byte %" PRIu64 ": %" PRIu64 " of the %" PRIu64
+                       " elements of %s have nothing that PyTorch writes there",
+                       snapshot->name, (uint64_t)list->at, node->n_forgotten,
                        node->n + node->n_forgotten, what);
     for (uint32_t i = 0; i < node->n; i++) {
         if (node->items[i].kind != kind)
             return vb_fail(snapshot->err, VB_E_INPUT,
-                           "%s: byte %" PRIu64 ": of %s number %" PRIu32 " is %s, expected %s",
-                           snapshot->name, (uint64_t)node->items[i].at, what, i,
+                           "%s: byte %" PRIu64 ": element %" PRIu32 " of %s is %s, expected %s",
+                           snapshot->name, (uint64_t)node->items[i].at, i, what,
                            vb_pickle_kind_name((enum vb_pickle_kind)node->items[i].kind),
                            vb_pickle_kind_name(kind));
     }

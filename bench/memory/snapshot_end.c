@@ -104,8 +104,9 @@ static enum vb_status read_segment(struct vb_snapshot *snapshot, const struct vb
         return vb_fail(snapshot->err, VB_E_INPUT,
                        "%s: byte %" PRIu64 ": segment_type is '%s', expected small or large",
                        snapshot->name, (uint64_t)type->at, vb_words[type->word]);
-    if (out->address == 0 || out->bytes == 0 || out->bytes > INT64_MAX - out->address % INT64_MAX ||
-        out->address > INT64_MAX)
+    bool is_within = out->address > 0 && out->address <= INT64_MAX && out->bytes > 0 &&
+                     out->bytes <= INT64_MAX - out->address;
+    if (!is_within)
         return vb_fail(snapshot->err, VB_E_INPUT,
                        "%s: byte %" PRIu64 ": a segment of %" PRIu64 " bytes at %" PRIu64
                        ", expected both above 0 and below 2^63",

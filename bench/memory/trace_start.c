@@ -104,23 +104,22 @@ static void find_segments(struct search *search)
 }
 
 /* Pages at the start: those of the end that the trace did not map, and those that it took away. */
-static void find_pages(struct search *search)
+static void find_pages(const struct vb_trace *trace, const struct vb_trace_end *end,
+                       struct vb_trace_start *out)
 {
     uint64_t mapped = 0, had = 0;
-    for (size_t i = 0; i < search->trace->n; i++) {
-        const struct vb_trace_event *event = &search->trace->events[i];
+    for (size_t i = 0; i < trace->n; i++) {
+        const struct vb_trace_event *event = &trace->events[i];
         mapped += event->action == VB_TRACE_MAP ? event->bytes : 0;
         had += event->action == VB_TRACE_UNMAP ? event->bytes : 0;
-        search->out->has_expandable = search->out->has_expandable ||
-                                      event->action == VB_TRACE_MAP ||
-                                      event->action == VB_TRACE_UNMAP;
+        out->has_expandable =
+            out->has_expandable || event->action == VB_TRACE_MAP || event->action == VB_TRACE_UNMAP;
     }
-    for (size_t i = 0; i < search->end->n; i++) {
-        const struct vb_trace_segment *s = &search->end->segments[i];
-        had += s->is_expandable ? s->bytes : 0;
-        search->out->has_expandable = search->out->has_expandable || s->is_expandable;
+    for (size_t i = 0; end != NULL && i < end->n; i++) {
+        had += end->segments[i].is_expandable ? end->segments[i].bytes : 0;
+        out->has_expandable = out->has_expandable || end->segments[i].is_expandable;
     }
-    search->out->had_pages = had != mapped;
+    out->had_pages = end != NULL && had != mapped;
 }
 
 static enum vb_status check_apart(const char *file, const struct vb_trace_start *start,
@@ -308,6 +307,7 @@ enum vb_status vb_trace_find_start(const char *file, const struct vb_trace *trac
     struct search search = { .trace = trace, .end = end, .options = options, .out = out };
     size_t n_blocks = 0;
     *out = (struct vb_trace_start){ 0 };
+    find_pages(trace, end, out);
     if (end == NULL)
         return VB_OK;
     for (size_t i = 0; i < end->n; i++)
@@ -323,7 +323,6 @@ enum vb_status vb_trace_find_start(const char *file, const struct vb_trace *trac
     if (!has_room)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for a replay");
     find_segments(&search);
-    find_pages(&search);
     enum vb_status status = check_apart(file, out, err);
     if (status != VB_OK)
         return status;

@@ -86,6 +86,8 @@ Test(trace_start, the_first_event_of_an_address_tells)
           "0,0,segment_free,2097152,2097152,0\n1,0,segment_alloc,2097152,2097152,0\n"
           "2,0,alloc,2097152,9,0\n3,0,free_requested,2097152,9,0\n",
           "", 1, 0, 0 },
+        { "a block that goes after its segment did is none of it",
+          "0,0,segment_free,2097152,2097152,0\n1,0,free_requested,2097152,9,0\n", "", 1, 0, 0 },
         { "a block that waited for a stream: only that it went is told",
           "0,0,free_completed,2097152,9,0\n1,0,segment_free,2097152,2097152,0\n", "", 1, 1, 512 },
         { "a block with what was not split off",

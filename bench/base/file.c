@@ -12,14 +12,10 @@
 
 #include "config.h"
 
-enum vb_status vb_file_read(const char *path, size_t limit_bytes, char **data, size_t *bytes,
-                            struct vb_error *err)
+enum vb_status vb_file_read_open(const char *path, FILE *file, size_t limit_bytes, char **data,
+                                 size_t *bytes, struct vb_error *err)
 {
     char *memory = NULL;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return vb_fail(err, VB_E_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
-
     enum vb_status status = VB_OK;
     size_t room = 0;
     size_t length = 0;
@@ -43,16 +39,24 @@ enum vb_status vb_file_read(const char *path, size_t limit_bytes, char **data, s
         status = vb_fail(err, VB_E_INPUT, "%s: cannot be read: %s", path, strerror(errno));
         goto fail;
     }
-
-    (void)fclose(file);
     memory[length] = '\0';
     *data = memory;
     *bytes = length;
     return VB_OK;
 
 fail:
-    (void)fclose(file);
     free(memory);
+    return status;
+}
+
+enum vb_status vb_file_read(const char *path, size_t limit_bytes, char **data, size_t *bytes,
+                            struct vb_error *err)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return vb_fail(err, VB_E_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
+    enum vb_status status = vb_file_read_open(path, file, limit_bytes, data, bytes, err);
+    (void)fclose(file);
     return status;
 }
 

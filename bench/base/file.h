@@ -5,6 +5,7 @@
 /* Whole files: read at once, written by rename so that a reader sees the old one or the new one. */
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "base/error.h"
 
@@ -13,6 +14,10 @@
  * it. */
 VB_CHECKED enum vb_status vb_file_read(const char *path, size_t limit_bytes, char **data,
                                        size_t *bytes, struct vb_error *err);
+
+/* The same of what is left of a file that is open, which stays open. `path` names it in errors. */
+VB_CHECKED enum vb_status vb_file_read_open(const char *path, FILE *file, size_t limit_bytes,
+                                            char **data, size_t *bytes, struct vb_error *err);
 
 /* Writes to a new file beside `path`, flushes it to the disk and renames it over `path`.
  * VB_E_SYSTEM: the folder cannot be written, or the disk is full; what was there is untouched. */

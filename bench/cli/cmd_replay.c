@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
-#include <jansson.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,32 +10,21 @@
 #include "base/file.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/replay.h"
+#include "device/gpu_spec.h"
+#include "memory/trace_form.h"
+#include "memory/trace_pickle.h"
 #include "memory/trace_replay.h"
 #include "memory/trace_totals.h"
 
-enum { EXIT_DIFFERENT = 1, MAX_FILE_BYTES = 1 << 28, MAX_COUNTS = 6 };
-
-enum replay_format { REPLAY_MD, REPLAY_CSV, REPLAY_JSON };
-
-/* What is printed, of either kind of recording. */
-struct summary {
-    const char *path;
-    bool is_same;
-    struct {
-        const char *key, *what;
-        size_t n_same, n;
-    } counts[MAX_COUNTS];
-    size_t n_counts;
-    const char *sizes_of; /* "pool" or "recording" */
-    uint64_t peak_reserved_bytes;
-    size_t first_difference; /* line; 0: none */
-};
+enum { EXIT_NOT_SO = 1, MAX_FILE_BYTES = 1 << 28, MAX_DEVICE = 1 << 16 };
 
 struct request {
-    const char *path, *segments, *conf, *addresses;
+    const char *path, *segments, *conf, *addresses, *device, *memory, *gpu;
+    struct cli_values tries;
 };
 
-static void count(struct summary *summary, const char *key, const char *what, size_t n_same,
+static void count(struct replay_summary *summary, const char *key, const char *what, size_t n_same,
                   size_t n)
 {
     size_t i = summary->n_counts++;
@@ -44,51 +32,6 @@ static void count(struct summary *summary, const char *key, const char *what, si
     summary->counts[i].what = what;
     summary->counts[i].n_same = n_same;
     summary->counts[i].n = n;
-}
-
-static void print_md(const struct summary *s)
-{
-    printf("%s: %s\n\n", s->path,
-           s->n_counts == 0 ? "nothing to compare"
-           : s->is_same     ? "equal"
-                            : "different");
-    if (s->n_counts > 0)
-        printf("| compared | equal | of |\n| --- | ---: | ---: |\n");
-    for (size_t i = 0; i < s->n_counts; i++)
-        printf("| %s | %zu | %zu |\n", s->counts[i].what, s->counts[i].n_same, s->counts[i].n);
-    printf("%sReserved at the peak, by the %s: %s\n", s->n_counts > 0 ? "\n" : "", s->sizes_of,
-           vb_bytes_format(s->peak_reserved_bytes).text);
-    if (s->first_difference > 0)
-        printf("First difference: line %zu\n", s->first_difference);
-}
-
-static void print_csv(const struct summary *s)
-{
-    printf("compared,equal,of\n");
-    for (size_t i = 0; i < s->n_counts; i++)
-        printf("%s,%zu,%zu\n", s->counts[i].key, s->counts[i].n_same, s->counts[i].n);
-}
-
-/* False where the host has no memory left. */
-static bool print_json(const struct summary *s)
-{
-    json_t *counts = json_object();
-    for (size_t i = 0; i < s->n_counts; i++)
-        (void)json_object_set_new(counts, s->counts[i].key,
-                                  json_pack("{s:I,s:I}", "equal", (json_int_t)s->counts[i].n_same,
-                                            "of", (json_int_t)s->counts[i].n));
-    json_t *root =
-        json_pack("{s:s,s:b,s:o,s:I}", "trace", s->path, "is_equal", (int)s->is_same, "compared",
-                  counts, "peak_reserved_bytes", (json_int_t)s->peak_reserved_bytes);
-    if (root == NULL)
-        return false;
-    if (s->first_difference > 0)
-        (void)json_object_set_new(root, "first_difference_line",
-                                  json_integer((json_int_t)s->first_difference));
-    bool is_written = json_dumpf(root, stdout, JSON_INDENT(2)) == 0;
-    printf("\n");
-    json_decref(root);
-    return is_written;
 }
 
 /* "x.csv" has its end in "x.segments.json" where nothing else is said. */
@@ -101,9 +44,9 @@ static void usual_end(const char *trace, char *path, size_t room)
 }
 
 static void summarize(const struct vb_replay *r, enum vb_replay_addresses addresses, bool has_end,
-                      struct summary *out)
+                      struct replay_summary *out)
 {
-    bool is_placed = addresses == VB_REPLAY_RECORDED;
+    bool is_placed = addresses == VB_REPLAY_RECORDED && !r->has_pages;
     out->is_same = vb_replay_is_same(r, addresses);
     out->sizes_of = "pool";
     out->peak_reserved_bytes = r->peak_reserved_bytes;
@@ -111,14 +54,15 @@ static void summarize(const struct vb_replay *r, enum vb_replay_addresses addres
     if (is_placed)
         count(out, "allocations_at_address", "allocations at their recorded address",
               r->n_at_address, r->n_allocations);
-    if (r->has_segments) {
+    if (r->has_segments && !r->has_pages) {
         count(out, "segments_made", "segments made when and as large as recorded",
               r->n_segments_same, r->n_segments);
         count(out, "segments_given_back", "segments given back as recorded", r->n_released_same,
               r->n_released);
+    }
+    if (r->has_segments)
         count(out, "events_reserved", "events with as much reserved", r->n_reserved_same,
               r->n_reserved);
-    }
     if (is_placed && has_end)
         count(out, "blocks_at_end", "blocks at the end, free ones too", r->n_final_same,
               r->n_final);
@@ -140,42 +84,124 @@ static enum vb_status read_addresses(const char *text, const struct vb_trace *tr
     return VB_OK;
 }
 
-static enum vb_status replay_snapshot(const struct request *request, const char *text,
-                                      struct vb_arena *arena, struct summary *out,
-                                      struct vb_error *err)
+/* How much there is for segments; 0: not asked. */
+static enum vb_status read_capacity(const struct request *request, uint64_t *out,
+                                    struct vb_error *err)
+{
+    struct vb_gpu_spec gpu = { 0 };
+    struct vb_error why;
+    *out = 0;
+    if (request->memory != NULL && request->gpu != NULL)
+        return vb_fail(err, VB_E_INPUT, "--memory or --gpu, not both");
+    if (request->memory != NULL) {
+        enum vb_status status = vb_bytes_parse(request->memory, out, &why);
+        if (status != VB_OK)
+            return vb_fail(err, status, "--memory: %s", why.text);
+        return *out > 0 ? VB_OK : vb_fail(err, VB_E_INPUT, "--memory is 0, expected more");
+    }
+    if (request->gpu == NULL)
+        return VB_OK;
+    enum vb_status status = vb_gpu_spec_find(request->gpu, &gpu, err);
+    if (status == VB_OK)
+        *out = gpu.capacity_bytes - gpu.context_bytes;
+    vb_gpu_spec_clear(&gpu);
+    return status;
+}
+
+/* What every form of events comes to. */
+static enum vb_status replay_recording(const struct request *request,
+                                       struct replay_recording *recording, struct vb_arena *arena,
+                                       struct replay_summary *out, struct vb_error *err)
+{
+    enum vb_replay_addresses addresses;
+    struct vb_replay result;
+    uint64_t capacity = 0;
+    bool tries = request->tries.n > 0 || request->memory != NULL || request->gpu != NULL;
+    enum vb_status status = VB_OK;
+    if (request->conf != NULL)
+        status = vb_pool_options_parse(request->conf, &recording->options, err);
+    if (status == VB_OK)
+        status = read_capacity(request, &capacity, err);
+    if (status == VB_OK)
+        status = read_addresses(request->addresses, &recording->trace, recording->has_end,
+                                &addresses, err);
+    if (status == VB_OK)
+        status = vb_trace_replay(recording->path, &recording->trace,
+                                 recording->has_end ? &recording->end : NULL, &recording->options,
+                                 addresses, arena, &result, err);
+    if (status == VB_OK)
+        summarize(&result, addresses, recording->has_end, out);
+    if (status == VB_OK && tries)
+        status = replay_try(recording, &request->tries, capacity, arena, &out->trials, err);
+    return status;
+}
+
+static enum vb_status replay_events(const struct request *request, const char *text,
+                                    struct vb_arena *arena, struct replay_summary *out,
+                                    struct vb_error *err)
 {
     char usual[PATH_MAX];
     char *json = NULL;
     size_t bytes = 0;
     const char *segments = request->segments;
-    struct vb_trace trace;
-    struct vb_trace_end end;
-    struct vb_pool_options options;
-    struct vb_replay result;
-    enum vb_replay_addresses addresses;
+    struct replay_recording recording = { .path = request->path };
     usual_end(request->path, usual, sizeof usual);
     if (segments == NULL && access(usual, R_OK) == 0)
         segments = usual;
-    bool has_end = segments != NULL;
-    enum vb_status status = vb_pool_options_parse(request->conf, &options, err);
-    if (status == VB_OK)
-        status = vb_trace_parse(request->path, text, arena, &trace, err);
-    if (status == VB_OK && has_end)
+    recording.has_end = segments != NULL;
+    enum vb_status status = vb_trace_parse(request->path, text, arena, &recording.trace, err);
+    if (status == VB_OK && recording.has_end)
         status = vb_file_read(segments, MAX_FILE_BYTES, &json, &bytes, err);
-    if (status == VB_OK && has_end)
-        status = vb_trace_parse_end(segments, json, arena, &end, err);
+    if (status == VB_OK && recording.has_end)
+        status = vb_trace_parse_end(segments, json, arena, &recording.end, err);
     if (status == VB_OK)
-        status = read_addresses(request->addresses, &trace, has_end, &addresses, err);
-    if (status == VB_OK)
-        status = vb_trace_replay(request->path, &trace, has_end ? &end : NULL, &options, addresses,
-                                 arena, &result, err);
-    if (status == VB_OK)
-        summarize(&result, addresses, has_end, out);
+        status = replay_recording(request, &recording, arena, out, err);
     free(json);
     return status;
 }
 
-static enum vb_status check_totals(const char *path, const char *text, struct summary *out,
+static enum vb_status read_device(const char *text, long *out, struct vb_error *err)
+{
+    char *end = NULL;
+    *out = VB_TRACE_ANY_DEVICE;
+    if (text == NULL)
+        return VB_OK;
+    *out = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || *out < 0 || *out > MAX_DEVICE)
+        return vb_fail(err, VB_E_INPUT, "--device is '%s', expected the number of a GPU, from 0 on",
+                       text);
+    return VB_OK;
+}
+
+static enum vb_status replay_pickle(const struct request *request, FILE *file,
+                                    struct vb_arena *arena, struct replay_summary *out,
+                                    struct vb_error *err)
+{
+    struct replay_recording recording = { .path = request->path, .has_end = true };
+    struct vb_trace_pickle pickle;
+    struct vb_text text = { 0 };
+    long device = VB_TRACE_ANY_DEVICE;
+    if (request->segments != NULL)
+        return vb_fail(err, VB_E_INPUT, "--segments: a pickle has its own");
+    enum vb_status status = read_device(request->device, &device, err);
+    if (status == VB_OK)
+        status = vb_trace_read_pickle(request->path, file, device, NULL, arena, &pickle, err);
+    if (status != VB_OK)
+        return status;
+    recording.trace = pickle.trace;
+    recording.end = pickle.end;
+    recording.options = pickle.options;
+    out->place = "event";
+    out->has_device = true;
+    out->device = pickle.device;
+    out->n_private = pickle.n_private;
+    vb_pool_options_append(&pickle.options, &text);
+    out->settings = vb_arena_copy(arena, vb_text_data(&text));
+    vb_text_clear(&text);
+    return replay_recording(request, &recording, arena, out, err);
+}
+
+static enum vb_status check_totals(const char *path, const char *text, struct replay_summary *out,
                                    struct vb_error *err)
 {
     struct vb_trace_totals totals;
@@ -192,19 +218,35 @@ static enum vb_status check_totals(const char *path, const char *text, struct su
     return VB_OK;
 }
 
-static enum vb_status replay(const struct request *request, struct summary *out,
-                             struct vb_error *err)
+static enum vb_status replay_text(const struct request *request, FILE *file, struct vb_arena *arena,
+                                  struct replay_summary *out, struct vb_error *err)
 {
     char *text = NULL;
     size_t bytes = 0;
-    struct vb_arena arena = { 0 };
-    enum vb_status status = vb_file_read(request->path, MAX_FILE_BYTES, &text, &bytes, err);
-    *out = (struct summary){ .path = request->path };
+    if (request->device != NULL)
+        return vb_fail(err, VB_E_INPUT, "--device: only a pickle has events of several GPUs");
+    enum vb_status status =
+        vb_file_read_open(request->path, file, MAX_FILE_BYTES, &text, &bytes, err);
     if (status == VB_OK)
         status = vb_trace_has_totals(text) ? check_totals(request->path, text, out, err)
-                                           : replay_snapshot(request, text, &arena, out, err);
+                                           : replay_events(request, text, arena, out, err);
     free(text);
-    vb_arena_clear(&arena);
+    return status;
+}
+
+static enum vb_status replay(const struct request *request, struct vb_arena *arena,
+                             struct replay_summary *out, struct vb_error *err)
+{
+    enum vb_trace_form form;
+    FILE *file = fopen(request->path, "rb");
+    *out = (struct replay_summary){ .path = request->path, .place = "line" };
+    if (file == NULL)
+        return vb_fail(err, VB_E_INPUT, "%s: cannot be opened: %s", request->path, strerror(errno));
+    enum vb_status status = vb_trace_form_of(request->path, file, &form, err);
+    if (status == VB_OK)
+        status = form == VB_TRACE_FORM_PICKLE ? replay_pickle(request, file, arena, out, err)
+                                              : replay_text(request, file, arena, out, err);
+    (void)fclose(file);
     return status;
 }
 
@@ -220,36 +262,51 @@ static enum vb_status read_format(const char *text, enum replay_format *out, str
     return vb_fail(err, VB_E_INPUT, "--format is '%s', expected md, csv or json", text);
 }
 
-static enum vb_status print_summary(const struct summary *summary, enum replay_format format,
-                                    struct vb_error *err)
+/* Whether some setting comes to the end, or none was tried against a limit. */
+static bool has_room(const struct replay_trials *trials)
 {
-    if (format == REPLAY_MD)
-        print_md(summary);
-    else if (format == REPLAY_CSV)
-        print_csv(summary);
-    else if (!print_json(summary))
-        return vb_fail(err, VB_E_SYSTEM, "the result cannot be written");
-    return VB_OK;
+    bool has = trials->n == 0 || trials->capacity_bytes == 0;
+    for (size_t i = 0; i < trials->n; i++)
+        has = has || !trials->items[i].trial.ran_out;
+    return has;
 }
 
 int cmd_replay(int argc, char **argv)
 {
-    struct request request = { .conf = "" };
+    struct request request = { 0 };
     const char *format_text = "md";
     const struct cli_option options[] = {
-        { "segments", "FILE", "the segments at its end; TRACE.segments.json if there",
+        { "device", "N", "the GPU, where a snapshot has events of several", &request.device, NULL },
+        { "try", "TEXT",
+          "settings to compare, as PYTORCH_CUDA_ALLOC_CONF; usual: those commonly "
+          "advised; may be given again",
+          NULL, &request.tries },
+        { "memory", "SIZE", "what the segments may take: does it run out?", &request.memory, NULL },
+        { "gpu", "NAME", "the same: this GPU's memory less its context", &request.gpu, NULL },
+        { "alloc-conf", "TEXT", "the recorded process's settings; of a pickle as it tells",
+          &request.conf, NULL },
+        { "segments", "FILE", "a CSV's segments at its end; TRACE.segments.json if there",
           &request.segments, NULL },
-        { "alloc-conf", "TEXT", "as PYTORCH_CUDA_ALLOC_CONF", &request.conf, NULL },
         { "addresses", "NAME", "of new segments: recorded (if told), synthetic", &request.addresses,
           NULL },
         { "format", "NAME", "md, csv or json", &format_text, NULL },
     };
     const struct cli_command command = {
-        .usage = "vrambench replay TRACE.csv [options]",
+        .usage = "vrambench replay FILE [options]",
         .summary =
-            "Replays a recording of PyTorch's allocator through the pool and compares addresses,\n"
-            "segments, reserved bytes and what is left. Of a profiler's recording the sums are\n"
-            "checked. Exit status 1 where they differ.",
+            "Replays a recording of PyTorch's allocator through the pool and compares "
+            "addresses,\n"
+            "segments, reserved bytes and what is left; --try tells what other settings of "
+            "the\n"
+            "allocator would have done. FILE is what torch.cuda.memory._dump_snapshot() wrote\n"
+            "(only plain data is read from a pickle, no code), or a CSV of such events. Of a\n"
+            "profiler's recording the sums are checked. Exit status 1 where they differ, or "
+            "where\n"
+            "each of the settings runs out.",
+        .examples = "  vrambench replay snapshot.pickle\n"
+                    "  vrambench replay snapshot.pickle --try usual --gpu t4\n"
+                    "  vrambench replay snapshot.pickle --memory 22GiB "
+                    "--try max_split_size_mb:256\n",
         .options = options,
         .n_options = sizeof options / sizeof *options,
         .min_positional = 1,
@@ -257,7 +314,8 @@ int cmd_replay(int argc, char **argv)
     };
     struct cli_values positional = { 0 };
     struct vb_error err = { 0 };
-    struct summary summary;
+    struct vb_arena arena = { 0 };
+    struct replay_summary summary;
     enum replay_format format = REPLAY_MD;
     int exit_status = 0;
     if (!cli_begin(&command, argc, argv, &positional, &exit_status))
@@ -265,10 +323,11 @@ int cmd_replay(int argc, char **argv)
     request.path = positional.items[0];
     enum vb_status status = read_format(format_text, &format, &err);
     if (status == VB_OK)
-        status = replay(&request, &summary, &err);
+        status = replay(&request, &arena, &summary, &err);
     if (status == VB_OK)
-        status = print_summary(&summary, format, &err);
+        status = replay_print(&summary, format, &err);
+    vb_arena_clear(&arena);
     if (status != VB_OK)
         return cli_fail(status, &err);
-    return summary.is_same ? 0 : EXIT_DIFFERENT;
+    return summary.is_same && has_room(&summary.trials) ? 0 : EXIT_NOT_SO;
 }

@@ -64,13 +64,13 @@ void vb_block_recycle(struct vb_pool *pool, struct vb_block *block)
     pool->spare = block;
 }
 
-static uint64_t rounded(const struct vb_pool *pool, uint64_t bytes)
+uint64_t vb_pool_rounded(const struct vb_pool_options *options, uint64_t bytes)
 {
     uint64_t divisions = 0;
     if (bytes < ROUNDING_BYTES)
         return ROUNDING_BYTES;
     int log2 = 63 - __builtin_clzll(bytes);
-    divisions = pool->options.roundup_divisions[log2 < 20 ? 0 : log2 > 35 ? 15 : log2 - 20];
+    divisions = options->roundup_divisions[log2 < 20 ? 0 : log2 > 35 ? 15 : log2 - 20];
     if (divisions <= 1 || bytes <= ROUNDING_BYTES * divisions)
         return vb_round_up(bytes, ROUNDING_BYTES);
 
@@ -253,7 +253,7 @@ enum vb_status vb_pool_alloc(struct vb_pool *pool, uint64_t bytes, uint64_t stre
     if (bytes == 0)
         return VB_OK;
     enum vb_status status = VB_OK;
-    uint64_t size = rounded(pool, bytes);
+    uint64_t size = vb_pool_rounded(&pool->options, bytes);
     struct vb_block *block = NULL;
     if (size > INT64_MAX)
         return vb_fail(err, VB_E_NO_FIT, "%" PRIu64 " B asked for, more than any device has",

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "memory/source.h"
 
 /* PYTORCH_CUDA_ALLOC_CONF's settings. Zeroed: the defaults. */
@@ -29,6 +30,13 @@ struct vb_pool_options {
  * VB_E_INPUT: an unknown setting (with a suggestion) or value; the text says which. */
 VB_CHECKED enum vb_status vb_pool_options_parse(const char *text, struct vb_pool_options *out,
                                                 struct vb_error *err);
+
+/* Appends them as such a text, which gives the same options when it is parsed; the defaults append
+ * nothing. */
+void vb_pool_options_append(const struct vb_pool_options *options, struct vb_text *out);
+
+/* What a request of `bytes`, more than 0, is rounded up to before a block is looked for. */
+uint64_t vb_pool_rounded(const struct vb_pool_options *options, uint64_t bytes);
 
 /* PyTorch's statistics, over both pools: what memory_stats() calls <name>.all.current and .peak. */
 struct vb_pool_stat {

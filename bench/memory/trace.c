@@ -15,22 +15,28 @@ static const struct {
 } actions[] = {
     { "alloc", VB_TRACE_ALLOC },          { "free_requested", VB_TRACE_FREE },
     { "free_completed", VB_TRACE_FREED }, { "segment_alloc", VB_TRACE_RESERVE },
-    { "segment_free", VB_TRACE_RELEASE }, { "oom", VB_TRACE_OOM },
+    { "segment_free", VB_TRACE_RELEASE }, { "segment_map", VB_TRACE_MAP },
+    { "segment_unmap", VB_TRACE_UNMAP },  { "oom", VB_TRACE_OOM },
+    { "snapshot", VB_TRACE_SNAPSHOT },
 };
+
+bool vb_trace_action_named(const char *name, enum vb_trace_action *out)
+{
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+        if (strcmp(name, actions[i].name) == 0) {
+            *out = actions[i].action;
+            return true;
+        }
+    }
+    return false;
+}
 
 static bool read_event(const char *text, size_t length, struct vb_trace_event *event)
 {
     struct vb_trace_row row;
-    bool is_known = false;
-    if (!vb_trace_row_split(&row, text, length, N_COLUMNS))
-        return false;
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
-        if (strcmp(row.cells[2], actions[i].name) == 0) {
-            event->action = actions[i].action;
-            is_known = true;
-        }
-    }
-    return is_known && vb_trace_number(row.cells[3], &event->address) &&
+    return vb_trace_row_split(&row, text, length, N_COLUMNS) &&
+           vb_trace_action_named(row.cells[2], &event->action) &&
+           vb_trace_number(row.cells[3], &event->address) &&
            vb_trace_number(row.cells[4], &event->bytes) &&
            vb_trace_number(row.cells[5], &event->stream);
 }
@@ -57,7 +63,7 @@ enum vb_status vb_trace_parse(const char *file, const char *text, struct vb_aren
                               struct vb_trace *out, struct vb_error *err)
 {
     size_t line = 0;
-    *out = (struct vb_trace){ 0 };
+    *out = (struct vb_trace){ .has_lines = true };
     if (strncmp(text, header, strlen(header)) != 0)
         return vb_fail(err, VB_E_INPUT, "%s:1: expected %s", file, header);
     while (*text != '\0') {
@@ -105,6 +111,8 @@ static enum vb_status read_segment(const char *file, const json_t *item, struct 
                                       .bytes = (uint64_t)bytes,
                                       .stream = (uint64_t)stream,
                                       .is_small = strcmp(type, "small") == 0,
+                                      .is_expandable =
+                                          json_is_true(json_object_get(item, "is_expandable")),
                                       .n_blocks = json_array_size(blocks) };
     out->blocks = vb_arena_alloc(arena, out->n_blocks + 1, sizeof *out->blocks);
     if (out->blocks == NULL)

@@ -1,34 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The start is the end rolled back: segments that the trace did not make, with the blocks that were
- * live before its first event. The extent of one that the trace frees is its rounded size; in the
- * large pool what was not split off belongs to it: the gap to its neighbour, if that is at most 1
- * MiB, or up to an allocation before its free that starts that close behind it. Source: the rules
- * that come with the recordings (tests/data/traces/README.md). */
+/* The pool begins as the process had it (trace_start.h) and is told what was asked for, what was
+ * freed and when the cache was emptied. A block goes back to the pool where the recording says that
+ * its free was completed; what tells of no completion is complete at once. */
 
 #include "memory/trace_replay.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/bytes.h"
-
-#define UNSPLIT_BYTES VB_MIB(1)
-#define ROUNDING_BYTES 512
-
-/* Live blocks by address: open addressing, a removed entry keeps its slot. */
-struct slot {
-    uint64_t address;
-    struct vb_block *block; /* NULL: removed, or never given */
-    bool is_live;
-};
+#include "memory/trace_map.h"
 
 struct run {
     const struct vb_trace *trace;
     const struct vb_trace_end *end;
+    const struct vb_trace_start *start;
     struct vb_pool *pool;
-    struct slot *slots;
-    size_t n_slots;
+    struct vb_trace_map map;
+    bool completes;                     /* the recording tells when a free is complete */
     const struct vb_trace_event *made;  /* a segment_alloc whose allocation comes next */
     const struct vb_trace_event *given; /* a run of segment_free, while the cache is emptied */
     size_t n_given;
@@ -41,13 +29,9 @@ struct run {
     struct vb_error *err;
 };
 
-static struct slot *slot_of(struct run *run, uint64_t address)
+static bool is_giving_back(const struct vb_trace_event *event)
 {
-    size_t i =
-        (size_t)(address / ROUNDING_BYTES * UINT64_C(0x9e3779b97f4a7c15) >> 20) % run->n_slots;
-    while (run->slots[i].address != 0 && run->slots[i].address != address)
-        i = (i + 1) % run->n_slots;
-    return &run->slots[i];
+    return event->action == VB_TRACE_RELEASE || event->action == VB_TRACE_UNMAP;
 }
 
 static void differ(struct run *run, const struct vb_trace_event *event)
@@ -62,7 +46,7 @@ static enum vb_status reserve(void *context, uint64_t bytes, uint64_t *address,
 {
     struct run *run = context;
     bool is_free = run->addresses == VB_REPLAY_SYNTHETIC;
-    run->out->n_segments++;
+    run->out->n_segments += !run->out->has_pages;
     if (run->made == NULL && !is_free)
         return vb_fail(err, VB_E_NO_FIT, "the recording made no segment here");
     if (run->made != NULL && run->made->bytes == bytes)
@@ -82,135 +66,65 @@ static enum vb_status reserve(void *context, uint64_t bytes, uint64_t *address,
 static void release(void *context, uint64_t address, uint64_t bytes)
 {
     struct run *run = context;
-    run->out->n_released++;
+    run->out->n_released += !run->out->has_pages;
     for (size_t i = 0; i < run->n_given; i++) {
         const struct vb_trace_event *event = &run->given[i];
         bool is_here = event->address == address || run->addresses == VB_REPLAY_SYNTHETIC;
-        if (is_here && event->bytes == bytes) {
+        if (is_here && event->bytes == bytes && !run->out->has_pages) {
             run->out->n_released_same++;
             return;
         }
     }
 }
 
-static bool was_made(const struct vb_trace *trace, uint64_t address)
+static struct vb_trace_slot *slot_of(struct run *run, uint64_t address)
 {
-    for (size_t i = 0; i < trace->n; i++) {
-        if (trace->events[i].action == VB_TRACE_RESERVE && trace->events[i].address == address)
-            return true;
-    }
-    return false;
+    return vb_trace_map_at(&run->map, address);
 }
 
-static int by_address(const void *a, const void *b)
+static enum vb_status put_back(struct run *run, const struct vb_trace_start_segment *segment,
+                               struct vb_block **blocks)
 {
-    const struct vb_pool_live *x = a, *y = b;
-    return (x->address > y->address) - (x->address < y->address);
-}
-
-/* Blocks of the segment that were live before the first event: those whose first event is a free,
- * and those without any that are live at the end. */
-static size_t live_at_start(struct run *run, const struct vb_trace_segment *segment,
-                            struct vb_pool_live *live)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < run->n_slots; i++)
-        run->slots[i] = (struct slot){ 0 };
-    for (size_t i = 0; i < run->trace->n; i++) {
-        const struct vb_trace_event *event = &run->trace->events[i];
-        bool is_here = event->address >= segment->address &&
-                       event->address < segment->address + segment->bytes;
-        if (!is_here || (event->action != VB_TRACE_ALLOC && event->action != VB_TRACE_FREE))
-            continue;
-        struct slot *slot = slot_of(run, event->address);
-        if (slot->address == 0 && event->action == VB_TRACE_FREE)
-            live[n++] = (struct vb_pool_live){ event->address, 0, event->bytes };
-        slot->address = event->address;
-    }
-    for (size_t i = 0; i < segment->n_blocks; i++) {
-        const struct vb_trace_block *block = &segment->blocks[i];
-        if (block->is_taken && slot_of(run, block->address)->address == 0)
-            live[n++] =
-                (struct vb_pool_live){ block->address, block->bytes, block->requested_bytes };
-    }
-    qsort(live, n, sizeof *live, by_address);
-    return n;
-}
-
-/* Where an allocation before the block's free starts within reach behind it; 0: none does. */
-static uint64_t next_allocation(const struct vb_trace *trace, uint64_t address, uint64_t end)
-{
-    uint64_t nearest = 0;
-    for (size_t i = 0; i < trace->n; i++) {
-        const struct vb_trace_event *event = &trace->events[i];
-        if (event->action == VB_TRACE_FREE && event->address == address)
-            break;
-        if (event->action == VB_TRACE_ALLOC && event->address >= end &&
-            event->address <= end + UNSPLIT_BYTES && (nearest == 0 || event->address < nearest))
-            nearest = event->address;
-    }
-    return nearest;
-}
-
-static void find_extents(const struct run *run, const struct vb_trace_segment *segment,
-                         struct vb_pool_live *live, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (live[i].bytes != 0)
-            continue;
-        uint64_t rounded = vb_round_up(live[i].requested_bytes, ROUNDING_BYTES);
-        uint64_t end = live[i].address + rounded;
-        uint64_t limit = i + 1 < n ? live[i + 1].address : segment->address + segment->bytes;
-        if (!segment->is_small && limit - end <= UNSPLIT_BYTES) {
-            end = limit;
-        } else if (!segment->is_small) {
-            uint64_t next = next_allocation(run->trace, live[i].address, end);
-            end = next != 0 && next <= limit ? next : end;
-        }
-        live[i].bytes = end - live[i].address;
-    }
-}
-
-static enum vb_status put_back_segment(struct run *run, const struct vb_trace_segment *segment,
-                                       struct vb_pool_live *live, struct vb_block **blocks,
-                                       size_t *n)
-{
-    *n = live_at_start(run, segment, live);
-    find_extents(run, segment, live, *n);
     struct vb_pool_image image = { segment->address,  segment->bytes, segment->stream,
-                                   segment->is_small, live,           *n };
-    return vb_pool_put_back(run->pool, &image, blocks, run->err);
+                                   segment->is_small, segment->live,  segment->n_live };
+    enum vb_status status = vb_pool_put_back(run->pool, &image, blocks, run->err);
+    for (size_t i = 0; i < segment->n_live && status == VB_OK; i++)
+        *slot_of(run, segment->live[i].address) =
+            (struct vb_trace_slot){ segment->live[i].address, blocks[i], segment->live[i].bytes,
+                                    true };
+    return status;
 }
 
-/* Segments of the start; their live blocks are noted once all are there, as the slots serve both.
- */
+/* Of expandable segments it is not known how they lay: their blocks are asked for again. */
+static enum vb_status ask_again(struct run *run, size_t index)
+{
+    const struct vb_pool_live *live = &run->start->live[index];
+    struct vb_block *block = NULL;
+    struct vb_trace_slot *slot = slot_of(run, live->address);
+    if (slot->address != 0)
+        return VB_OK; /* of a segment that was put back */
+    enum vb_status status = vb_pool_alloc(run->pool, live->requested_bytes,
+                                          run->start->streams[index], &block, run->err);
+    if (status == VB_OK)
+        *slot = (struct vb_trace_slot){ live->address, block, live->bytes, true };
+    return status;
+}
+
 static enum vb_status put_back_all(struct run *run)
 {
-    size_t room = run->trace->n + 1, n_all = 0;
-    for (size_t i = 0; run->end != NULL && i < run->end->n; i++)
-        room += run->end->segments[i].n_blocks;
-    struct vb_pool_live *live = vb_arena_alloc(run->arena, room, sizeof *live);
-    struct vb_block **blocks = vb_arena_alloc(run->arena, room, sizeof(struct vb_block *));
-    if (live == NULL || blocks == NULL)
+    enum vb_status status = VB_OK;
+    struct vb_block **blocks =
+        vb_arena_alloc(run->arena, run->start->n_live + 1, sizeof(struct vb_block *));
+    if (blocks == NULL)
         return vb_fail(run->err, VB_E_SYSTEM, "no host memory left for a replay");
-    for (size_t i = 0; run->end != NULL && i < run->end->n; i++) {
-        size_t n = 0;
-        if (was_made(run->trace, run->end->segments[i].address))
-            continue;
-        enum vb_status status =
-            put_back_segment(run, &run->end->segments[i], live, blocks + n_all, &n);
-        if (status != VB_OK)
-            return status;
-        run->reserved += run->end->segments[i].bytes;
-        n_all += n;
+    for (size_t i = 0; i < run->start->n && status == VB_OK; i++) {
+        run->reserved += run->start->segments[i].bytes;
+        status = put_back(run, &run->start->segments[i], blocks);
     }
-    for (size_t i = 0; i < run->n_slots; i++)
-        run->slots[i] = (struct slot){ 0 };
-    for (size_t i = 0; i < n_all; i++) {
-        uint64_t address = vb_block_address(blocks[i]);
-        *slot_of(run, address) = (struct slot){ address, blocks[i], true };
-    }
-    return VB_OK;
+    for (size_t i = 0; run->out->has_pages && i < run->start->n_live && status == VB_OK; i++)
+        status = ask_again(run, i);
+    run->made = NULL;
+    return status;
 }
 
 static enum vb_status replay_alloc(struct run *run, const struct vb_trace_event *event)
@@ -221,23 +135,29 @@ static enum vb_status replay_alloc(struct run *run, const struct vb_trace_event 
     enum vb_status status = vb_pool_alloc(run->pool, event->bytes, event->stream, &block, run->err);
     if (status != VB_OK && status != VB_E_NO_FIT)
         return status;
-    if (status == VB_E_NO_FIT || run->made != NULL)
+    if (status == VB_E_NO_FIT || (run->made != NULL && !run->out->has_pages))
         differ(run, event); /* a segment that should not have been made, or one that was not */
     run->made = NULL;
     if (is_compared && block != NULL && vb_block_address(block) == event->address)
         run->out->n_at_address++;
     else if (is_compared)
         differ(run, event);
-    *slot_of(run, event->address) = (struct slot){ event->address, block, true };
+    *slot_of(run, event->address) =
+        (struct vb_trace_slot){ event->address, block, event->bytes, true };
     return VB_OK;
 }
 
+/* Asked back: the block stays the recording's until the free is complete. */
 static enum vb_status replay_free(struct run *run, const struct vb_trace_event *event)
 {
-    struct slot *slot = slot_of(run, event->address);
-    if (!slot->is_live)
-        return vb_fail(run->err, VB_E_INPUT, "%s:%zu: frees %" PRIu64 ", where nothing is",
+    struct vb_trace_slot *slot = slot_of(run, event->address);
+    if (!slot->is_live && event->action == VB_TRACE_FREE)
+        return vb_fail(run->err, VB_E_INPUT,
+                       run->trace->has_lines ? "%s:%zu: frees %" PRIu64 ", where nothing is"
+                                             : "%s: event %zu: frees %" PRIu64 ", where nothing is",
                        run->file, event->line, event->address);
+    if (!slot->is_live || (run->completes && event->action == VB_TRACE_FREE))
+        return VB_OK;
     vb_pool_free(run->pool, slot->block);
     slot->block = NULL;
     slot->is_live = false;
@@ -247,17 +167,16 @@ static enum vb_status replay_free(struct run *run, const struct vb_trace_event *
 /* A run of segment_free is one call of empty_cache. */
 static void replay_release(struct run *run, size_t index)
 {
-    size_t n = 0;
-    if (index > 0 && run->trace->events[index - 1].action == VB_TRACE_RELEASE)
-        return;
+    size_t n = vb_trace_n_given_back(run->trace, index);
     size_t released = run->out->n_released, same = run->out->n_released_same;
-    while (index + n < run->trace->n && run->trace->events[index + n].action == VB_TRACE_RELEASE)
-        n++;
+    if (n == 0)
+        return;
     run->given = &run->trace->events[index];
     run->n_given = n;
     vb_pool_empty_cache(run->pool);
     run->n_given = 0;
-    if (run->out->n_released - released != n || run->out->n_released_same - same != n)
+    if (!run->out->has_pages &&
+        (run->out->n_released - released != n || run->out->n_released_same - same != n))
         differ(run, run->given);
 }
 
@@ -274,13 +193,18 @@ static enum vb_status replay_event(struct run *run, size_t index)
     case VB_TRACE_ALLOC:
         return event->address == 0 ? VB_OK : replay_alloc(run, event);
     case VB_TRACE_FREE:
+    case VB_TRACE_FREED:
         return replay_free(run, event);
+    case VB_TRACE_MAP:
+        run->reserved += event->bytes;
+        return VB_OK;
     case VB_TRACE_RELEASE:
+    case VB_TRACE_UNMAP:
         replay_release(run, index);
         run->reserved -= event->bytes;
         return VB_OK;
-    case VB_TRACE_FREED:
     case VB_TRACE_OOM:
+    case VB_TRACE_SNAPSHOT:
         break;
     }
     return VB_OK;
@@ -292,7 +216,7 @@ static void compare_reserved(struct run *run, size_t index)
 {
     const struct vb_trace_event *event = &run->trace->events[index];
     if (!run->out->has_segments || event->action == VB_TRACE_RESERVE ||
-        event->action == VB_TRACE_RELEASE)
+        event->action == VB_TRACE_MAP || is_giving_back(event))
         return;
     run->out->n_reserved++;
     if (vb_pool_stats(run->pool)->reserved_bytes.current == run->reserved)
@@ -337,11 +261,30 @@ static enum vb_status run_trace(struct run *run)
     return VB_OK;
 }
 
+size_t vb_trace_n_given_back(const struct vb_trace *trace, size_t index)
+{
+    size_t n = 0;
+    if (index > 0 && is_giving_back(&trace->events[index - 1]))
+        return 0;
+    while (index + n < trace->n && is_giving_back(&trace->events[index + n]))
+        n++;
+    return n;
+}
+
+bool vb_trace_completes(const struct vb_trace *trace)
+{
+    for (size_t i = 0; i < trace->n; i++) {
+        if (trace->events[i].action == VB_TRACE_FREED)
+            return true;
+    }
+    return false;
+}
+
 bool vb_trace_has_segments(const struct vb_trace *trace)
 {
     for (size_t i = 0; i < trace->n; i++) {
         if (trace->events[i].action == VB_TRACE_RESERVE ||
-            trace->events[i].action == VB_TRACE_RELEASE)
+            trace->events[i].action == VB_TRACE_MAP || is_giving_back(&trace->events[i]))
             return true;
     }
     return false;
@@ -350,7 +293,7 @@ bool vb_trace_has_segments(const struct vb_trace *trace)
 bool vb_replay_is_same(const struct vb_replay *replay, enum vb_replay_addresses addresses)
 {
     bool at_address =
-        addresses == VB_REPLAY_SYNTHETIC ||
+        addresses == VB_REPLAY_SYNTHETIC || replay->has_pages ||
         (replay->n_at_address == replay->n_allocations && replay->n_final == replay->n_final_same);
     bool in_segments = !replay->has_segments || (replay->n_segments == replay->n_segments_same &&
                                                  replay->n_released == replay->n_released_same &&
@@ -359,12 +302,11 @@ bool vb_replay_is_same(const struct vb_replay *replay, enum vb_replay_addresses 
 }
 
 /* Below the segments that are put back at the start. */
-static uint64_t lowest_address(const struct vb_trace_end *end)
+static uint64_t lowest_address(const struct vb_trace_start *start)
 {
-    uint64_t lowest = UINT64_C(1) << 46;
-    for (size_t i = 0; end != NULL && i < end->n; i++)
-        lowest = end->segments[i].address < lowest ? end->segments[i].address : lowest;
-    return lowest;
+    uint64_t highest = UINT64_C(1) << 46;
+    bool is_below = start->n > 0 && start->segments[0].address < highest;
+    return is_below ? start->segments[0].address : highest;
 }
 
 enum vb_status vb_trace_replay(const char *file, const struct vb_trace *trace,
@@ -373,23 +315,27 @@ enum vb_status vb_trace_replay(const char *file, const struct vb_trace *trace,
                                enum vb_replay_addresses addresses, struct vb_arena *arena,
                                struct vb_replay *out, struct vb_error *err)
 {
+    struct vb_trace_start start;
+    *out = (struct vb_replay){ 0 };
+    enum vb_status status = vb_trace_find_start(file, trace, end, options, arena, &start, err);
+    if (status != VB_OK)
+        return status;
     struct run run = { .file = file,
-                       .addresses = addresses,
-                       .lowest = lowest_address(end),
+                       .addresses = start.has_expandable ? VB_REPLAY_SYNTHETIC : addresses,
+                       .lowest = lowest_address(&start),
                        .trace = trace,
                        .end = end,
+                       .start = &start,
+                       .completes = vb_trace_completes(trace),
                        .out = out,
                        .arena = arena,
-                       .err = err,
-                       .n_slots = trace->n * 2 + 4096 };
+                       .err = err };
     struct vb_source source = { &run, reserve, release, VB_GIB(1024) };
-    *out = (struct vb_replay){ .has_segments = end != NULL || vb_trace_has_segments(trace) };
-    for (size_t i = 0; end != NULL && i < end->n; i++)
-        run.n_slots += 2 * end->segments[i].n_blocks;
-    run.slots = vb_arena_alloc(arena, run.n_slots, sizeof *run.slots);
-    if (run.slots == NULL)
+    out->has_pages = start.has_expandable;
+    out->has_segments = (end != NULL || vb_trace_has_segments(trace)) && !start.had_pages;
+    if (!vb_trace_map_init(&run.map, trace->n + start.n_live, arena))
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for a replay");
-    enum vb_status status = vb_pool_open(&source, options, &run.pool, err);
+    status = vb_pool_open(&source, options, &run.pool, err);
     if (status == VB_OK)
         status = run_trace(&run);
     size_t n_released = out->n_released;

@@ -7,6 +7,7 @@
 
 #include "memory/pool.h"
 #include "memory/trace.h"
+#include "memory/trace_start.h"
 
 /* Where a segment that the source gives lies: where it was recorded, or below all before it, for
  * recordings that do not say. */
@@ -14,6 +15,8 @@ enum vb_replay_addresses { VB_REPLAY_RECORDED, VB_REPLAY_SYNTHETIC };
 
 struct vb_replay {
     bool has_segments; /* the recording tells of segments; else nothing below is compared */
+    bool has_pages;    /* of expandable ones: only what is reserved is compared, and only if none of
+                          their pages was there at the start */
     size_t n_allocations, n_at_address; /* of these, at their recorded address */
     size_t n_segments, n_segments_same; /* made, at the recorded moment with the recorded size */
     size_t n_released, n_released_same; /* given back, at the recorded moment the recorded ones */
@@ -25,6 +28,10 @@ struct vb_replay {
 
 /* Whether the recording tells of segments at all. */
 bool vb_trace_has_segments(const struct vb_trace *trace);
+/* Whether it tells when a free is complete, which is when the memory can be used again. */
+bool vb_trace_completes(const struct vb_trace *trace);
+/* Of a run of segment_free or segment_unmap that begins at the event: how many; else 0. */
+size_t vb_trace_n_given_back(const struct vb_trace *trace, size_t index);
 
 /* Nothing that differed: with synthetic addresses these and what depends on them are not compared.
  */

@@ -124,6 +124,14 @@ Test(replay, sees_what_differs)
           VB_REPLAY_RECORDED, 5 },
         { "one given back that is in use", START "2,0,segment_free,2097152," MIB2 ",0\n",
           VB_REPLAY_RECORDED, 4 },
+        { "what waits for a stream is not used again before it is done",
+          START "2,0,free_requested,2097152,512,0\n3,0,alloc,2097664,512,0\n"
+                "4,0,free_completed,2097152,512,0\n5,0,alloc,2097152,512,0\n",
+          VB_REPLAY_RECORDED, 0 },
+        { "and is then",
+          START "2,0,free_requested,2097152,512,0\n3,0,alloc,2097664,512,0\n"
+                "4,0,free_completed,2097152,512,0\n5,0,alloc,2098176,512,0\n",
+          VB_REPLAY_RECORDED, 7 },
         { "no segments told, none compared", HEADER "0,0,alloc,512,512,0\n", VB_REPLAY_SYNTHETIC,
           0 },
     };
@@ -167,6 +175,45 @@ Test(replay, reserved_bytes_are_counted_event_by_event)
     cr_expect_eq(r.n_reserved, 3);
     cr_expect_eq(r.n_reserved_same, 1);
     vb_arena_clear(&arena);
+}
+
+/* Of expandable segments what is reserved is compared, event by event; where pages lie is not. */
+Test(replay, pages_are_compared_by_what_is_reserved)
+{
+    static const struct {
+        const char *label, *text;
+        size_t line, n_reserved;
+    } cases[] = {
+        { "mapped, given back, mapped again",
+          HEADER "0,0,segment_map,2097152,2097152,0\n1,0,alloc,2097152,512,0\n"
+                 "2,0,free_requested,2097152,512,0\n3,0,segment_unmap,2097152,2097152,0\n"
+                 "4,0,segment_map,8388608,20971520,0\n5,0,alloc,8388608,2097152,0\n",
+          0, 3 },
+        { "page by page",
+          HEADER "0,0,segment_map,20971520,20971520,0\n1,0,segment_map,41943040,20971520,0\n"
+                 "2,0,alloc,20971520,31457280,0\n",
+          0, 1 },
+        { "a page too many", HEADER "0,0,segment_map,2097152,4194304,0\n1,0,alloc,2097152,512,0\n",
+          3, 1 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct vb_arena arena = { 0 };
+        struct vb_trace trace;
+        struct vb_error err = { 0 };
+        struct vb_pool_options options = { .expandable_segments = true };
+        struct vb_replay r;
+        cr_assert_eq(vb_trace_parse("x", cases[i].text, &arena, &trace, &err), VB_OK);
+        cr_assert_eq(
+            vb_trace_replay("x", &trace, NULL, &options, VB_REPLAY_RECORDED, &arena, &r, &err),
+            VB_OK, "%s: %s", cases[i].label, err.text);
+        cr_expect(r.has_pages);
+        cr_expect_eq(r.n_reserved, cases[i].n_reserved, "%s", cases[i].label);
+        cr_expect_eq(r.first_difference, cases[i].line, "%s: line %zu", cases[i].label,
+                     r.first_difference);
+        cr_expect_eq(vb_replay_is_same(&r, VB_REPLAY_RECORDED), cases[i].line == 0, "%s",
+                     cases[i].label);
+        vb_arena_clear(&arena);
+    }
 }
 
 Test(replay, a_plain_trace_starts_empty)

@@ -14,7 +14,8 @@ enum {
     SHOWN_SIZE = 640,
     CHANNELS_MULTIPLE = 8,
     DISTANCES = 64,
-    MAX_CHANNELS = 1 << 16
+    MAX_CHANNELS = 1 << 16,
+    ATTENTION_CHANNELS = 128
 };
 
 /* What the layers have given so far. */
@@ -127,6 +128,10 @@ static enum vb_status check_fit(const struct vb_description *description,
             return vb_fail(err, VB_E_INPUT, "%s:%u: Concat of %ux%u and %ux%u; expected one size",
                            description->file, layer->line, a[2], a[3], b[2], b[3]);
     }
+    if (module->is_attention && (site->in != site->out || site->in < ATTENTION_CHANNELS))
+        return vb_fail(
+            err, VB_E_INPUT, "%s:%u: %s of %u channels reads %u; expected as many, %d or more",
+            description->file, layer->line, module->name, site->out, site->in, ATTENTION_CHANNELS);
     if (module->takes_channels && strcmp(module->name, "Conv") == 0 &&
         (site->args[3] < 1 || site->in % (uint32_t)site->args[3] != 0 ||
          site->out % (uint32_t)site->args[3] != 0))

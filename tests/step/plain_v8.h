@@ -21,6 +21,7 @@ enum { PLAIN_LEVELS = 4, PLAIN_BINS = 16, PLAIN_TOP = 10 };
 struct plain {
     const struct vb_graph *graph;
     const struct vb_targets *targets;
+    uint32_t top;                      /* anchors that a box may have */
     double *predictions[PLAIN_LEVELS]; /* [batch,64 + classes,h,w] */
     uint32_t n_anchors;
     /* Of each anchor of each image: the box that it learns or NULL, with what score, and CIoU's
@@ -151,7 +152,7 @@ static inline void plain_measure(const struct plain *plain, struct plain_row *ro
 /* The ten best, of equal ones the first; of these, those inside. */
 static inline void plain_take_best(const struct plain *plain, struct plain_row *row)
 {
-    for (int k = 0; k < PLAIN_TOP; k++) {
+    for (uint32_t k = 0; k < plain->top; k++) {
         uint32_t best = UINT32_MAX;
         for (uint32_t i = 0; i < plain->n_anchors; i++) {
             if (!row->takes[i] && (best == UINT32_MAX || row->aligns[i] > row->aligns[best]))
@@ -294,7 +295,7 @@ static inline double plain_loss(struct plain *plain)
 static inline struct plain plain_open(const struct vb_graph *graph,
                                       const struct vb_targets *targets)
 {
-    struct plain plain = { .graph = graph, .targets = targets };
+    struct plain plain = { .graph = graph, .targets = targets, .top = PLAIN_TOP };
     cr_assert_leq(graph->n_levels, PLAIN_LEVELS);
     for (uint32_t l = 0; l < graph->n_levels; l++) {
         size_t cells = (size_t)graph->levels[l].grid_h * graph->levels[l].grid_w;

@@ -23,8 +23,8 @@ struct traced {
     struct vb_tape tape;
     struct vb_targets targets;
     struct vb_loss_constants constants;
-    struct vb_variable predictions[PLAIN_LEVELS];
-    struct vb_variable gradients[PLAIN_LEVELS];
+    struct vb_variable predictions[2 * PLAIN_LEVELS]; /* of two heads, where there are */
+    struct vb_variable gradients[2 * PLAIN_LEVELS];
     struct vb_loss loss;
     struct vb_variable total;
     size_t n_made; /* instructions that make the predictions */
@@ -40,7 +40,7 @@ static double next(void)
 static void begin(struct traced *t, const char *model, uint32_t h, uint32_t w,
                   const struct vb_torch *torch)
 {
-    static const char *names[PLAIN_LEVELS] = { "p0", "p1", "p2", "p3" };
+    static const char *names[2 * PLAIN_LEVELS] = { "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7" };
     const struct vb_extent extent = { BATCH, h, w };
     struct vb_description description;
     struct vb_error err = { 0 };
@@ -55,15 +55,15 @@ static void begin(struct traced *t, const char *model, uint32_t h, uint32_t w,
                                 .torch = torch,
                                 .module = "",
                                 .gradients = t->gradients,
-                                .n_parameters = t->graph.n_levels,
+                                .n_parameters = vb_n_predictions(&t->graph),
                                 .parameter_names = names };
-    t->constants.projection = vb_undefined;
+    t->constants.projection = t->constants.projection_one_to_one = vb_undefined;
 }
 
 static void trace_loss(struct traced *t, enum vb_dtype dtype)
 {
-    for (uint32_t i = 0; i < t->graph.n_levels; i++) {
-        const struct vb_level *level = &t->graph.levels[i];
+    for (uint32_t i = 0; i < vb_n_predictions(&t->graph); i++) {
+        const struct vb_level *level = &t->graph.levels[i % t->graph.n_levels];
         t->gradients[i] = vb_undefined;
         t->predictions[i] =
             vb_tape_new(&t->tape, "prediction",
@@ -96,6 +96,7 @@ static void draw_boxes(struct traced *t, const uint32_t *n, uint32_t most)
                                                         (float)(0.1 + 0.6 * next()) };
     }
     t->targets.n_foreground = PLAIN_TOP * t->targets.n;
+    t->targets.n_one_to_one = t->targets.n;
 }
 
 static size_t elements_of(const struct vb_variable *x)
@@ -104,17 +105,24 @@ static size_t elements_of(const struct vb_variable *x)
 }
 
 /* Predictions, the same for the program and for the plain loss: some of the bins stand out, so that
- * boxes have all sizes. */
-static void give_predictions(const struct traced *t, struct interpreter *in, struct plain *plain)
+ * boxes have all sizes. `first`: of a head's levels. */
+static void fill_predictions(const struct traced *t, struct interpreter *in, uint32_t first,
+                             struct plain *plain)
 {
     *plain = plain_open(&t->graph, &t->targets);
-    interpret(in, 0, t->n_made);
     for (uint32_t l = 0; l < t->graph.n_levels; l++) {
-        size_t n = elements_of(&t->predictions[l]);
+        size_t n = elements_of(&t->predictions[first + l]);
         for (size_t i = 0; i < n; i++)
             plain->predictions[l][i] = (double)(float)(10 * next() * next() - 3);
-        memcpy(in->values[t->predictions[l].storage], plain->predictions[l], n * sizeof(double));
+        memcpy(in->values[t->predictions[first + l].storage], plain->predictions[l],
+               n * sizeof(double));
     }
+}
+
+static void give_predictions(const struct traced *t, struct interpreter *in, struct plain *plain)
+{
+    interpret(in, 0, t->n_made);
+    fill_predictions(t, in, 0, plain);
     interpret(in, t->n_made, t->program.n_instructions);
 }
 
@@ -219,6 +227,39 @@ Test(loss_v8, is_the_loss_of_loops)
 {
     for (size_t i = 0; i < sizeof loss_cases / sizeof *loss_cases; i++)
         run_case(&loss_cases[i]);
+}
+
+/* YOLOv10's: the second head's boxes have one anchor each. */
+Test(loss_v8, of_two_heads_is_the_sum_of_two)
+{
+    struct traced t;
+    struct plain many, one;
+    state = 11;
+    begin(&t, "yolov10n", 64, 96, &torch_2);
+    draw_boxes(&t, (const uint32_t[]){ 4, 6 }, 6);
+    trace_loss(&t, VB_FLOAT32);
+    cr_assert(t.graph.is_end_to_end);
+    struct interpreter in = interpreter_open(&t.program, false);
+    interpret(&in, 0, t.n_made);
+    fill_predictions(&t, &in, 0, &many);
+    fill_predictions(&t, &in, t.graph.n_levels, &one);
+    one.top = 1;
+    interpret(&in, t.n_made, t.program.n_instructions);
+    expect_near(*in.values[t.total.storage], plain_loss(&many) + plain_loss(&one), 1e-12, "total");
+    const double *items = in.values[t.loss.items.storage];
+    expect_near(items[0], many.box + one.box, 1e-12, "box");
+    expect_near(items[1], many.class + one.class, 1e-12, "class");
+    expect_near(items[2], many.distribution + one.distribution, 1e-12, "distribution");
+    cr_expect_leq(one.n_foreground, t.targets.n);
+    compare_gradients(&t, &in, &many, 31, "of many");
+    struct traced other = t;
+    for (uint32_t i = 0; i < t.graph.n_levels; i++)
+        other.gradients[i] = t.gradients[t.graph.n_levels + i];
+    compare_gradients(&other, &in, &one, 31, "of one");
+    plain_close(&many);
+    plain_close(&one);
+    interpreter_close(&in);
+    vb_arena_clear(&t.arena);
 }
 
 /* Edges at the centres of cells, or the floats beside them. */

@@ -58,7 +58,7 @@ static bool is_alike(const struct vb_page *page, const struct vb_member *member)
     return is_same;
 }
 
-/* Whether it has a place of its own in the page. */
+/* Whether it has a place of its own in the page, or changes no figure. */
 static bool is_shown_apart(const struct vb_member *member)
 {
     static const char *const keys[] = { "model",  "batch",     "imgsz", "precision",
@@ -70,6 +70,16 @@ static bool is_shown_apart(const struct vb_member *member)
     return false;
 }
 
+uint64_t vb_page_find_differing(const struct vb_page *page)
+{
+    uint64_t differing = 0;
+    for (size_t i = 0; i < vb_point_member_count && page->n_kinds > 0; i++) {
+        if (!is_shown_apart(&vb_point_members[i]) && !is_alike(page, &vb_point_members[i]))
+            differing |= (uint64_t)1 << i;
+    }
+    return differing;
+}
+
 void vb_page_tell_settings(const struct vb_page *page, const struct vb_page_kind *kind,
                            struct vb_text *out)
 {
@@ -77,7 +87,7 @@ void vb_page_tell_settings(const struct vb_page *page, const struct vb_page_kind
                    vb_optimizer_names[kind->point.optimizer]);
     for (size_t i = 0; i < vb_point_member_count; i++) {
         const struct vb_member *member = &vb_point_members[i];
-        if (is_shown_apart(member) || is_alike(page, member))
+        if ((page->differing >> i & 1) == 0)
             continue;
         char *text = member_text(member, &kind->point);
         vb_text_append(out, ", %s %s", member->key, text != NULL ? text : "not given");

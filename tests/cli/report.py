@@ -242,6 +242,7 @@ def main():
     page = browser.Browser()
     try:
         page.size(1280, 900)
+        page.media(prefers_reduced_motion="reduce")
         page.open(folder + "/plan/report.html")
         check_requests(page, folder + "/plan/report.html")
         check_access(page)

@@ -209,7 +209,9 @@ static void append_row(const struct vb_page *page, const struct vb_page_row *row
                        row->time_is_modelled ? "; speed modelled" : "");
     else
         vb_text_append(out, "<td class=n><td>%s", provenance);
-    vb_text_append(out, "<td class=n>%" PRIu32 "\n", kind->stack + 1);
+    if (page->n_stacks > 1)
+        vb_text_append(out, "<td class=n>%" PRIu32, kind->stack + 1);
+    vb_text_append(out, "\n");
 }
 
 void vb_page_append_points(const struct vb_page *page, struct vb_text *out)
@@ -230,7 +232,8 @@ void vb_page_append_points(const struct vb_page *page, struct vb_text *out)
                    "<th scope=col class=n>Image size<th scope=col class=n>Batch<th scope=col>State"
                    "<th scope=col class=n>Allocated<th scope=col class=n>Reserved"
                    "<th scope=col class=n>On the device<th scope=col class=n>Images/s"
-                   "<th scope=col>Figures are<th scope=col class=n>Source</thead><tbody>\n");
+                   "<th scope=col>Figures are%s</thead><tbody>\n",
+                   page->n_stacks > 1 ? "<th scope=col class=n>Source" : "");
     for (size_t i = 0; i < page->n_rows; i++) {
         const struct vb_page_row *row = &page->rows[i];
         if (!vb_page_shows(page, i))

@@ -37,8 +37,11 @@ python3 "$here/hostile.py" "$folder/plan/rows.jsonl" >"$folder/hostile/rows.json
 expect 0 "report: $folder/plan, 32 points, 4 that can be asked about" "planned" "$program" report "$folder/plan" --plans 48
 expect 0 "points, 4 that can be asked about" "measured" "$program" report "$folder/run" --plans 48
 expect 0 "64 points" "dense" "$program" report "$folder/dense" --plans 1
-expect 0 "report: " "hostile" "$program" report "$folder/hostile" --plans 1
-[ -e "$folder/caught" ] && fail "a text of a record was run as a command"
+mkdir "$folder/drawn"
+TMPDIR=$folder/drawn expect 0 "report: " "hostile" "$program" report "$folder/hostile" --plans 1
+expect 0 "points of" "hostile, published" "$program" publish "$folder/hostile" --out "$folder/tables"
+find "$folder" -name 'caught*' | grep . && fail "a text of a record was run as a command"
+rmdir "$folder/drawn" || fail "charts are left where they were drawn"
 
 # Again it is the same to the byte; with the file of 'fit' beside it, its calibrations are the page's.
 cp "$folder/plan/report.html" "$folder/first.html"

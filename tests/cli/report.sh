@@ -6,6 +6,7 @@
 program=$1
 here=$(cd "$(dirname "$0")" && pwd)
 export VRAMBENCH_CUDNN=off
+command -v python3 >/dev/null || { echo "no python3 here"; exit 77; }
 
 # expect STATUS TEXT WHAT COMMAND...: the exit status, and what stderr holds, in one line where it is an error.
 expect() {

@@ -16,7 +16,7 @@
 #include "sweep/journal.h"
 #include "sweep/journal_each.h"
 
-enum { MOST_CHARTED = 20000 };
+enum { MOST_CHARTED = 5000 }; /* some 100 KiB each while they are drawn */
 
 struct options {
     const char *out, *plans;
@@ -156,7 +156,8 @@ int cmd_report(int argc, char **argv)
     struct options options = { 0 };
     const struct cli_option table[] = {
         { "out", "FILE", "or -o: the page; RESULTS/report.html", &options.out, NULL },
-        { "plans", "N", "planned for the calculator beside the points themselves; 240", &options.plans, NULL },
+        { "plans", "N", "planned for the calculator beside the points themselves; 240",
+          &options.plans, NULL },
     };
     const struct cli_command command = {
         .usage = "vrambench report RESULTS [-o FILE]",

@@ -9,9 +9,10 @@
 
 enum { CLI_USUAL_PLANS = 240, CLI_MOST_PLANS = 100000, CLI_MOST_ASKS = 64 };
 
-/* Fills the page's `asks`; some `n_plans` points are planned for them beside its own. `folder` is the results';
- * a calibration file there that its journal made is used, else what 'vrambench fit' would write.
- * What cannot be asked about is left out; notes go to stderr. VB_E_SYSTEM: no host memory. */
+/* Fills the page's `asks`; some `n_plans` points are planned for them beside its own. `folder` is
+ * the results'; a calibration file there that its journal made is used, else what 'vrambench fit'
+ * would write. What cannot be asked about is left out; notes go to stderr. VB_E_SYSTEM: no host
+ * memory. */
 VB_CHECKED enum vb_status cli_report_asks(const char *folder, uint32_t n_plans,
                                           struct vb_page *page, struct vb_error *err);
 

@@ -32,28 +32,37 @@ struct planning {
     char name[128]; /* of the virtual device that plans */
     struct vb_device *device;
     bool is_planned;
+    const struct vb_page_row *rows; /* the kind's: by size, then batch */
+    size_t n_rows;
     uint32_t sizes[MOST_SIZES];
-    size_t n_sizes, n_rows, room;
+    size_t n_sizes, room;
     struct vb_page_ask *out;
 };
 
-static bool is_own(const struct planning *of, const struct vb_page_row *row)
+/* The kind's rows, which stand together, and their image sizes: of very many the first. */
+static void find_rows(struct planning *of)
 {
-    return row->kind == of->place && row->batch > 0 && row->imgsz > 0;
+    const struct vb_page *page = of->page;
+    size_t first = 0;
+    while (first < page->n_rows && page->rows[first].kind != of->place)
+        first++;
+    of->rows = page->rows + first;
+    while (first + of->n_rows < page->n_rows && of->rows[of->n_rows].kind == of->place) {
+        const uint32_t imgsz = of->rows[of->n_rows++].imgsz;
+        if ((of->n_sizes == 0 || of->sizes[of->n_sizes - 1] != imgsz) && of->n_sizes < MOST_SIZES)
+            of->sizes[of->n_sizes++] = imgsz;
+    }
 }
 
-/* Image sizes of the kind, ascending, as its rows are: of very many the first. */
-static void find_sizes(struct planning *of)
+/* Those of one size; `*n` counts them. */
+static const struct vb_page_row *rows_of_size(const struct planning *of, uint32_t imgsz, size_t *n)
 {
-    for (size_t i = 0; i < of->page->n_rows; i++) {
-        const struct vb_page_row *row = &of->page->rows[i];
-        if (!is_own(of, row))
-            continue;
-        of->n_rows++;
-        if ((of->n_sizes == 0 || of->sizes[of->n_sizes - 1] != row->imgsz) &&
-            of->n_sizes < MOST_SIZES)
-            of->sizes[of->n_sizes++] = row->imgsz;
-    }
+    size_t first = 0;
+    while (first < of->n_rows && of->rows[first].imgsz != imgsz)
+        first++;
+    for (*n = 0; first + *n < of->n_rows && of->rows[first + *n].imgsz == imgsz;)
+        ++*n;
+    return of->rows + first;
 }
 
 static enum vb_status add(struct planning *of, struct vb_page_node node, struct vb_error *err)
@@ -93,31 +102,22 @@ static enum vb_status plan(struct planning *of, uint32_t imgsz, uint32_t batch,
     return status;
 }
 
-/* The kind's row of the size and batch; NULL: it has none. */
-static const struct vb_page_row *find_row(const struct planning *of, uint32_t imgsz, uint32_t batch)
-{
-    for (size_t i = 0; i < of->page->n_rows; i++) {
-        const struct vb_page_row *row = &of->page->rows[i];
-        if (is_own(of, row) && row->imgsz == imgsz && row->batch == batch)
-            return row;
-    }
-    return NULL;
-}
-
-/* The next batch after `batch` to be planned at the size: of the list, or of the rows. */
-static uint32_t next_batch(const struct planning *of, uint32_t imgsz, uint32_t batch, bool is_dense)
+/* The next batch after `batch` to be planned: of the list, or of the size's rows; `*row` is that
+ * row, NULL where it has none. */
+static uint32_t next_batch(const struct vb_page_row *rows, size_t n_rows, uint32_t batch,
+                           bool is_dense, const struct vb_page_row **row)
 {
     const uint32_t *list = is_dense ? dense : sparse;
     const size_t n = is_dense ? sizeof dense / sizeof *dense : sizeof sparse / sizeof *sparse;
     uint32_t next = UINT32_MAX;
     for (size_t i = n; i > 0 && list[i - 1] > batch; i--)
         next = list[i - 1];
-    for (size_t i = 0; i < of->page->n_rows; i++) {
-        const struct vb_page_row *row = &of->page->rows[i];
-        if (is_own(of, row) && row->imgsz == imgsz && row->batch > batch && row->batch < next)
-            next = row->batch;
+    *row = NULL;
+    for (size_t i = 0; i < n_rows && *row == NULL; i++) {
+        if (rows[i].batch > batch && rows[i].batch <= next)
+            *row = &rows[i];
     }
-    return next;
+    return *row != NULL ? (*row)->batch : next;
 }
 
 /* Plans of a size, from batch 1 on until they are far beyond the memory: those of the rows, but for
@@ -126,11 +126,12 @@ static enum vb_status plan_size(struct planning *of, uint32_t imgsz, size_t n, s
 {
     const bool is_dense = n >= MANY_BATCHES;
     enum vb_status status = VB_OK;
+    size_t n_rows = 0;
+    const struct vb_page_row *rows = rows_of_size(of, imgsz, &n_rows), *row = NULL;
     uint32_t batch = 0;
     for (size_t i = 0, n_more = 0; i < MOST_BATCHES && n_more < n; i++) {
         struct vb_page_node node;
-        batch = next_batch(of, imgsz, batch, is_dense);
-        const struct vb_page_row *row = find_row(of, imgsz, batch);
+        batch = next_batch(rows, n_rows, batch, is_dense, &row);
         n_more += row == NULL;
         if (of->is_planned && row != NULL && row->reserved_bytes > 0)
             continue;
@@ -149,15 +150,14 @@ static enum vb_status plan_size(struct planning *of, uint32_t imgsz, size_t n, s
 /* Whether plans made here are the journal's: the first, the middle and the last that has a peak. */
 static bool is_reproduced(struct planning *of)
 {
-    const struct vb_page *page = of->page;
     size_t own[MOST_ROWS], n = 0;
     bool is_same = true;
-    for (size_t i = 0; i < page->n_rows && n < MOST_ROWS; i++) {
-        if (is_own(of, &page->rows[i]) && page->rows[i].reserved_bytes > 0)
+    for (size_t i = 0; i < of->n_rows && n < MOST_ROWS; i++) {
+        if (of->rows[i].reserved_bytes > 0 && of->rows[i].batch > 0)
             own[n++] = i;
     }
     for (size_t k = 0; k < N_COMPARED && n > 0 && is_same; k++) {
-        const struct vb_page_row *row = &page->rows[own[k * (n - 1) / (N_COMPARED - 1)]];
+        const struct vb_page_row *row = &of->rows[own[k * (n - 1) / (N_COMPARED - 1)]];
         struct vb_page_node node;
         is_same = plan(of, row->imgsz, row->batch, &node, NULL) == VB_OK &&
                   node.planned_bytes == (double)row->reserved_bytes;
@@ -168,22 +168,16 @@ static bool is_reproduced(struct planning *of)
 /* The journal's own plans, evenly some of very many. */
 static enum vb_status take_rows(struct planning *of, struct vb_error *err)
 {
-    const size_t most = MOST_ROWS;
-    size_t seen = 0;
     enum vb_status status = VB_OK;
     of->out->usable_bytes = (double)of->page->stacks[of->kind->stack].usable_bytes;
-    for (size_t i = 0; i < of->page->n_rows && status == VB_OK; i++) {
-        const struct vb_page_row *row = &of->page->rows[i];
-        if (!is_own(of, row))
-            continue;
-        seen++;
-        if (row->reserved_bytes == 0 ||
-            (of->n_rows > most && seen * most / of->n_rows == (seen - 1) * most / of->n_rows))
-            continue;
-        status = add(
-            of,
-            (struct vb_page_node){ row->imgsz, row->batch, (double)row->reserved_bytes, 0, false },
-            err);
+    for (size_t i = 0; i < of->n_rows && status == VB_OK; i++) {
+        const struct vb_page_row *row = &of->rows[i];
+        const bool is_passed_over = of->n_rows > MOST_ROWS && i > 0 &&
+                                    i * MOST_ROWS / of->n_rows == (i - 1) * MOST_ROWS / of->n_rows;
+        const struct vb_page_node node = { row->imgsz, row->batch, (double)row->reserved_bytes, 0,
+                                           false };
+        if (row->reserved_bytes > 0 && row->batch > 0 && !is_passed_over)
+            status = add(of, node, err);
     }
     return status;
 }
@@ -229,7 +223,7 @@ enum vb_status cli_report_nodes(const struct vb_page *page, uint32_t kind, size_
     };
     of.is_planned = page->stacks[of.kind->stack].provenance == VB_PLANNED;
     *compute_capability = 0;
-    find_sizes(&of);
+    find_rows(&of);
     enum vb_status status = open_device(&of, compute_capability, err);
     bool can_plan = status == VB_OK && (!of.is_planned || is_reproduced(&of));
     if (of.is_planned && (status == VB_OK || status == VB_E_INPUT))

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/page_parts.h"
+
 enum { MOST_REASONS = 2000 }; /* of points that failed: each is a text of its own */
 
 static enum vb_status no_memory(struct vb_error *err)
@@ -175,6 +177,7 @@ void vb_page_sort(struct vb_page *page)
             rows[n++] = rows[i];
     }
     page->n_rows = n;
+    page->differing = vb_page_find_differing(page);
 }
 
 void vb_page_clear(struct vb_page *page)

@@ -74,6 +74,7 @@ struct vb_page {
     size_t n_stacks, stacks_room;
     struct vb_page_kind *kinds;
     size_t n_kinds, kinds_room, last_kind;
+    uint64_t differing; /* bits of vb_point_members in which kinds differ */
     struct vb_page_row *rows;
     size_t n_rows, rows_room, n_reasons;
     struct vb_page_ask *asks;
@@ -89,7 +90,8 @@ VB_CHECKED enum vb_status vb_page_add(struct vb_page *page, const struct vb_reco
 /* Whether the record's figures come from there. */
 bool vb_page_is_of(const struct vb_page_stack *stack, const struct vb_record *record);
 
-/* Sorts the rows: by kind, image size, batch; of two of one point the later stays. */
+/* When all records are taken up: sorts the rows by kind, image size, batch; of two of one point the
+ * later stays. */
 void vb_page_sort(struct vb_page *page);
 
 /* Appends the whole page. VB_E_SYSTEM: no host memory. */

@@ -17,6 +17,9 @@ struct vb_page_counts vb_page_count(const struct vb_page *page);
 /* Whether the i-th row is among those that the page's table shows: evenly some of very many. */
 bool vb_page_shows(const struct vb_page *page, size_t i);
 
+/* The bits of vb_page's `differing`. */
+uint64_t vb_page_find_differing(const struct vb_page *page);
+
 /* What a kind is beside its model and precision: "mosaic cpu, sgd", and what not all kinds of the
  * page have alike. Not escaped. */
 void vb_page_tell_settings(const struct vb_page *page, const struct vb_page_kind *kind,

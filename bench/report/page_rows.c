@@ -58,7 +58,7 @@ static bool is_alike(const struct vb_page *page, const struct vb_member *member)
     return is_same;
 }
 
-/* Whether it has a place of its own in the page. */
+/* Whether it has a place of its own in the page, or changes no figure. */
 static bool is_shown_apart(const struct vb_member *member)
 {
     static const char *const keys[] = { "model",  "batch",     "imgsz", "precision",
@@ -70,6 +70,16 @@ static bool is_shown_apart(const struct vb_member *member)
     return false;
 }
 
+uint64_t vb_page_find_differing(const struct vb_page *page)
+{
+    uint64_t differing = 0;
+    for (size_t i = 0; i < vb_point_member_count && page->n_kinds > 0; i++) {
+        if (!is_shown_apart(&vb_point_members[i]) && !is_alike(page, &vb_point_members[i]))
+            differing |= (uint64_t)1 << i;
+    }
+    return differing;
+}
+
 void vb_page_tell_settings(const struct vb_page *page, const struct vb_page_kind *kind,
                            struct vb_text *out)
 {
@@ -77,7 +87,7 @@ void vb_page_tell_settings(const struct vb_page *page, const struct vb_page_kind
                    vb_optimizer_names[kind->point.optimizer]);
     for (size_t i = 0; i < vb_point_member_count; i++) {
         const struct vb_member *member = &vb_point_members[i];
-        if (is_shown_apart(member) || is_alike(page, member))
+        if ((page->differing >> i & 1) == 0)
             continue;
         char *text = member_text(member, &kind->point);
         vb_text_append(out, ", %s %s", member->key, text != NULL ? text : "not given");
@@ -199,7 +209,9 @@ static void append_row(const struct vb_page *page, const struct vb_page_row *row
                        row->time_is_modelled ? "; speed modelled" : "");
     else
         vb_text_append(out, "<td class=n><td>%s", provenance);
-    vb_text_append(out, "<td class=n>%" PRIu32 "\n", kind->stack + 1);
+    if (page->n_stacks > 1)
+        vb_text_append(out, "<td class=n>%" PRIu32, kind->stack + 1);
+    vb_text_append(out, "\n");
 }
 
 void vb_page_append_points(const struct vb_page *page, struct vb_text *out)
@@ -220,7 +232,8 @@ void vb_page_append_points(const struct vb_page *page, struct vb_text *out)
                    "<th scope=col class=n>Image size<th scope=col class=n>Batch<th scope=col>State"
                    "<th scope=col class=n>Allocated<th scope=col class=n>Reserved"
                    "<th scope=col class=n>On the device<th scope=col class=n>Images/s"
-                   "<th scope=col>Figures are<th scope=col class=n>Source</thead><tbody>\n");
+                   "<th scope=col>Figures are%s</thead><tbody>\n",
+                   page->n_stacks > 1 ? "<th scope=col class=n>Source" : "");
     for (size_t i = 0; i < page->n_rows; i++) {
         const struct vb_page_row *row = &page->rows[i];
         if (!vb_page_shows(page, i))

@@ -33,7 +33,7 @@ static void append_cell(const char *text, struct vb_text *out)
 static void append_curve(const struct vb_series *series, struct vb_text *out)
 {
     const size_t last = series->fit.n_terms - 1;
-    vb_text_append(out, "<td>");
+    vb_text_append(out, "<td class=form>");
     if (series->form == VB_FORM_INTERCEPTS) {
         for (size_t i = 0; i < last; i++)
             vb_text_append(out, "%s%.3f GiB at %" PRIu32, i > 0 ? ", " : "",

@@ -97,10 +97,17 @@ class Browser:
         self.call("Emulation.setScriptExecutionDisabled", value=not are_on)
 
     def click(self, selector):
-        """A press of the mouse in the middle of what is found."""
-        x, y = self.evaluate("""(() => { const found = document.querySelector(%s);
-            found.scrollIntoView({block: "center", inline: "center", behavior: "instant"});
-            const box = found.getBoundingClientRect();
+        """A press of the mouse in the middle of what is found, once it moves no more."""
+        x, y = self.evaluate("""(async () => { const found = document.querySelector(%s);
+            const frame = () => new Promise(requestAnimationFrame);
+            let before = null, box = null;
+            do {
+                found.scrollIntoView({block: "center", inline: "center", behavior: "instant"});
+                before = found.getBoundingClientRect();
+                await frame();
+                await frame();
+                box = found.getBoundingClientRect();
+            } while (box.x !== before.x || box.y !== before.y);
             return [box.x + box.width / 2, box.y + box.height / 2]; })()""" % json.dumps(selector))
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)

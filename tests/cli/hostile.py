@@ -5,14 +5,15 @@ import json
 import sys
 
 TEXTS = [
+    "`touch caught` $(touch caught)",
+    "'.system('touch caught').'",
+    "\".system('touch caught').\"",
     "</script><script>window.caught=1</script>",
     "\"><img src=x onerror=\"window.caught=1\">",
     "' onmouseover='window.caught=1",
     "<!--<script>",
     "&lt;b&gt; &amp;",
     "a\\u003c/script\\",
-    "`touch caught` $(touch caught)",
-    "'.system('touch caught').'",
     "{/=40 big} a_b^c @d ~e &f",
     "\u2028\u2029 tab\there",
     "{{data}} {{script}}",
@@ -24,10 +25,10 @@ with open(sys.argv[1], encoding="utf-8") as lines:
 for i, record in enumerate(records[:len(TEXTS) * 2]):
     record["model"] = TEXTS[i // 2]
     record["batch"] = 1 + i % 2
-    record["gpu"] = TEXTS[0]
+    record["gpu"] = TEXTS[3]
     record["cudnn"] = "<b>9"
-    record["tool"] = TEXTS[1]
-    record["recipe"] = TEXTS[0]
+    record["tool"] = TEXTS[4]
+    record["recipe"] = TEXTS[3]
     if i % 2 == 1:
         record["state"] = "error"
         record["reason"] = TEXTS[i // 2]

@@ -152,6 +152,26 @@ def check_calculator(page, program, folder):
         check_answer(page, estimate(program, "t4", *question), question, memory != "")
 
 
+def check_unplanned(page, folder):
+    """Of a GPU that nothing plans for the form is a plain one: 'estimate' has none, so the file of 'fit' is the truth."""
+    page.open(folder + "/unheard/report.html")
+    with open(folder + "/unheard/calibration.json", encoding="utf-8") as file:
+        of = next(of for of in json.load(file)["calibrations"] if (of["model"], of["precision"]) == ("yolov8n", "fp16"))
+    fit = next(fit for fit in of["forms"] if fit["form"] == of["chosen"])
+    check(of["chosen"] == "batch-pixels", "form %s was not expected" % of["chosen"])
+    # What is beside the pool is the context of the kind's first record.
+    with open(folder + "/unheard/rows.jsonl", encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    first = next(record for record in records if (record["model"], record["precision"]) == ("yolov8n", "fp16"))
+    context = first["peak_device_bytes"] - first["peak_reserved_bytes"]
+    for imgsz, batch in ((640, 16), (480, 5), (1280, 64)):
+        got = ask(page, "yolov8n", "fp16", imgsz, batch)
+        bytes_ = fit["coefficients"][0] * batch * imgsz ** 2 + fit["coefficients"][1] * 2 ** 30
+        check(abs(float(got["need"]) - (bytes_ - context)) <= 1e-9 * bytes_, "without plans: %s" % got)
+        most = max(point[0] * point[1] ** 2 for point in of["points"])
+        check(abs(float(got["outside"]) - max(batch * imgsz ** 2 / most - 1, 0)) < 1e-12, "outside, without plans")
+
+
 def check_layout(page, path):
     papers = []
     for width, is_mobile in WIDTHS:
@@ -242,12 +262,14 @@ def main():
     page = browser.Browser()
     try:
         page.size(1280, 900)
+        page.media(prefers_reduced_motion="reduce")
         page.open(folder + "/plan/report.html")
         check_requests(page, folder + "/plan/report.html")
         check_access(page)
         check_sorting(page)
         check_filters(page)
         check_calculator(page, program, folder)
+        check_unplanned(page, folder)
         check_layout(page, folder + "/plan/report.html")
         check_layout(page, folder + "/run/report.html")
         check_without_scripts(page, folder + "/plan/report.html")

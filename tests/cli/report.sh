@@ -6,6 +6,7 @@
 program=$1
 here=$(cd "$(dirname "$0")" && pwd)
 export VRAMBENCH_CUDNN=off
+command -v python3 >/dev/null || { echo "no python3 here"; exit 77; }
 
 # expect STATUS TEXT WHAT COMMAND...: the exit status, and what stderr holds, in one line where it is an error.
 expect() {
@@ -29,16 +30,20 @@ sweep() {
 # Two models, two precisions, some out of memory; the same as if measured; every batch; and texts that are hostile.
 sweep plan "model=yolov5n,yolov8n" "batch=1,8,16,256" "imgsz=320,640" "precision=fp32,fp16"
 sweep dense "model=yolov5n" "batch=1:64:1" "imgsz=320" "precision=fp16"
-mkdir "$folder/run" "$folder/hostile" "$folder/empty" "$folder/cut" "$folder/shut"
+mkdir "$folder/run" "$folder/unheard" "$folder/hostile" "$folder/empty" "$folder/cut" "$folder/shut"
 awk -v gpu="Tesla T4" -v capability=750 -v seed=3 -v noise=0.02 -v context=590558003 -f "$here/as_measured.awk" \
     "$folder/plan/rows.jsonl" >"$folder/run/rows.jsonl"
+sed 's/"gpu":"Tesla T4"/"gpu":"Unheard Of"/' "$folder/run/rows.jsonl" >"$folder/unheard/rows.jsonl"
 python3 "$here/hostile.py" "$folder/plan/rows.jsonl" >"$folder/hostile/rows.jsonl" || fail "hostile.py"
 
 expect 0 "report: $folder/plan, 32 points, 4 that can be asked about" "planned" "$program" report "$folder/plan" --plans 48
 expect 0 "points, 4 that can be asked about" "measured" "$program" report "$folder/run" --plans 48
 expect 0 "64 points" "dense" "$program" report "$folder/dense" --plans 1
-expect 0 "report: " "hostile" "$program" report "$folder/hostile" --plans 1
-[ -e "$folder/caught" ] && fail "a text of a record was run as a command"
+mkdir "$folder/drawn"
+TMPDIR=$folder/drawn expect 0 "report: " "hostile" "$program" report "$folder/hostile" --plans 1
+expect 0 "points of" "hostile, published" "$program" publish "$folder/hostile" --out "$folder/tables"
+find "$folder" -name 'caught*' | grep . && fail "a text of a record was run as a command"
+rmdir "$folder/drawn" || fail "charts are left where they were drawn"
 
 # Again it is the same to the byte; with the file of 'fit' beside it, its calibrations are the page's.
 cp "$folder/plan/report.html" "$folder/first.html"
@@ -46,6 +51,8 @@ expect 0 "32 points" "again" "$program" report "$folder/plan" --plans 48 -o "$fo
 cmp "$folder/first.html" "$folder/again.html" || fail "the same folder gives another page"
 expect 0 "calibration: " "fit" "$program" fit "$folder/run"
 expect 0 "points" "with a file of fit" "$program" report "$folder/run" --plans 48
+expect 0 "calibration: " "fit of a GPU that cannot be planned for" "$program" fit "$folder/unheard"
+expect 0 "4 that can be asked about" "a GPU that cannot be planned for" "$program" report "$folder/unheard"
 find "$folder" -name '*.new' | grep . && fail "a half-written page is left"
 grep -oE '(src|href|action|url\()[="'"'"' ]*(https?:)?//[^ ]*' "$folder"/*/report.html && fail "a page names another place"
 

@@ -288,7 +288,7 @@
         if (found.planned && !found.planned.isPlanned && needsPlan(ask))
             list.push(found.planned.outside > 0
                 ? "Extrapolated: the question lies " + percent(found.planned.outside) + " outside the planned points."
-                : "Between planned points: what is planned is taken from the nearest of them.");
+                : "Between planned points: the plan is interpolated.");
         if (found.ranOut)
             list.push("The plan itself runs out of the GPU's memory.");
         if (found.unlike.length > 0 && found.widening)

@@ -136,6 +136,9 @@ static uint32_t rebuilt_at(const struct made *made, uint32_t *first_count, uint6
             forwards++;
         if (instruction.kind == VB_PHASE && forwards == 1)
             (void)bytes_named(&alive, "bucket", first_count);
+        /* Whatever was rebuilt before the pass, nothing of the old buckets is left after it. */
+        if (instruction.kind == VB_PHASE && instruction.index == VB_PHASE_LOSS)
+            cr_expect_eq(bytes_named(&alive, "bucket", &n), 4 * made->graph.trainable_elements);
         bool is_bucket = (instruction.kind == VB_ALLOC || instruction.kind == VB_FREE) &&
                          strcmp(program->tensors[instruction.index].name, "bucket") == 0;
         if (!is_bucket)

@@ -6,7 +6,7 @@
 static struct vb_point point_of(uint32_t gpus, enum vb_precision precision, const char *torch)
 {
     struct vb_point point = small_point("yolov5n");
-    (void)snprintf(point.torch, sizeof point.torch, "%s", torch);
+    (void)snprintf(point.torch, sizeof point.torch, "%.15s", torch);
     point.strategy = VB_DP;
     point.precision = precision;
     point.gpus = gpus;

@@ -67,8 +67,8 @@ Test(gpus_run, each_rank_does_its_own)
         const struct run_case *want = &cases[c];
         struct vb_point point = small_point(want->model);
         struct made made;
-        (void)snprintf(point.trainer, sizeof point.trainer, "%s", want->trainer);
-        (void)snprintf(point.torch, sizeof point.torch, "%s", want->torch);
+        (void)snprintf(point.trainer, sizeof point.trainer, "%.31s", want->trainer);
+        (void)snprintf(point.torch, sizeof point.torch, "%.15s", want->torch);
         point.precision = VB_FP16;
         point.workload = VB_WHOLE_RUN;
         point.accumulate = 0;

@@ -22,7 +22,7 @@ struct made {
 static inline struct vb_point small_point(const char *model)
 {
     struct vb_point point = vb_point_default();
-    (void)snprintf(point.model, sizeof point.model, "%s", model);
+    (void)snprintf(point.model, sizeof point.model, "%.200s", model);
     point.batch = 4;
     point.imgsz = 320;
     point.accumulate = 1;

@@ -6,7 +6,7 @@
 static struct vb_point point_of(uint32_t gpus, enum vb_precision precision, const char *torch)
 {
     struct vb_point point = small_point("yolov5n");
-    (void)snprintf(point.torch, sizeof point.torch, "%s", torch);
+    (void)snprintf(point.torch, sizeof point.torch, "%.15s", torch);
     point.strategy = VB_DP;
     point.precision = precision;
     point.gpus = gpus;
@@ -184,4 +184,27 @@ Test(dp, predictions_are_gathered)
     }
     cr_expect_eq(gathered, want, "%lu, not %lu", gathered, want);
     vb_arena_clear(&made.arena);
+}
+
+/* Each of a copy's parameters has its own gradient, in mixed precision by a cast of its own. */
+Test(dp, a_copy_has_all_gradients)
+{
+    for (int i = 0; i < 2; i++) {
+        struct vb_point point = point_of(2, i == 0 ? VB_FP32 : VB_FP16, "2.4.0");
+        struct made made;
+        uint64_t most = 0;
+        point.rank = 1;
+        make(&made, &point);
+        struct alive alive = begin_walk(&made.program);
+        for (size_t k = 0; k < made.program.loop_end; k++) {
+            step_over(&alive, k);
+            uint64_t bytes =
+                made.program.instructions[k].kind == VB_ALLOC ? bytes_of(&alive, VB_GRADIENTS) : 0;
+            most = bytes > most ? bytes : most;
+        }
+        cr_expect_eq(most, 4 * made.graph.trainable_elements, "%s: %lu",
+                     vb_precision_names[point.precision], most);
+        free(alive.is);
+        vb_arena_clear(&made.arena);
+    }
 }

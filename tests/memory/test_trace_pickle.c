@@ -345,6 +345,7 @@ Test(trace_form, is_told_by_how_it_begins)
         { "PK\x03\x04", 4, VB_E_INPUT, VB_TRACE_FORM_TEXT,
           "x: a zip file, as torch.save() writes" },
         { "\x1f\x8b\x08", 3, VB_E_INPUT, VB_TRACE_FORM_TEXT, "x: compressed by gzip" },
+        { "(dp0\n", 5, VB_E_INPUT, VB_TRACE_FORM_TEXT, "x: a pickle of protocol 0 or 1" },
         { "{\"a\":1}", 7, VB_E_INPUT, VB_TRACE_FORM_TEXT, "x: JSON, expected a CSV or a pickle" },
         { "[1]", 3, VB_E_INPUT, VB_TRACE_FORM_TEXT, "x: JSON, expected a CSV or a pickle" },
         { "<html>", 6, VB_E_INPUT, VB_TRACE_FORM_TEXT, "x: HTML" },

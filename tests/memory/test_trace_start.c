@@ -13,44 +13,75 @@
 
 #define HEADER "seq,time_us,action,addr,size,stream\n"
 
-/* Wherever a process's recording begins, the replay is equal to it: among what was there are
- * segments that it gives back and blocks that it frees. */
+struct beginnings {
+    size_t n_given_back, n_live; /* segments and blocks of all starts */
+};
+
+/* Wherever the process's recording begins, the replay is equal to it. */
+static void begin_everywhere(const struct recorded_process *p, const char *settings, size_t step,
+                             struct beginnings *out)
+{
+    for (size_t from = 0; from < p->trace.n; from += step) {
+        struct vb_arena arena = { 0 };
+        struct vb_error err = { 0 };
+        struct vb_trace_end end;
+        struct vb_trace_start start;
+        struct vb_pool_options options;
+        struct vb_replay replay;
+        struct vb_trace trace = process_from(p, from);
+        bool is_whole = from == 0 || (p->events[from - 1].action != VB_TRACE_RELEASE &&
+                                      p->events[from - 1].action != VB_TRACE_RESERVE);
+        if (!is_whole) /* begun within one allocation: its first half is not told */
+            continue;
+        process_end(p, &arena, &end);
+        cr_assert_eq(vb_pool_options_parse(settings, &options, &err), VB_OK, "%s", err.text);
+        cr_assert_eq(vb_trace_find_start("x", &trace, &end, &options, &arena, &start, &err), VB_OK,
+                     "%s", err.text);
+        for (size_t i = 0; i < start.n; i++)
+            out->n_given_back += start.segments[i].until < trace.n;
+        out->n_live += start.n_live;
+        cr_assert_eq(
+            vb_trace_replay("x", &trace, &end, &options, VB_REPLAY_RECORDED, &arena, &replay, &err),
+            VB_OK, "%s from %zu: %s", settings, from, err.text);
+        cr_expect(vb_replay_is_same(&replay, VB_REPLAY_RECORDED), "%s from %zu: event %zu",
+                  settings, from, replay.first_difference - from);
+        vb_arena_clear(&arena);
+    }
+}
+
+/* Among what was there are segments that it gives back and blocks that it frees. */
 Test(trace_start, a_recording_may_begin_anywhere)
 {
-    size_t n_given_back = 0, n_live = 0;
+    struct beginnings beginnings = { 0 };
     for (uint64_t seed = 0; seed < 60; seed++) {
-        struct recorded_process *p =
-            process_run(seed, seed % 3 == 0 ? NAIVE_MIB(600) : NAIVE_MIB(100000), 600);
-        for (size_t from = 0; from < p->trace.n; from += 1 + seed * 7 % 97) {
-            struct vb_arena arena = { 0 };
-            struct vb_error err = { 0 };
-            struct vb_trace_end end;
-            struct vb_trace_start start;
-            struct vb_pool_options options = { 0 };
-            struct vb_replay replay;
-            struct vb_trace trace = process_from(p, from);
-            bool is_whole = from == 0 || (p->events[from - 1].action != VB_TRACE_RELEASE &&
-                                          p->events[from - 1].action != VB_TRACE_RESERVE);
-            if (!is_whole) /* begun within one allocation: its first half is not told */
-                continue;
-            process_end(p, &arena, &end);
-            cr_assert_eq(vb_trace_find_start("x", &trace, &end, &options, &arena, &start, &err),
-                         VB_OK, "%s", err.text);
-            for (size_t i = 0; i < start.n; i++)
-                n_given_back += start.segments[i].until < trace.n;
-            n_live += start.n_live;
-            cr_assert_eq(vb_trace_replay("x", &trace, &end, &options, VB_REPLAY_RECORDED, &arena,
-                                         &replay, &err),
-                         VB_OK, "seed %zu from %zu: %s", (size_t)seed, from, err.text);
-            cr_expect(vb_replay_is_same(&replay, VB_REPLAY_RECORDED),
-                      "seed %zu from %zu: event %zu", (size_t)seed, from,
-                      replay.first_difference - from);
-            vb_arena_clear(&arena);
-        }
+        uint64_t capacity = seed % 3 == 0 ? NAIVE_MIB(600) : NAIVE_MIB(100000);
+        struct recorded_process *p = process_run(seed, capacity, 600, NULL);
+        begin_everywhere(p, "", 1 + seed * 7 % 97, &beginnings);
         free(p);
     }
-    cr_expect_gt(n_given_back, 1000);
-    cr_expect_gt(n_live, 100000);
+    cr_expect_gt(beginnings.n_given_back, 1000);
+    cr_expect_gt(beginnings.n_live, 100000);
+}
+
+/* How far a block reaches depends on the settings that the process had. */
+Test(trace_start, with_other_settings_too)
+{
+    static const struct {
+        const char *settings;
+        struct naive_rules rules;
+    } cases[] = {
+        { "roundup_power2_divisions:4", { .divisions = 4 } },
+        { "max_split_size_mb:24", { .max_split = NAIVE_MIB(24) } },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct beginnings beginnings = { 0 };
+        for (uint64_t seed = 0; seed < 20; seed++) {
+            struct recorded_process *p = process_run(seed, NAIVE_MIB(100000), 600, &cases[i].rules);
+            begin_everywhere(p, cases[i].settings, 1 + seed * 7 % 97, &beginnings);
+            free(p);
+        }
+        cr_expect_gt(beginnings.n_live, 10000);
+    }
 }
 
 /* The same in expandable segments: random requests, pages as PyTorch would record them. */

@@ -96,7 +96,7 @@ static enum vb_status pick_device(struct vb_snapshot *snapshot, const struct vb_
 static enum vb_status read_event(struct vb_snapshot *snapshot, const struct vb_pickle_value *item,
                                  struct vb_trace_event *out)
 {
-    const struct vb_pickle_value *action;
+    const struct vb_pickle_value *action = NULL;
     enum vb_status status =
         vb_snapshot_get(snapshot, item, VB_WORD_ACTION, VB_PICKLE_WORD, &action);
     if (status != VB_OK)

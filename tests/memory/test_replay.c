@@ -124,6 +124,13 @@ Test(replay, sees_what_differs)
           VB_REPLAY_RECORDED, 5 },
         { "one given back that is in use", START "2,0,segment_free,2097152," MIB2 ",0\n",
           VB_REPLAY_RECORDED, 4 },
+        { "a segment made where one is, twice in one place",
+          START "2,0,segment_alloc,2097152," MIB2 ",0\n3,0,alloc,2097152,2097152,0\n"
+                "4,0,free_requested,2097152,2097152,0\n5,0,segment_free,2097152," MIB2 ",0\n",
+          VB_REPLAY_RECORDED, 4 },
+        { "a segment that begins within another",
+          START "2,0,segment_alloc,3145728,20971520,0\n3,0,alloc,3145728,2097152,0\n",
+          VB_REPLAY_RECORDED, 4 },
         { "what waits for a stream is not used again before it is done",
           START "2,0,free_requested,2097152,512,0\n3,0,alloc,2097664,512,0\n"
                 "4,0,free_completed,2097152,512,0\n5,0,alloc,2097152,512,0\n",

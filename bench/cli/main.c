@@ -32,7 +32,7 @@ static const struct command {
     { "doctor", cmd_doctor, "what this machine can do, and what is missing" },
     { "models", cmd_models, "the built-in models, or one model's graph" },
     { "watch", cmd_watch, "any CUDA program's true peak of device memory" },
-    { "replay", cmd_replay, "a PyTorch memory trace through the pool" },
+    { "replay", cmd_replay, "a PyTorch memory snapshot through the pool, and other settings" },
     { "point", cmd_point, "one point on a device, as a record: what a measuring sweep runs" },
     { "program", cmd_program, "the instructions of one point" },
 };

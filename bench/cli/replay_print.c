@@ -68,8 +68,13 @@ static void print_trials(const struct replay_summary *s)
            "| settings | reserved | allocated | unused | segments | retries |%s\n"
            "| --- | ---: | ---: | ---: | ---: | ---: |%s\n",
            t->capacity_bytes > 0 ? " runs out |" : "", t->capacity_bytes > 0 ? " --- |" : "");
-    for (size_t i = 0; i < t->n; i++)
+    bool ran_out = false;
+    for (size_t i = 0; i < t->n; i++) {
         print_trial(s, i);
+        ran_out = ran_out || t->items[i].trial.ran_out;
+    }
+    if (ran_out)
+        printf("\nFor what runs out the numbers are those until then.\n");
     print_best(t);
     if (t->n_start > 0)
         printf("%zu blocks (%s) were alive before the recording began. How they came to lie where\n"
@@ -138,6 +143,9 @@ static json_t *trial_object(const struct replay_summary *s, size_t index)
     if (t->has_segments)
         (void)json_object_set_new(object, "segments_at_peak",
                                   json_integer((json_int_t)t->segments_at_peak));
+    if (t->n_refused > 0)
+        (void)json_object_set_new(object, "refused_as_recorded",
+                                  json_integer((json_int_t)t->n_refused));
     if (t->ran_out) {
         (void)json_object_set_new(object, "ran_out_at", json_integer((json_int_t)t->ran_out_line));
         (void)json_object_set_new(object, "ran_out_bytes",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "memory/pool.h"
 
@@ -19,10 +20,13 @@ static void append_mib(struct vb_text *out, const char *name, uint64_t bytes)
         append(out, name, text);
 }
 
+/* As few digits as say it: 0.8 for what was read from 0.8. */
 static void append_share(struct vb_text *out, const char *name, double share)
 {
     char text[32];
     (void)snprintf(text, sizeof text, "%g", share);
+    if (strtod(text, NULL) < share || strtod(text, NULL) > share)
+        (void)snprintf(text, sizeof text, "%.17g", share);
     if (share > 0)
         append(out, name, text);
 }

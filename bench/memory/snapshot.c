@@ -90,7 +90,7 @@ enum vb_status vb_snapshot_get(struct vb_snapshot *snapshot, const struct vb_pic
 enum vb_status vb_snapshot_number(struct vb_snapshot *snapshot, const struct vb_pickle_value *dict,
                                   enum vb_word word, uint64_t *out)
 {
-    const struct vb_pickle_value *value;
+    const struct vb_pickle_value *value = NULL;
     enum vb_status status = vb_snapshot_get(snapshot, dict, word, VB_PICKLE_NATURAL, &value);
     if (status == VB_OK)
         *out = value->number;

@@ -12,7 +12,7 @@ enum { MAX_BLOCKS = 1 << 24 };
 static enum vb_status read_block(struct vb_snapshot *snapshot, const struct vb_pickle_value *item,
                                  uint64_t address, struct vb_trace_block *out)
 {
-    const struct vb_pickle_value *state;
+    const struct vb_pickle_value *state = NULL;
     uint64_t told = address;
     *out = (struct vb_trace_block){ .address = address };
     enum vb_status status = vb_snapshot_number(snapshot, item, VB_WORD_SIZE, &out->bytes);
@@ -119,7 +119,7 @@ static enum vb_status read_segment(struct vb_snapshot *snapshot, const struct vb
 enum vb_status vb_snapshot_read_end(struct vb_snapshot *snapshot, uint64_t device,
                                     struct vb_trace_end *out, size_t *n_private)
 {
-    const struct vb_pickle_value *list;
+    const struct vb_pickle_value *list = NULL;
     size_t n_blocks = 0;
     *out = (struct vb_trace_end){ 0 };
     *n_private = 0;

@@ -14,7 +14,8 @@ enum vb_status vb_trace_form_of(const char *name, FILE *file, enum vb_trace_form
         { 'P', "a zip file, as torch.save() writes: load it with torch.load() and write it with "
                "pickle.dump(), or let torch.cuda.memory._dump_snapshot() write it" },
         { 0x1f, "compressed by gzip: unpack it first" },
-        { 0x28, "compressed by zstd: unpack it first" },
+        { '(',
+          "a pickle of protocol 0 or 1, expected 2 to 5: write it with pickle.dump() of today" },
         { '{', "JSON, expected a CSV or a pickle; of a profiler's trace see "
                "tests/data/traces/README.md" },
         { '[', "JSON, expected a CSV or a pickle; of a profiler's trace see "

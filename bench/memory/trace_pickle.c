@@ -42,13 +42,19 @@ static enum vb_status has_no_history(struct vb_snapshot *snapshot)
                    snapshot->name);
 }
 
-/* "0, 2 and 3" would need a language; "0, 2, 3" does. */
+/* Where no history is wanted PyTorch keeps the last event all the same. */
+static bool has_history(const struct vb_pickle_value *events)
+{
+    return events->node->n + events->node->n_forgotten > 1;
+}
+
+/* "0, 2, 3", for texts of errors. */
 static void list_devices(const struct vb_pickle_node *traces, char *text, size_t room)
 {
     size_t length = 0;
     text[0] = '\0';
     for (uint32_t i = 0; i < traces->n && length + 8 < room; i++) {
-        if (traces->items[i].node->n > 0)
+        if (has_history(&traces->items[i]))
             length += (size_t)snprintf(text + length, room - length, "%s%" PRIu32,
                                        length > 0 ? ", " : "", i);
     }
@@ -65,7 +71,7 @@ static enum vb_status pick_device(struct vb_snapshot *snapshot, const struct vb_
                        "%s: events of %" PRIu32 " GPUs, at most %d are read", snapshot->name,
                        traces->n, MAX_DEVICES);
     for (uint32_t i = 0; i < traces->n; i++) {
-        if (traces->items[i].node->n + traces->items[i].node->n_forgotten > 0) {
+        if (has_history(&traces->items[i])) {
             *out = i;
             n_with_events++;
         }
@@ -75,7 +81,7 @@ static enum vb_status pick_device(struct vb_snapshot *snapshot, const struct vb_
         return has_no_history(snapshot);
     if (device != VB_TRACE_ANY_DEVICE) {
         *out = (uint32_t)device;
-        if (device < 0 || device >= traces->n || traces->items[device].node->n == 0)
+        if (device < 0 || device >= traces->n || !has_history(&traces->items[device]))
             return vb_fail(snapshot->err, VB_E_INPUT,
                            "%s: no events of GPU %ld; there are events of %s", snapshot->name,
                            device, with_events);
@@ -90,7 +96,7 @@ static enum vb_status pick_device(struct vb_snapshot *snapshot, const struct vb_
 static enum vb_status read_event(struct vb_snapshot *snapshot, const struct vb_pickle_value *item,
                                  struct vb_trace_event *out)
 {
-    const struct vb_pickle_value *action;
+    const struct vb_pickle_value *action = NULL;
     enum vb_status status =
         vb_snapshot_get(snapshot, item, VB_WORD_ACTION, VB_PICKLE_WORD, &action);
     if (status != VB_OK)

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "memory/trace_map.h"
+#include "memory/trace_spans.h"
 
 struct run {
     const struct vb_trace *trace;
@@ -16,6 +17,7 @@ struct run {
     const struct vb_trace_start *start;
     struct vb_pool *pool;
     struct vb_trace_map map;
+    struct vb_trace_spans spans;        /* where the pool's segments are */
     bool completes;                     /* the recording tells when a free is complete */
     const struct vb_trace_event *made;  /* a segment_alloc whose allocation comes next */
     const struct vb_trace_event *given; /* a run of segment_free, while the cache is emptied */
@@ -53,12 +55,20 @@ static enum vb_status reserve(void *context, uint64_t bytes, uint64_t *address,
         run->out->n_segments_same++;
     else if (run->made != NULL)
         differ(run, run->made);
+    if (!is_free && vb_trace_spans_overlap(&run->spans, run->made->address, bytes)) {
+        differ(run, run->made);
+        is_free = true;
+    }
+    if (is_free && run->spans.n > 0 && run->spans.items[0].address < run->lowest)
+        run->lowest = run->spans.items[0].address;
     if (is_free && bytes >= run->lowest)
         return vb_fail(err, VB_E_NO_FIT, "no addresses left");
     if (is_free)
         run->lowest -= bytes;
     *address = is_free ? run->lowest : run->made->address;
     run->made = NULL;
+    if (!vb_trace_spans_add(&run->spans, *address, bytes, run->arena))
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for a replay");
     return VB_OK;
 }
 
@@ -67,6 +77,7 @@ static void release(void *context, uint64_t address, uint64_t bytes)
 {
     struct run *run = context;
     run->out->n_released += !run->out->has_pages;
+    vb_trace_spans_remove(&run->spans, address);
     for (size_t i = 0; i < run->n_given; i++) {
         const struct vb_trace_event *event = &run->given[i];
         bool is_here = event->address == address || run->addresses == VB_REPLAY_SYNTHETIC;
@@ -87,6 +98,8 @@ static enum vb_status put_back(struct run *run, const struct vb_trace_start_segm
 {
     struct vb_pool_image image = { segment->address,  segment->bytes, segment->stream,
                                    segment->is_small, segment->live,  segment->n_live };
+    if (!vb_trace_spans_add(&run->spans, segment->address, segment->bytes, run->arena))
+        return vb_fail(run->err, VB_E_SYSTEM, "no host memory left for a replay");
     enum vb_status status = vb_pool_put_back(run->pool, &image, blocks, run->err);
     for (size_t i = 0; i < segment->n_live && status == VB_OK; i++)
         *slot_of(run, segment->live[i].address) =
@@ -95,18 +108,16 @@ static enum vb_status put_back(struct run *run, const struct vb_trace_start_segm
     return status;
 }
 
-/* Of expandable segments it is not known how they lay: their blocks are asked for again. */
+/* Where expandable segments are it is not known how blocks lay: they are asked for again. */
 static enum vb_status ask_again(struct run *run, size_t index)
 {
     const struct vb_pool_live *live = &run->start->live[index];
     struct vb_block *block = NULL;
-    struct vb_trace_slot *slot = slot_of(run, live->address);
-    if (slot->address != 0)
-        return VB_OK; /* of a segment that was put back */
     enum vb_status status = vb_pool_alloc(run->pool, live->requested_bytes,
                                           run->start->streams[index], &block, run->err);
     if (status == VB_OK)
-        *slot = (struct vb_trace_slot){ live->address, block, live->bytes, true };
+        *slot_of(run, live->address) =
+            (struct vb_trace_slot){ live->address, block, live->bytes, true };
     return status;
 }
 
@@ -117,13 +128,12 @@ static enum vb_status put_back_all(struct run *run)
         vb_arena_alloc(run->arena, run->start->n_live + 1, sizeof(struct vb_block *));
     if (blocks == NULL)
         return vb_fail(run->err, VB_E_SYSTEM, "no host memory left for a replay");
-    for (size_t i = 0; i < run->start->n && status == VB_OK; i++) {
+    for (size_t i = 0; run->out->has_pages && i < run->start->n_live && status == VB_OK; i++)
+        status = ask_again(run, i);
+    for (size_t i = 0; !run->out->has_pages && i < run->start->n && status == VB_OK; i++) {
         run->reserved += run->start->segments[i].bytes;
         status = put_back(run, &run->start->segments[i], blocks);
     }
-    for (size_t i = 0; run->out->has_pages && i < run->start->n_live && status == VB_OK; i++)
-        status = ask_again(run, i);
-    run->made = NULL;
     return status;
 }
 
@@ -332,7 +342,8 @@ enum vb_status vb_trace_replay(const char *file, const struct vb_trace *trace,
                        .err = err };
     struct vb_source source = { &run, reserve, release, VB_GIB(1024) };
     out->has_pages = start.has_expandable;
-    out->has_segments = (end != NULL || vb_trace_has_segments(trace)) && !start.had_pages;
+    bool is_known = !start.had_pages && (!start.has_expandable || start.n == 0);
+    out->has_segments = (end != NULL || vb_trace_has_segments(trace)) && is_known;
     if (!vb_trace_map_init(&run.map, trace->n + start.n_live, arena))
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for a replay");
     status = vb_pool_open(&source, options, &run.pool, err);

@@ -99,13 +99,16 @@ static inline void process_empty_cache(struct recorded_process *p)
     process_record_given_back(p, before, n);
 }
 
-/* To be freed. */
-static inline struct recorded_process *process_run(uint64_t seed, uint64_t capacity, size_t n_steps)
+/* To be freed. `rules` NULL: the defaults. */
+static inline struct recorded_process *process_run(uint64_t seed, uint64_t capacity, size_t n_steps,
+                                                   const struct naive_rules *rules)
 {
     struct recorded_process *p = calloc(1, sizeof *p);
     cr_assert_not_null(p);
     p->random = seed * 2654435761u + 12345;
     p->pool.capacity = capacity;
+    if (rules != NULL)
+        p->pool.rules = *rules;
     p->pool.lowest = UINT64_C(1) << 44;
     p->trace.events = p->events;
     for (size_t i = 0; i < n_steps; i++) {
@@ -130,7 +133,7 @@ static inline int process_by_address(const void *a, const void *b)
 }
 
 /* The segments as they are now. */
-static inline void process_end(struct recorded_process *p, struct vb_arena *arena,
+static inline void process_end(const struct recorded_process *p, struct vb_arena *arena,
                                struct vb_trace_end *out)
 {
     struct vb_trace_segment *segment = NULL;

@@ -127,3 +127,38 @@ Test(pool_options, refuse_what_they_cannot_mean)
         cr_expect_eq(strchr(err.text, '\n'), NULL);
     }
 }
+
+/* Written as a text they are read as they were. */
+Test(pool_options, what_is_written_is_read_again)
+{
+    static const struct {
+        const char *text, *written;
+    } cases[] = {
+        { "", "" },
+        { "max_split_size_mb:512", "max_split_size_mb:512" },
+        { "expandable_segments:True,max_non_split_rounding_mb:32",
+          "max_non_split_rounding_mb:32,expandable_segments:True" },
+        { "roundup_power2_divisions:8", "roundup_power2_divisions:8" },
+        { "roundup_power2_divisions:1", "" }, /* off */
+        { "roundup_power2_divisions:[256:1,512:2,1024:4,>:8]",
+          "roundup_power2_divisions:[1:1,2:1,4:1,8:1,16:1,32:1,64:1,128:1,256:1,512:2,1024:8,"
+          "2048:8,4096:8,8192:8,16384:8,32768:8]" },
+        { "garbage_collection_threshold:0.8,per_process_memory_fraction:0.123456789",
+          "garbage_collection_threshold:0.8,per_process_memory_fraction:0.123456789" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct vb_pool_options options = parse(cases[i].text);
+        struct vb_text text = { 0 };
+        vb_pool_options_append(&options, &text);
+        struct vb_pool_options again = parse(vb_text_data(&text));
+        cr_expect_str_eq(vb_text_data(&text), cases[i].written);
+        cr_expect_eq(again.max_split_bytes, options.max_split_bytes);
+        cr_expect_eq(again.max_non_split_rounding_bytes, options.max_non_split_rounding_bytes);
+        cr_expect_eq(again.garbage_threshold, options.garbage_threshold);
+        cr_expect_eq(again.memory_fraction, options.memory_fraction);
+        cr_expect_eq(again.expandable_segments, options.expandable_segments);
+        for (size_t k = 0; k < 16 && cases[i].written[0] != '\0'; k++)
+            cr_expect_eq(again.roundup_divisions[k], options.roundup_divisions[k]);
+        vb_text_clear(&text);
+    }
+}

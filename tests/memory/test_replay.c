@@ -124,6 +124,16 @@ Test(replay, sees_what_differs)
           VB_REPLAY_RECORDED, 5 },
         { "one given back that is in use", START "2,0,segment_free,2097152," MIB2 ",0\n",
           VB_REPLAY_RECORDED, 4 },
+        /* Two free blocks of one size in one place would have the pool go round in circles. */
+        { "a segment made where one is",
+          HEADER "0,0,segment_alloc,4194304," MIB2 ",0\n1,0,alloc,512,629248,0\n"
+                 "2,0,alloc,1024,629248,0\n3,0,free_requested,512,629248,0\n"
+                 "4,0,segment_alloc,4194304," MIB2 ",0\n5,0,alloc,1536,1048576,0\n"
+                 "6,0,free_requested,1536,1048576,0\n7,0,alloc,2048,629248,0\n"
+                 "8,0,alloc,2560,629248,0\n9,0,alloc,3072,629248,0\n10,0,alloc,3584,629248,0\n"
+                 "11,0,free_requested,2048,629248,0\n12,0,free_requested,3072,629248,0\n"
+                 "13,0,segment_free,4194304," MIB2 ",0\n",
+          VB_REPLAY_RECORDED, 3 },
         { "what waits for a stream is not used again before it is done",
           START "2,0,free_requested,2097152,512,0\n3,0,alloc,2097664,512,0\n"
                 "4,0,free_completed,2097152,512,0\n5,0,alloc,2097152,512,0\n",

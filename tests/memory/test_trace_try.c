@@ -139,7 +139,7 @@ Test(trace_try, equals_a_process_with_those_settings)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t n_ran_out = 0;
         for (uint64_t seed = 0; seed < 25; seed++) {
-            struct recorded_process *p = process_run(seed, UNLIMITED, 500);
+            struct recorded_process *p = process_run(seed, UNLIMITED, 500, NULL);
             struct vb_trace_start start = { 0 };
             struct vb_arena arena = { 0 };
             struct vb_error err = { 0 };

@@ -428,6 +428,7 @@ static void run_op(struct vb_reference *self, uint32_t index, bool is_backward)
     case VB_MATMUL:
     case VB_SCALE:
     case VB_SOFTMAX:
+    case VB_CONV_TRANSPOSE:
         break;
     }
     fprintf(stderr, "the reference has no %s\n", vb_op_kind_names[op->kind]);

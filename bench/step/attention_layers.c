@@ -38,12 +38,13 @@ static struct vb_variable transposed(struct vb_variable x)
     return vb_in_axes(x, order);
 }
 
-static void run_products(struct vb_tape *tape, struct vb_variable x, struct vb_variable z,
-                         struct vb_variable y)
+void vb_run_products(struct vb_tape *tape, struct vb_variable x, struct vb_variable z,
+                     struct vb_variable y)
 {
     const struct vb_variable all[] = { x, z, y };
     uint32_t inner = x.shape.n_dims > 0 ? x.shape.dims[x.shape.n_dims - 1] : 0;
     const struct vb_call call = { .op = VB_OP_MATMUL,
+                                  .dtype = y.dtype,
                                   .flops = 2.0 * (double)vb_shape_elements(&y.shape) * inner };
     vb_tape_apply(tape, &call, all, 3);
 }
@@ -59,11 +60,11 @@ static void matmul_backward(struct vb_tape *tape, const struct vb_node *node,
     vb_make_cublas_workspace(tape);
     if (vb_needs(node, Z)) {
         inputs[Z] = vb_tape_new(tape, "mat2", &z->shape, z->dtype);
-        run_products(tape, transposed(node->saved[X]), outputs[0], inputs[Z]);
+        vb_run_products(tape, transposed(node->saved[X]), outputs[0], inputs[Z]);
     }
     if (vb_needs(node, X)) {
         inputs[X] = vb_tape_new(tape, "self", &x->shape, x->dtype);
-        run_products(tape, outputs[0], transposed(node->saved[Z]), inputs[X]);
+        vb_run_products(tape, outputs[0], transposed(node->saved[Z]), inputs[X]);
     }
 }
 
@@ -78,7 +79,7 @@ struct vb_variable vb_matmul(struct vb_tape *tape, struct vb_variable x, struct 
         shape.dims[shape.n_dims - 1] = z.shape.dims[shape.n_dims - 1];
     vb_make_cublas_workspace(tape);
     struct vb_variable y = vb_tape_new(tape, "output", &shape, dtype);
-    run_products(tape, inputs[X], inputs[Z], y);
+    vb_run_products(tape, inputs[X], inputs[Z], y);
 
     struct vb_node *node = vb_tape_node(tape, matmul_backward, inputs, N_INPUTS, 1);
     vb_tape_save(tape, node, inputs[X]);

@@ -94,6 +94,10 @@ struct vb_variable vb_detach(struct vb_tape *tape, struct vb_variable x);
 /* x [..,m,k], z [..,k,n] -> [..,m,n]: keeps both. Autocast casts both. */
 struct vb_variable vb_matmul(struct vb_tape *tape, struct vb_variable x, struct vb_variable z);
 
+/* Emits y = x z, which autograd knows nothing of. */
+void vb_run_products(struct vb_tape *tape, struct vb_variable x, struct vb_variable z,
+                     struct vb_variable y);
+
 /* A copy in the order of the axes that autograd knows nothing of; x itself, held once more, where
  * it is in order already. */
 struct vb_variable vb_in_order(struct vb_tape *tape, struct vb_variable x);

@@ -208,8 +208,10 @@ static void clone_backward(struct vb_tape *tape, const struct vb_node *node,
 
 struct vb_variable vb_contiguous(struct vb_tape *tape, struct vb_variable x)
 {
-    struct vb_variable y = vb_in_order(tape, x);
-    if (!x.is_ordered)
-        vb_tape_output(tape, vb_tape_node(tape, clone_backward, &x, 1, 1), 0, &y);
+    if (!vb_is_defined(&x) || x.is_ordered)
+        return vb_tape_hold(tape, x);
+    struct vb_variable y = vb_tape_new(tape, "contiguous", &x.shape, x.dtype);
+    vb_tape_copy(tape, x, y);
+    vb_tape_output(tape, vb_tape_node(tape, clone_backward, &x, 1, 1), 0, &y);
     return y;
 }

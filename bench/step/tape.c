@@ -153,7 +153,7 @@ void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,
     struct vb_call full = *call;
     uint64_t most = 0;
     full.module = tape->module;
-    if (!vb_operator_is_conv(call->op))
+    if (!vb_operator_is_conv(call->op) && call->op != VB_OP_MATMUL)
         full.dtype = VB_FLOAT32;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t elements = vb_is_defined(&operands[i]) ? vb_shape_elements(&operands[i].shape) : 0;
@@ -402,11 +402,17 @@ void vb_tape_backward(struct vb_tape *tape, struct vb_variable loss)
     tape->n_nodes = 0;
 }
 
-void vb_tape_forget(struct vb_tape *tape)
+/* Nodes change places, for each has room of its own for what it saves. */
+void vb_tape_forget(struct vb_tape *tape, size_t n)
 {
-    for (size_t i = tape->n_nodes; i-- > 0;) {
+    for (size_t i = n; i-- > 0;) {
         for (uint32_t k = 0; k < tape->nodes[i].n_saved; k++)
             vb_tape_drop(tape, tape->nodes[i].saved[k]);
     }
-    tape->n_nodes = 0;
+    for (size_t i = n; i < tape->n_nodes && n > 0; i++) {
+        struct vb_node gone = tape->nodes[i - n];
+        tape->nodes[i - n] = tape->nodes[i];
+        tape->nodes[i] = gone;
+    }
+    tape->n_nodes -= n;
 }

@@ -22,7 +22,9 @@ static enum vb_status name_family(const struct vb_point *point, struct cli_asked
     if (!cli_is_own_model(point->model) || strncmp(asked->family, "yolo", 4) == 0)
         return VB_OK;
     enum vb_status status = vb_point_graph(point, &arena, &description, &graph, err);
-    if (status == VB_OK && graph.head == VB_HEAD_V5)
+    if (status == VB_OK && graph.task != VB_TASK_DETECT)
+        (void)snprintf(asked->family, sizeof asked->family, "yolov8 %s", vb_task_names[graph.task]);
+    else if (status == VB_OK && graph.head == VB_HEAD_V5)
         (void)snprintf(asked->family, sizeof asked->family, "yolov5");
     else if (status == VB_OK && graph.head == VB_HEAD_V8)
         (void)snprintf(asked->family, sizeof asked->family, "yolov8");
@@ -121,7 +123,8 @@ static enum vb_status judge_plan(const struct cli_asked *asked, double need_byte
                     .boxes = record->point.targets,
                     .planned_bytes = need_bytes,
                     .has_fitted_workspaces = vb_band_is_fitted(record->workspaces),
-                    .is_own_model = cli_is_own_model(record->point.model) },
+                    .is_own_model = cli_is_own_model(record->point.model),
+                    .has_rare_settings = record->point.freeze > 0 || record->point.rect > 0 },
     };
     uint64_t usable = asked->budget_bytes > 0 ? asked->budget_bytes : record->usable_bytes;
     enum vb_status status =

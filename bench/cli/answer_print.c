@@ -168,12 +168,19 @@ static void print_use(const struct vb_point *point, const struct cli_answer *ans
         cli_print_ranks_use(point, answer->largest_batch);
         return;
     }
-    printf("use:   yolo train model=%s batch=%" PRIu32 " imgsz=%" PRIu32 " amp=%s\n", point->model,
+    printf("use:   yolo train model=%s batch=%" PRIu32 " imgsz=%" PRIu32 " amp=%s", point->model,
            answer->largest_batch, point->imgsz, amp);
-    if (strncmp(point->model, "yolov5", 6) == 0)
-        printf("       python train.py --weights %s.pt --batch-size %" PRIu32 " --img %" PRIu32
-               "\n",
-               point->model, answer->largest_batch, point->imgsz);
+    if (point->freeze > 0)
+        printf(" freeze=%" PRIu32, point->freeze);
+    printf("%s%s\n", point->rect > 0 ? " rect=True" : "",
+           point->single_cls ? " single_cls=True" : "");
+    if (strncmp(point->model, "yolov5", 6) != 0)
+        return;
+    printf("       python train.py --weights %s.pt --batch-size %" PRIu32 " --img %" PRIu32,
+           point->model, answer->largest_batch, point->imgsz);
+    if (point->freeze > 0)
+        printf(" --freeze %" PRIu32, point->freeze);
+    printf("%s%s\n", point->rect > 0 ? " --rect" : "", point->single_cls ? " --single-cls" : "");
 }
 
 void cli_answer_print(const struct cli_asked *asked, const struct vb_point *point,
@@ -187,6 +194,9 @@ void cli_answer_print(const struct cli_asked *asked, const struct vb_point *poin
     print_log(record);
     printf("recipe: %.70s\nworkspaces: cuDNN %s (%s)\n", record->recipe,
            record->cudnn[0] != '\0' ? record->cudnn : "none", record->workspaces);
+    if (record->modelled[0] != '\0')
+        printf("modelled: the %s, from its published code; no recording was compared\n",
+               record->modelled);
     if (answer->largest_batch > 0)
         printf("largest batch that fits: %" PRIu32 "\n", answer->largest_batch);
     else if (answer->reason == NULL)

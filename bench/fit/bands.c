@@ -29,11 +29,16 @@
 #define ROUNDING 1e-9          /* of sums of weights */
 
 const char *const vb_unlike_names[VB_N_UNLIKE] = {
-    [VB_UNLIKE_ARCHITECTURE] = "GPU architecture", [VB_UNLIKE_FAMILY] = "model family",
-    [VB_UNLIKE_PRECISION] = "precision",           [VB_UNLIKE_WORKLOAD] = "workload",
-    [VB_UNLIKE_SIZE] = "size of the plan",         [VB_UNLIKE_BOXES] = "boxes an image",
-    [VB_UNLIKE_TORCH] = "torch version",           [VB_UNLIKE_WORKSPACES] = "fitted workspaces",
+    [VB_UNLIKE_ARCHITECTURE] = "GPU architecture",
+    [VB_UNLIKE_FAMILY] = "model family",
+    [VB_UNLIKE_PRECISION] = "precision",
+    [VB_UNLIKE_WORKLOAD] = "workload",
+    [VB_UNLIKE_SIZE] = "size of the plan",
+    [VB_UNLIKE_BOXES] = "boxes an image",
+    [VB_UNLIKE_TORCH] = "torch version",
+    [VB_UNLIKE_WORKSPACES] = "fitted workspaces",
     [VB_UNLIKE_MODEL] = "a model of your own",
+    [VB_UNLIKE_SETTINGS] = "frozen layers or rectangles",
 };
 
 static bool is_left_out(const struct vb_residual *row, const struct vb_question *question)
@@ -81,6 +86,7 @@ static uint32_t unlike_of(struct seen *seen, const struct vb_traits *asked)
     seen->traits[VB_UNLIKE_BOXES] = asked->boxes <= seen->most_boxes;
     seen->traits[VB_UNLIKE_WORKSPACES] |= !asked->has_fitted_workspaces;
     seen->traits[VB_UNLIKE_MODEL] = !asked->is_own_model;
+    seen->traits[VB_UNLIKE_SETTINGS] = !asked->has_rare_settings;
     for (uint32_t i = 0; i < VB_N_UNLIKE; i++)
         unlike |= seen->traits[i] ? 0 : 1u << i;
     return unlike;

@@ -29,6 +29,7 @@ struct vb_traits {
     double planned_bytes;
     bool has_fitted_workspaces; /* some of them: not from the library or its table */
     bool is_own_model;          /* a YAML file of the user's */
+    bool has_rare_settings;     /* frozen layers or rectangular batches: no published run has any */
 };
 
 /* One run: its plan and what it printed. */
@@ -56,8 +57,9 @@ enum vb_unlike {
     VB_UNLIKE_TORCH,
     VB_UNLIKE_WORKSPACES,
     VB_UNLIKE_MODEL,
+    VB_UNLIKE_SETTINGS,
 };
-enum { VB_N_UNLIKE = 9 };
+enum { VB_N_UNLIKE = 10 };
 extern const char *const vb_unlike_names[VB_N_UNLIKE]; /* "GPU architecture", ... */
 
 enum {

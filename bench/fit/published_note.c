@@ -90,7 +90,6 @@ void vb_published_read_note(struct vb_published_reading *reading)
         { "rect", "False", "rectangular batches: not modelled" },
         { "multi_scale", "0.0", "multi-scale: the image size varies" },
         { "sync_bn", "False", "several GPUs: synchronized batch norm" },
-        { "task", "detect", "a task other than detection: not modelled yet" },
     };
     const char *note = reading->cells[VB_FIELD_NOTE];
     const struct {

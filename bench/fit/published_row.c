@@ -133,8 +133,8 @@ static void read_model(struct vb_published_reading *reading)
         vb_published_refuse(reading, "rows of other code (family '%.40s'): not modelled",
                             row->family);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        if (strstr(row->model, others[i].ending) != NULL)
-            vb_published_refuse(reading, "a model for %s: not modelled yet", others[i].what);
+        if (strcmp(row->family, "yolov5") == 0 && strstr(row->model, others[i].ending) != NULL)
+            vb_published_refuse(reading, "YOLOv5's model for %s: not modelled yet", others[i].what);
     }
     /* Ultralytics' YOLOv5 has YOLOv8's head, and says so by a u that its summary leaves out. */
     size_t length = strlen(row->model);

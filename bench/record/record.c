@@ -84,6 +84,7 @@ const struct vb_member vb_record_members[] = {
     MEMBER(vb_record, onednn, VB_MEMBER_TEXT),
     MEMBER(vb_record, threads, VB_MEMBER_BYTES),
     MEMBER(vb_record, workspaces, VB_MEMBER_TEXT),
+    MEMBER(vb_record, modelled, VB_MEMBER_TEXT),
     MEMBER(vb_record, usable_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, capacity_bytes, VB_MEMBER_BYTES),
     MEMBER(vb_record, context_bytes, VB_MEMBER_BYTES),

@@ -124,6 +124,9 @@ struct vb_record {
     char onednn[32];     /* version that ran, "" if none */
     uint64_t threads;    /* that operators ran on; 0: on a GPU */
     char workspaces[16]; /* where workspaces came from: "library", "table", "fitted", or "mixed" */
+    /* What of it follows published code that no recording was compared with: "loss of task
+     * segment"; "": nothing. */
+    char modelled[64];
     uint64_t usable_bytes;   /* what the driver gives to a process's segments: capacity - context */
     uint64_t capacity_bytes; /* as the driver reports it */
     uint64_t context_bytes;

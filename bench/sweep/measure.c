@@ -93,6 +93,9 @@ static enum vb_status measure_rank(const struct vb_point *point, struct vb_devic
     record->autobatch = compiled.recipe.trainer.autobatch.rules;
     record->parameters = compiled.graph.parameter_elements;
     record->rule_of_thumb_bytes = rule_of_thumb(&compiled.graph);
+    if (compiled.graph.task != VB_TASK_DETECT)
+        (void)snprintf(record->modelled, sizeof record->modelled, "loss of task %s",
+                       vb_task_names[compiled.graph.task]);
     if (point->workload == VB_WHOLE_RUN)
         (void)snprintf(record->unit, sizeof record->unit, "%s",
                        vb_unit_names[compiled.recipe.trainer.unit]);

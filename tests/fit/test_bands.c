@@ -257,6 +257,9 @@ static struct vb_traits unlike_in(enum vb_unlike what)
     case VB_UNLIKE_MODEL:
         traits.is_own_model = true;
         break;
+    case VB_UNLIKE_SETTINGS:
+        traits.has_rare_settings = true;
+        break;
     }
     return traits;
 }

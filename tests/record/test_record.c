@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ Test(record, keeps_the_peaks_of_a_runs_parts)
     char *line = NULL;
     record.point.multiscale = record.point.copy_paste = record.point.single_cls = true;
     record.point.freeze = 10;
+    (void)snprintf(record.modelled, sizeof record.modelled, "loss of task pose");
     record.point.rect = 0.5625;
     record.parts[VB_PART_CHECK] = (struct vb_part_peaks){ 1, 2 };
     record.parts[VB_PART_VALIDATION] = (struct vb_part_peaks){ 3, 4 };
@@ -35,6 +37,7 @@ Test(record, keeps_the_peaks_of_a_runs_parts)
     cr_expect(read.point.copy_paste);
     cr_expect(read.point.single_cls);
     cr_expect_eq(read.point.freeze, 10);
+    cr_expect_str_eq(read.modelled, "loss of task pose");
     cr_expect(read.point.rect == 0.5625);
     cr_expect_not(read.point.mixup);
     cr_expect_str_eq(read.unit, "GiB");

@@ -276,6 +276,17 @@ Test(executable, programs_of_frozen_layers_and_of_rectangles_do_too)
     }
 }
 
+Test(executable, programs_of_ultralytics_classifiers_do_too)
+{
+    static const char *const models[] = { "yolov8n-cls", "yolo11n-cls" };
+    for (int setting = 0; setting < 2 * 3; setting++) {
+        struct vb_point point = small_point(models[setting % 2]);
+        point.precision = (enum vb_precision)(setting / 2);
+        point.freeze = setting / 2 == 1 ? 4 : 0;
+        expect_executable(&point);
+    }
+}
+
 Test(executable, classifiers_programs_do_too)
 {
     for (int setting = 0; setting < 3 * 3; setting++) {

@@ -505,6 +505,7 @@ static void run_op(struct vb_reference *self, uint32_t index, bool is_backward)
     case VB_AVERAGE:
     case VB_LINEAR:
     case VB_SLICE:
+    case VB_CONV_TRANSPOSE:
         break;
     }
     fprintf(stderr, "the reference has no %s\n", vb_op_kind_names[op->kind]);

@@ -41,6 +41,9 @@ static struct {
     CUresult (*alloc_async)(CUdeviceptr *out, size_t bytes, CUstream stream);
     CUresult (*free_async)(CUdeviceptr address, CUstream stream);
     CUresult (*give)(CUdeviceptr address);
+    CUresult (*create)(CUmemGenericAllocationHandle *out, size_t bytes,
+                       const CUmemAllocationProp *what, unsigned long long flags);
+    CUresult (*let_go)(CUmemGenericAllocationHandle handle);
 } cuda;
 
 static struct {
@@ -83,6 +86,8 @@ static void load_cuda(void)
     find(library, "cuMemAllocAsync", &cuda.alloc_async);
     find(library, "cuMemFreeAsync", &cuda.free_async);
     find(library, "cuMemFree_v2", &cuda.give);
+    find(library, "cuMemCreate", &cuda.create);
+    find(library, "cuMemRelease", &cuda.let_go);
 }
 
 static void load_cupti(void)
@@ -446,6 +451,22 @@ static void use_pool(void)
     close_cuda();
 }
 
+/* Memory of which there is no record. */
+static void use_unrecorded(void)
+{
+    const CUmemAllocationProp what = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                       .location = { .type = CU_MEM_LOCATION_TYPE_DEVICE } };
+    CUmemGenericAllocationHandle memory;
+    open_cuda();
+    const CUdeviceptr a = take(10);
+    rest(600);
+    CHECK(cuda.create(&memory, 100 * MIB, &what, 0) == CUDA_SUCCESS);
+    rest(300);
+    CHECK(cuda.let_go(memory) == CUDA_SUCCESS);
+    give(a);
+    close_cuda();
+}
+
 /* A process that outlives the program. */
 static void leave_running(void)
 {
@@ -507,6 +528,7 @@ int main(int argc, char **argv)
         { "sleep", sleep_until_told, NULL },
         { "pool", use_pool, NULL },
         { "leave", leave_running, NULL },
+        { "unrecorded", use_unrecorded, NULL },
         { "time", NULL, time_allocations },
     };
     self = argv[0];

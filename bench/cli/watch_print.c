@@ -38,9 +38,10 @@ const char *cli_watch_doubt(const struct vb_watched_process *process)
     else if (n_missing > 0)
         (void)snprintf(text, sizeof text, "at least %" PRIu64 " records are missing", n_missing);
     else if (process->end == VB_WATCHED_ABRUPT || process->trace->is_cut)
-        (void)snprintf(text, sizeof text,
-                       "it was killed, crashed or left by _exit(): what it did in its last quarter "
-                       "of a second may be missing");
+        (void)snprintf(
+            text, sizeof text,
+            "its last quarter of a second may be missing: it was killed, crashed or left "
+            "by _exit(), as Python's forked workers do");
     else
         text[0] = '\0';
     return text;
@@ -124,8 +125,8 @@ static void print_part(const struct cli_watch_report *report, const struct vb_wa
 static void print_process(const struct cli_watch_report *report,
                           const struct vb_watched_process *process)
 {
-    static const char *const ends[] = { "", ", ended abruptly", ", went on as another program",
-                                        ", still running" };
+    static const char *const ends[] = { "", ", killed or left by _exit()",
+                                        ", went on as another program", ", still running" };
     const char *doubt = cli_watch_doubt(process);
     (void)fprintf(stderr, "process %" PRId32 "%s: %.100s\n", process->trace->start.pid,
                   ends[process->end], process->trace->command);

@@ -189,7 +189,8 @@ static size_t list_options(struct options *options, struct cli_option *table)
     size_t n = 0, n_kept = 0;
     const struct cli_option own[] = {
         { "out", "DIR", "report.json, timeline.csv and a chart go there", &options->out, NULL },
-        { "against", "MODEL", "tell what 'estimate' says of this model beside it; its point:",
+        { "against", "MODEL",
+          "tell what 'estimate' says of this model beside it, for the point that these name",
           &options->against, NULL },
         { "calibration", "FILE|FOLDER", "for that, as 'estimate' takes it",
           &options->question.calibration, NULL },

@@ -38,9 +38,10 @@ const char *cli_watch_doubt(const struct vb_watched_process *process)
     else if (n_missing > 0)
         (void)snprintf(text, sizeof text, "at least %" PRIu64 " records are missing", n_missing);
     else if (process->end == VB_WATCHED_ABRUPT || process->trace->is_cut)
-        (void)snprintf(text, sizeof text,
-                       "it was killed, crashed or left by _exit(): what it did in its last quarter "
-                       "of a second may be missing");
+        (void)snprintf(
+            text, sizeof text,
+            "its last quarter of a second may be missing: it was killed, crashed or left "
+            "by _exit(), as Python's forked workers do");
     else
         text[0] = '\0';
     return text;
@@ -62,39 +63,39 @@ static void print_head(const struct cli_watch_report *report)
                     stderr);
 }
 
-static void print_sampled(const struct cli_watch_report *report,
-                          const struct vb_watched_total *total)
+/* What else is known of the context than its size. */
+static const char *no_context(const struct cli_watch_report *report)
 {
     const char *why = report->run->no_samples;
-    if (total->sampled_bytes > 0)
-        (void)fprintf(stderr, "; NVML saw up to %s, ten times a second\n",
-                      vb_bytes_format(total->sampled_bytes).text);
-    else
-        (void)fprintf(stderr, "; context not known: %s\n",
-                      why[0] != '\0' ? why : "NVML lists no such process");
+    return why[0] != '\0' ? why : "NVML lists no such process, or its account has gaps";
 }
 
 static void print_total(const struct cli_watch_report *report, const struct vb_watched_total *total)
 {
+    const bool is_recorded = total->peak_bytes > 0 || !total->is_lower_bound;
+    const bool is_seen = total->sampled_bytes > 0 && total->device_bytes == total->sampled_bytes &&
+                         total->sampled_bytes > total->peak_bytes + total->context_bytes;
+    const bool has_whole = is_seen || total->has_context;
     (void)fprintf(stderr, "peak of %s, measured: ", total->name);
-    if (total->peak_bytes == 0 && total->is_lower_bound) {
-        (void)fputs("allocations are not recorded", stderr);
-        print_sampled(report, total);
+    if (has_whole || is_recorded)
+        (void)fprintf(stderr, "%s%s", total->is_lower_bound || is_seen ? "at least " : "",
+                      vb_bytes_format(has_whole ? total->device_bytes : total->peak_bytes).text);
+    if (is_seen)
+        (void)fputs(", as NVML saw it, ten times a second", stderr);
+    if (!is_recorded) {
+        (void)fputs(has_whole ? "; allocations are not recorded\n" : "nothing is recorded\n",
+                    stderr);
         return;
     }
-    if (total->is_lower_bound)
-        (void)fputs("at least ", stderr);
-    if (total->has_context)
-        (void)fprintf(stderr,
-                      "%s = ", vb_bytes_format(total->peak_bytes + total->context_bytes).text);
-    (void)fprintf(stderr, "allocated %s", vb_bytes_format(total->peak_bytes).text);
+    (void)fprintf(stderr, "%sallocated %s", is_seen ? "; recorded: " : " = ",
+                  vb_bytes_format(total->peak_bytes).text);
     if (total->peak_bytes > 0)
         (void)fprintf(stderr, " (at %.2f s, %zu program%s)", seconds_of(report, total->peak_ns),
                       total->n_processes, total->n_processes == 1 ? "" : "s");
     if (total->has_context)
         (void)fprintf(stderr, " + context %s\n", vb_bytes_format(total->context_bytes).text);
     else
-        print_sampled(report, total);
+        (void)fprintf(stderr, "; context not known: %s\n", no_context(report));
 }
 
 static void print_part(const struct cli_watch_report *report, const struct vb_watched_gpu *part)
@@ -124,8 +125,8 @@ static void print_part(const struct cli_watch_report *report, const struct vb_wa
 static void print_process(const struct cli_watch_report *report,
                           const struct vb_watched_process *process)
 {
-    static const char *const ends[] = { "", ", ended abruptly", ", went on as another program",
-                                        ", still running" };
+    static const char *const ends[] = { "", ", killed or left by _exit()",
+                                        ", went on as another program", ", still running" };
     const char *doubt = cli_watch_doubt(process);
     (void)fprintf(stderr, "process %" PRId32 "%s: %.100s\n", process->trace->start.pid,
                   ends[process->end], process->trace->command);
@@ -169,7 +170,7 @@ static void print_plan(const struct cli_watch_report *report)
                       vb_bytes_format((uint64_t)plan->high_bytes).text);
     if (total->has_context)
         print_beside("with context", plan->need_bytes + plan->context_bytes,
-                     (double)(total->peak_bytes + total->context_bytes));
+                     (double)total->device_bytes);
 }
 
 void cli_watch_print(const struct cli_watch_report *report)

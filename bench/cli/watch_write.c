@@ -97,10 +97,10 @@ static json_t *pack_total(const struct cli_watch_report *report,
         "{s:s,s:I,s:f,s:I,s:b}", "gpu", total->name, "peak_allocated_bytes",
         (json_int_t)total->peak_bytes, "peak_seconds", seconds_of(report, total->peak_ns),
         "processes", (json_int_t)total->n_processes, "is_lower_bound", (int)total->is_lower_bound);
-    if (total->has_context) {
+    if (total->has_context)
         set_bytes(object, "context_bytes", total->context_bytes);
-        set_bytes(object, "peak_device_bytes", total->peak_bytes + total->context_bytes);
-    }
+    if (total->has_context || total->sampled_bytes > 0)
+        set_bytes(object, "peak_device_bytes", total->device_bytes);
     if (total->sampled_bytes > 0)
         set_bytes(object, "nvml_largest_bytes", total->sampled_bytes);
     return object;

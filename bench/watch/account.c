@@ -209,6 +209,9 @@ static enum vb_status add_total(const char *name, const struct vb_watch_run *run
     free(changes);
     add_contexts(watched, total);
     add_samples(watched, run, total);
+    total->device_bytes = total->peak_bytes + total->context_bytes;
+    if (total->sampled_bytes > total->device_bytes)
+        total->device_bytes = total->sampled_bytes;
     watched->n_totals++;
     return VB_OK;
 }

@@ -67,6 +67,8 @@ struct vb_watched_total {
     bool has_context;       /* of each that was there at the peak */
     uint64_t context_bytes; /* of those, together */
     uint64_t sampled_bytes; /* the most that NVML said of all at once; 0: nothing */
+    uint64_t device_bytes;  /* the most of it that was gone: the peak and its context, or what NVML
+                               saw where that is more, for not all memory has a record */
     bool is_lower_bound;
 };
 

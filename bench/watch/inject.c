@@ -29,12 +29,12 @@
 #include "watch/inject_file.h"
 #include "watch/proc.h"
 
-enum { FLUSH_MS = 250, ASK_EVERY = 4, STACK_BYTES = 512 << 10 };
+enum { FLUSH_MS = 250, ASK_EVERY = 4, END_SECONDS = 2, STACK_BYTES = 512 << 10 };
 
 static atomic_bool is_begun;
 static atomic_int owner; /* the process that this is of; 0 in its children */
 static pthread_mutex_t flushing = PTHREAD_MUTEX_INITIALIZER;
-static bool is_over; /* between lock and unlock of the above */
+static atomic_bool is_over; /* CUPTI is not to be called any more but by who ends it */
 static uint64_t begun_ns;
 
 __attribute__((visibility("default"))) int InitializeInjection(void);
@@ -99,14 +99,16 @@ static void *keep_flushing(void *unused)
     for (bool goes_on = true; goes_on;) {
         (void)nanosleep(&(struct timespec){ .tv_nsec = FLUSH_MS * 1000000L }, NULL);
         (void)pthread_mutex_lock(&flushing);
-        if (!is_over) {
+        goes_on = !atomic_load(&is_over);
+        if (goes_on) {
             n_quiet = vb_inject_cupti_n_completed() == n_completed ? n_quiet + 1 : 0;
-            is_over = n_quiet >= ASK_EVERY && stands_back();
+            goes_on = n_quiet < ASK_EVERY || !stands_back();
             n_quiet = n_quiet >= ASK_EVERY ? 0 : n_quiet;
         }
-        goes_on = !is_over;
         if (goes_on)
             flush(false);
+        else
+            atomic_store(&is_over, true);
         n_completed = vb_inject_cupti_n_completed();
         (void)pthread_mutex_unlock(&flushing);
     }
@@ -131,8 +133,8 @@ static bool start_thread(void)
     return is_started;
 }
 
-/* Nothing is waited for longer than a second: the program may be ending from inside of CUPTI, or of
- * a handler that interrupted it. Our thread calls CUPTI no more, which may be gone after this.
+/* Nothing is waited for longer than END_SECONDS: the program may be ending from inside of CUPTI, or
+ * of a handler that interrupted it. Our thread calls CUPTI no more, which may be gone after this.
  */
 static void end(void)
 {
@@ -140,22 +142,21 @@ static void end(void)
     int kept = errno;
     if (atomic_load(&owner) != getpid())
         return;
+    const bool was_over = atomic_exchange(&is_over, true);
     (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++;
-    if (pthread_mutex_timedlock(&flushing, &until) != 0)
-        return;
-    bool was_over = is_over;
-    is_over = true;
-    if (vb_inject_events_try_lock()) {
-        vb_inject_events_unlock();
+    until.tv_sec += END_SECONDS;
+    bool is_ours = pthread_mutex_timedlock(&flushing, &until) == 0;
+    if (is_ours && vb_inject_events_try_lock(END_SECONDS)) {
         const uint64_t now = now_ns();
+        if (was_over)
+            (void)vb_inject_file_write(VB_WATCH_END, &now, sizeof now, NULL, 0);
+        vb_inject_events_unlock();
         if (!was_over)
             flush(true);
-        else
-            (void)vb_inject_file_write(VB_WATCH_END, &now, sizeof now, NULL, 0);
     }
     vb_inject_cupti_leave();
-    (void)pthread_mutex_unlock(&flushing);
+    if (is_ours)
+        (void)pthread_mutex_unlock(&flushing);
     errno = kept;
 }
 
@@ -190,7 +191,7 @@ static void begin(const char *folder)
     vb_inject_events_unlock();
     if (!is_on)
         write_text(VB_WATCH_OFF, why);
-    is_over = !is_on;
+    atomic_store(&is_over, !is_on);
     (void)pthread_atfork(NULL, NULL, leave_child);
     (void)atexit(end);
     if (is_on && !start_thread())

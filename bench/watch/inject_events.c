@@ -34,11 +34,11 @@ void vb_inject_events_lock(void)
     (void)pthread_mutex_lock(&mutex);
 }
 
-bool vb_inject_events_try_lock(void)
+bool vb_inject_events_try_lock(int seconds)
 {
     struct timespec until = { 0 };
     (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++;
+    until.tv_sec += seconds;
     return pthread_mutex_timedlock(&mutex, &until) == 0;
 }
 

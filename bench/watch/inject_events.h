@@ -10,8 +10,8 @@
 #include "capture/cupti_table.h"
 
 void vb_inject_events_lock(void);
-/* False: someone has held it for a second. */
-bool vb_inject_events_try_lock(void);
+/* False: someone has held it for so long. */
+bool vb_inject_events_try_lock(int seconds);
 void vb_inject_events_unlock(void);
 
 /* Kinds that are not of memory are passed over. */

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What being watched costs an allocation: the same program alone and watched, in turns, on the libraries that stand in for
 # NVIDIA's. An allocation counts with its release, which are two records; of each kind the quickest of all parts is taken,
-# by the clock and by what all of the process's threads, ours too, spent on the processors.
+# by the clock and by what all of the process's threads, ours too, spent on the processors. Exit status 1: the latter is
+# beyond what is wanted; on a machine that does other things the clock says nothing.
 #   tests/bench/bench_watch.sh [ROUNDS] [BUILD]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -28,5 +29,5 @@ awk -v most=$most_ns '
         printf "%-10s %10.0f %10.0f\n", "alone", wall["alone"], cpu["alone"]
         printf "%-10s %10.0f %10.0f\n", "watched", wall["watched"], cpu["watched"]
         printf "%-10s %10.0f %10.0f  (at most %d is wanted)\n", "difference", wall["watched"] - wall["alone"], cpu["watched"] - cpu["alone"], most
-        exit wall["watched"] - wall["alone"] > most || cpu["watched"] - cpu["alone"] > most
+        exit cpu["watched"] - cpu["alone"] > most
     }' "$parts"

@@ -5,6 +5,11 @@
 
 #include "cuda_call.h"
 
+static void *at(CUdeviceptr address)
+{
+    return (void *)(uintptr_t)address;
+}
+
 CUresult EMULATED_API cuMemAlloc(CUdeviceptr *out, size_t bytes)
 {
     struct emulated_call call;
@@ -60,6 +65,44 @@ CUresult EMULATED_API cuMemFreeAsync(CUdeviceptr address, CUstream handle)
     return END(status);
 }
 
+struct physical {
+    struct emulated_object object;
+    uint64_t bytes;
+};
+
+/* It cannot be mapped: what it is here for is that it is gone. */
+CUresult EMULATED_API cuMemCreate(CUmemGenericAllocationHandle *out, size_t bytes,
+                                  const CUmemAllocationProp *what, unsigned long long flags)
+{
+    struct emulated_call call;
+    int status = BEGIN(cuMemCreate, NEEDS_INIT);
+    if (status == 0 && (what == NULL || flags != 0 || what->type != CU_MEM_ALLOCATION_TYPE_PINNED ||
+                        what->location.type != CU_MEM_LOCATION_TYPE_DEVICE))
+        status = CUDA_ERROR_INVALID_VALUE;
+    if (status == 0)
+        status = emulated_physical_take(bytes);
+    if (status == 0) {
+        struct physical *made = emulated_object_make(EMULATED_PHYSICAL, sizeof *made);
+        made->bytes = bytes;
+        *out = (uint64_t)(uintptr_t)made;
+    }
+    return END(status);
+}
+
+CUresult EMULATED_API cuMemRelease(CUmemGenericAllocationHandle handle)
+{
+    struct emulated_call call;
+    int status = BEGIN(cuMemRelease, NEEDS_INIT);
+    struct physical *memory = at(handle);
+    if (!emulated_goes_on(&call, status))
+        return END(status);
+    if (!emulated_object_is(memory, EMULATED_PHYSICAL, call.function))
+        return END(CUDA_ERROR_INVALID_HANDLE);
+    emulated_physical_give(memory->bytes);
+    emulated_object_drop(memory);
+    return END(status);
+}
+
 CUresult EMULATED_API cuMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 {
     struct emulated_call call;
@@ -94,11 +137,6 @@ static int queue_copy(const struct emulated_call *call, CUstream handle, const s
         return CUDA_ERROR_INVALID_HANDLE;
     emulated_queue(call, stream, run_copy, copy, sizeof *copy);
     return CUDA_SUCCESS;
-}
-
-static void *at(CUdeviceptr address)
-{
-    return (void *)(uintptr_t)address;
 }
 
 /* The host's memory is read when the copy is done, as by a GPU that reaches what is not pinned; one

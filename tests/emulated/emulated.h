@@ -88,6 +88,7 @@ enum emulated_kind {
     EMULATED_EVENT,
     EMULATED_MODULE,
     EMULATED_FUNCTION, /* goes with its module */
+    EMULATED_PHYSICAL, /* of cuMemCreate() */
     EMULATED_CUDNN_HANDLE,
     EMULATED_DESCRIPTOR,
     EMULATED_SUBSCRIBER,
@@ -118,6 +119,9 @@ EMULATED_API int emulated_free(const struct emulated_call *call, uint64_t addres
 /* Out of the device's default pool, which grows and never shrinks. */
 EMULATED_API int emulated_allocate_from_pool(const struct emulated_call *call, uint64_t bytes,
                                              uint64_t pc, uint64_t *address);
+/* Memory without an address; no record is made of it. */
+EMULATED_API int emulated_physical_take(uint64_t bytes);
+EMULATED_API void emulated_physical_give(uint64_t bytes);
 /* Whether all of it is in one live allocation; says in the log where not. */
 EMULATED_API bool emulated_holds(const char *function, uint64_t address, uint64_t bytes);
 /* Whether it is an address that allocations have had and none has now. */

@@ -24,7 +24,7 @@ struct allocation {
 
 static struct allocation *live;
 static size_t n_live, room;
-static uint64_t live_bytes, top, lowest;
+static uint64_t live_bytes, physical_bytes, top, lowest;
 static struct emulated_pool pool = { .address = POOL_ADDRESS };
 
 static void *at(uint64_t address)
@@ -48,7 +48,7 @@ static uint64_t find_place(void)
 
 uint64_t emulated_live_bytes(void)
 {
-    return live_bytes + pool.bytes;
+    return live_bytes + physical_bytes + pool.bytes;
 }
 
 uint64_t emulated_free_bytes(void)
@@ -152,6 +152,23 @@ int emulated_free(const struct emulated_call *call, uint64_t address, uint64_t p
     return CUDA_SUCCESS;
 }
 
+int emulated_physical_take(uint64_t bytes)
+{
+    if (bytes == 0 || bytes % GRANULE_BYTES != 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (bytes > emulated_free_bytes())
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    physical_bytes += bytes;
+    emulated_processes_tell();
+    return CUDA_SUCCESS;
+}
+
+void emulated_physical_give(uint64_t bytes)
+{
+    physical_bytes -= bytes;
+    emulated_processes_tell();
+}
+
 static bool is_inside(uint64_t address, uint64_t bytes)
 {
     for (size_t i = 0; i < n_live; i++) {
@@ -189,5 +206,5 @@ void emulated_memory_drop(void)
         n_live--;
         (void)munmap(at(live[n_live].address), live[n_live].bytes);
     }
-    live_bytes = pool.bytes = pool.used_bytes = 0;
+    live_bytes = physical_bytes = pool.bytes = pool.used_bytes = 0;
 }

@@ -12,6 +12,7 @@ static const struct {
     [EMULATED_EVENT] = { "event", true, true, false },
     [EMULATED_MODULE] = { "module", true, true, false },
     [EMULATED_FUNCTION] = { "function", true, true, true },
+    [EMULATED_PHYSICAL] = { "physical memory", true, true, false },
     [EMULATED_CUDNN_HANDLE] = { "cuDNN handle", true, false, false },
     [EMULATED_DESCRIPTOR] = { "cuDNN descriptor", false, false, false },
     [EMULATED_SUBSCRIBER] = { "CUPTI subscriber", false, false, false },

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program that uses CUDA in the way its argument names, for run.sh to watch: it opens the driver
- * that VRAMBENCH_CUDA_LIBS names, as one that is linked to it would have it. Exit status 0: all
- * that it holds CUDA and watch to held; 70: something did not, stderr says what.   program HOW
- * [ARGUMENT]
- */
-#include <cuda.h>
-#include <cupti.h>
-#include <dlfcn.h>
+/* A program that uses CUDA in the way its argument names, for run.sh to watch. Exit status 70: what
+ * it holds CUDA and the watching to did not hold, stderr says what.   program HOW [ARGUMENT] */
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -22,114 +16,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MIB = 1 << 20, BROKEN = 70, THREADS = 8, ROUNDS = 30 };
+#include "libraries.h"
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            (void)fprintf(stderr, "program: line %d: %s\n", __LINE__, #condition);                 \
-            _exit(BROKEN);                                                                         \
-        }                                                                                          \
-    } while (0)
+enum { THREADS = 8, ROUNDS = 30 };
 
-static struct {
-    CUresult (*init)(unsigned int flags);
-    CUresult (*retain)(CUcontext *out, CUdevice device);
-    CUresult (*release)(CUdevice device);
-    CUresult (*set_current)(CUcontext context);
-    CUresult (*alloc)(CUdeviceptr *out, size_t bytes);
-    CUresult (*alloc_async)(CUdeviceptr *out, size_t bytes, CUstream stream);
-    CUresult (*free_async)(CUdeviceptr address, CUstream stream);
-    CUresult (*give)(CUdeviceptr address);
-} cuda;
+static const char *self; /* the path of this program */
 
-static struct {
-    CUptiResult (*subscribe)(CUpti_SubscriberHandle *out, CUpti_CallbackFunc callback, void *data);
-    CUptiResult (*unsubscribe)(CUpti_SubscriberHandle handle);
-    CUptiResult (*register_callbacks)(CUpti_BuffersCallbackRequestFunc requested,
-                                      CUpti_BuffersCallbackCompleteFunc completed);
-    CUptiResult (*enable)(CUpti_ActivityKind kind);
-    CUptiResult (*flush_all)(uint32_t flag);
-    CUptiResult (*get_next_record)(uint8_t *buffer, size_t n_bytes, CUpti_Activity **record);
-} cupti;
-
-static CUcontext context;
-static const char *self;
-
-static void *open_library(const char *name)
-{
-    char path[4096];
-    (void)snprintf(path, sizeof path, "%s/%s", getenv("VRAMBENCH_CUDA_LIBS"), name);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    CHECK(library != NULL);
-    return library;
-}
-
-static void find(void *library, const char *name, void *function)
-{
-    void *found = dlsym(library, name);
-    CHECK(found != NULL);
-    memcpy(function, &found, sizeof found);
-}
-
-static void load_cuda(void)
-{
-    void *library = open_library("libcuda.so.1");
-    find(library, "cuInit", &cuda.init);
-    find(library, "cuDevicePrimaryCtxRetain", &cuda.retain);
-    find(library, "cuDevicePrimaryCtxRelease_v2", &cuda.release);
-    find(library, "cuCtxSetCurrent", &cuda.set_current);
-    find(library, "cuMemAlloc_v2", &cuda.alloc);
-    find(library, "cuMemAllocAsync", &cuda.alloc_async);
-    find(library, "cuMemFreeAsync", &cuda.free_async);
-    find(library, "cuMemFree_v2", &cuda.give);
-}
-
-static void load_cupti(void)
-{
-    void *library = open_library("libcupti.so.13");
-    find(library, "cuptiSubscribe", &cupti.subscribe);
-    find(library, "cuptiUnsubscribe", &cupti.unsubscribe);
-    find(library, "cuptiActivityRegisterCallbacks", &cupti.register_callbacks);
-    find(library, "cuptiActivityEnable", &cupti.enable);
-    find(library, "cuptiActivityFlushAll", &cupti.flush_all);
-    find(library, "cuptiActivityGetNextRecord", &cupti.get_next_record);
-}
-
-static void open_cuda(void)
-{
-    if (cuda.init == NULL)
-        load_cuda();
-    CHECK(cuda.init(0) == CUDA_SUCCESS);
-    CHECK(cuda.retain(&context, 0) == CUDA_SUCCESS);
-    CHECK(cuda.set_current(context) == CUDA_SUCCESS);
-}
-
-static void close_cuda(void)
-{
-    CHECK(cuda.release(0) == CUDA_SUCCESS);
-}
-
-static CUdeviceptr take(size_t mib)
-{
-    CUdeviceptr address = 0;
-    CHECK(cuda.alloc(&address, mib * MIB) == CUDA_SUCCESS);
-    return address;
-}
-
-static void give(CUdeviceptr address)
-{
-    CHECK(cuda.give(address) == CUDA_SUCCESS);
-}
-
-static void rest(unsigned int ms)
-{
-    struct timespec left = { ms / 1000, ms % 1000 * 1000000L };
-    while (nanosleep(&left, &left) != 0 && errno == EINTR)
-        continue;
-}
-
-/* 100 MiB, 60 of them at once, 48 MiB and 12 in the largest. */
+/* 100 MiB, 60 of them at once: 48 and 12. */
 static void use_simply(void)
 {
     open_cuda();
@@ -176,6 +69,7 @@ static void *allocate_for_ever(void *unused)
         CUdeviceptr address = 0;
         if (cuda.alloc(&address, MIB) == CUDA_SUCCESS)
             (void)cuda.give(address);
+        (void)usleep(50);
     }
     return unused;
 }
@@ -368,6 +262,8 @@ static void on_alarm(int number)
 static void stay_as_it_was(void)
 {
     char line[64] = "";
+    const int next = open("/dev/null", O_RDONLY);
+    CHECK(next >= 0 && close(next) == 0);
     main_thread = pthread_self();
     CHECK(signal(SIGALRM, on_alarm) != SIG_ERR);
     open_cuda();
@@ -375,8 +271,8 @@ static void stay_as_it_was(void)
     for (int i = 0; i < 600; i++)
         give(take(1));
     CHECK(errno == EDOM);
-    int next = open("/dev/null", O_RDONLY);
-    CHECK(next == 3 && close(next) == 0);
+    const int now = open("/dev/null", O_RDONLY);
+    CHECK(now == next && close(now) == 0);
     CHECK(strcmp(setlocale(LC_ALL, NULL), "C") == 0);
     const CUdeviceptr a = take(5);
     for (int i = 0; i < 5; i++) {
@@ -443,6 +339,22 @@ static void use_pool(void)
     close_cuda();
 }
 
+/* Memory of which there is no record. */
+static void use_unrecorded(void)
+{
+    const CUmemAllocationProp what = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                       .location = { .type = CU_MEM_LOCATION_TYPE_DEVICE } };
+    CUmemGenericAllocationHandle memory;
+    open_cuda();
+    const CUdeviceptr a = take(10);
+    rest(600);
+    CHECK(cuda.create(&memory, 100 * MIB, &what, 0) == CUDA_SUCCESS);
+    rest(300);
+    CHECK(cuda.let_go(memory) == CUDA_SUCCESS);
+    give(a);
+    close_cuda();
+}
+
 /* A process that outlives the program. */
 static void leave_running(void)
 {
@@ -504,6 +416,7 @@ int main(int argc, char **argv)
         { "sleep", sleep_until_told, NULL },
         { "pool", use_pool, NULL },
         { "leave", leave_running, NULL },
+        { "unrecorded", use_unrecorded, NULL },
         { "time", NULL, time_allocations },
     };
     self = argv[0];

@@ -79,6 +79,12 @@ watch 0 pool
 is peak_allocated_bytes "$((72 * mib)) $((72 * mib))"
 has "driver's pool (cudaMallocAsync)"
 
+watch 0 unrecorded
+is peak_allocated_bytes "$((10 * mib)) $((10 * mib))"
+is context_bytes "$context $context"
+is peak_device_bytes $((110 * mib + context))
+has "at least 417.2 MiB, as NVML saw it"
+
 # Processes: a child leaves its parent's account alone; workers add up; each program that a process was is told.
 watch 0 fork-after
 is peak_allocated_bytes "$((24 * mib)) $((24 * mib))"
@@ -98,6 +104,7 @@ is peak_allocated_bytes "$((30 * mib)) $((30 * mib))"
 watch 0 record before
 is capture none
 has "capture: none: cuptiSubscribe says CUPTI_ERROR_MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED"
+has ", as NVML saw it, ten times a second; allocations are not recorded"
 [ -z "$(all context_bytes)" ] || fail "record before: there is a context without an account"
 watch 0 record bare
 is capture none

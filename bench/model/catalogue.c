@@ -12,11 +12,13 @@
 
 enum { MAX_FILE_BYTES = 1 << 20, MAX_CLASSES = 10000, ANY_IMGSZ = 256 };
 
-const char *const vb_catalogue_names[] = { "yolov5n",  "yolov5s",  "yolov5m",  "yolov5l",
-                                           "yolov5x",  "yolov5n6", "yolov5s6", "yolov5m6",
-                                           "yolov5l6", "yolov5x6", "yolov5nu", "yolov5su",
-                                           "yolov5mu", "yolov5lu", "yolov5xu", "yolov8n",
-                                           "yolov8s",  "yolov8m",  "yolov8l",  "yolov8x" };
+const char *const vb_catalogue_names[] = {
+    "yolov3",   "yolov3-spp", "yolov3-tiny", "yolov3u",  "yolov3-sppu", "yolov3-tinyu", "yolov5n",
+    "yolov5s",  "yolov5m",    "yolov5l",     "yolov5x",  "yolov5n6",    "yolov5s6",     "yolov5m6",
+    "yolov5l6", "yolov5x6",   "yolov5nu",    "yolov5su", "yolov5mu",    "yolov5lu",     "yolov5xu",
+    "yolov8n",  "yolov8s",    "yolov8m",     "yolov8l",  "yolov8x",     "yolov9t",      "yolov9s",
+    "yolov9m",  "yolov9c",    "yolov9e"
+};
 const size_t vb_catalogue_size = sizeof vb_catalogue_names / sizeof *vb_catalogue_names;
 
 static bool ends_with(const char *text, const char *end)
@@ -44,8 +46,8 @@ static enum vb_status find_file(const char *model, char *path, size_t room, stru
     if (near != NULL)
         return vb_fail(err, VB_E_INPUT, "unknown model '%s'; did you mean %s?", model, near);
     return vb_fail(err, VB_E_INPUT,
-                   "unknown model '%s'; expected yolov5 or yolov8 with n, s, m, l or x, "
-                   "or the path of a .yaml file",
+                   "unknown model '%s'; expected one that vrambench models lists, as yolov5s or "
+                   "yolov9c, or the path of a .yaml file",
                    model);
 }
 

@@ -20,7 +20,8 @@ enum {
 /* What the layers have given so far. */
 struct layers {
     uint32_t values[VB_MAX_LAYERS];
-    bool is_kept[VB_MAX_LAYERS]; /* a later layer reads it, and not as the one before */
+    uint32_t n_values[VB_MAX_LAYERS]; /* that follow one another from there on */
+    bool is_kept[VB_MAX_LAYERS];      /* a later layer reads it, and not as the one before */
 };
 
 /* Python's round: halves go to the even neighbour. */
@@ -48,7 +49,8 @@ static enum vb_status unknown_module(const struct vb_description *description,
     return vb_fail(
         err, VB_E_INPUT,
         "%s:%u: unknown module '%s'; there is Conv, DWConv, Bottleneck, C3, C2f, SPP, SPPF, "
-        "Focus, Concat, nn.Upsample, nn.MaxPool2d, ConvReLU, ResNetStage, Detect and "
+        "Focus, Concat, nn.Identity, nn.ZeroPad2d, nn.Upsample, nn.MaxPool2d, RepNCSPELAN4, "
+        "ELAN1, AConv, ADown, SPPELAN, CBLinear, CBFuse, ConvReLU, ResNetStage, Detect and "
         "Classifier",
         description->file, layer->line, layer->module);
 }
@@ -64,7 +66,8 @@ static enum vb_status read_args(const struct vb_description *description,
     for (size_t i = first; i < layer->args->n; i++) {
         const struct vb_yaml *arg = layer->args->items[i];
         long *value = &site->args[i - first];
-        if (arg->kind != VB_YAML_SCALAR || !module->reads_args || strcmp(arg->text, "None") == 0)
+        if (arg->kind != VB_YAML_SCALAR || module->args != VB_ARGS_NUMBERS ||
+            strcmp(arg->text, "None") == 0)
             continue;
         if (strcmp(arg->text, "True") == 0 || strcmp(arg->text, "true") == 0)
             *value = 1;
@@ -77,6 +80,27 @@ static enum vb_status read_args(const struct vb_description *description,
                 return status;
         }
     }
+    return VB_OK;
+}
+
+/* A list of numbers: of channels, parts or pixels. */
+static enum vb_status read_list(const struct vb_description *description,
+                                const struct vb_layer *layer, const struct vb_module *module,
+                                struct vb_site *site, struct vb_error *err)
+{
+    const struct vb_yaml *list = layer->args->items[0];
+    if (list->kind != VB_YAML_LIST || list->n == 0 || list->n > VB_MAX_OUTPUTS)
+        return vb_fail(err, VB_E_INPUT, "%s:%u: %s takes %s, up to %d numbers", description->file,
+                       layer->line, module->name, module->usage, VB_MAX_OUTPUTS);
+    for (size_t i = 0; i < list->n; i++) {
+        long value = 0;
+        enum vb_status status = vb_description_integer(description->file, list->items[i],
+                                                       module->name, 0, 4096, &value, err);
+        if (status != VB_OK)
+            return status;
+        site->list[i] = (uint32_t)value;
+    }
+    site->n_list = (uint32_t)list->n;
     return VB_OK;
 }
 
@@ -99,6 +123,58 @@ static enum vb_status read_channels(const struct vb_description *description, ui
     return VB_OK;
 }
 
+/* Each part that is fused has the last layer's channels and a size that divides its size. */
+static enum vb_status check_parts(const struct vb_description *description,
+                                  const struct vb_layer *layer, const struct vb_site *site,
+                                  struct vb_error *err)
+{
+    uint32_t n = site->n_inputs;
+    const uint32_t *last = vb_weave_shape(site->weave, site->inputs[n - 1])->dims;
+    if (site->n_list + 1 != n || site->n_values[n - 1] != 1)
+        return vb_fail(err, VB_E_INPUT, "%s:%u: CBFuse of %u layers has %u parts, expected %u",
+                       description->file, layer->line, n, site->n_list, n - 1);
+    for (uint32_t i = 0; i + 1 < n; i++) {
+        if (site->list[i] >= site->n_values[i])
+            return vb_fail(err, VB_E_INPUT, "%s:%u: CBFuse takes part %u of a layer of %u",
+                           description->file, layer->line, site->list[i], site->n_values[i]);
+        const uint32_t *part = vb_weave_shape(site->weave, site->inputs[i] + site->list[i])->dims;
+        if (part[1] != last[1] || last[2] % part[2] != 0 || last[3] % part[3] != 0)
+            return vb_fail(err, VB_E_INPUT,
+                           "%s:%u: CBFuse of %ux%ux%u and %ux%ux%u; expected as "
+                           "many channels and a size that divides the last",
+                           description->file, layer->line, part[1], part[2], part[3], last[1],
+                           last[2], last[3]);
+    }
+    return VB_OK;
+}
+
+/* A list that a module takes is one that it can work with; no other module reads parts. */
+static enum vb_status check_list(const struct vb_description *description,
+                                 const struct vb_layer *layer, const struct vb_module *module,
+                                 const struct vb_site *site, struct vb_error *err)
+{
+    if (module->args == VB_ARGS_LIST && site->repeats != 1)
+        return vb_fail(err, VB_E_INPUT, "%s:%u: %s is repeated %u times, expected 1",
+                       description->file, layer->line, module->name, site->repeats);
+    if (strcmp(module->name, "CBFuse") == 0)
+        return check_parts(description, layer, site, err);
+    for (uint32_t i = 0; i < site->n_inputs; i++) {
+        if (site->n_values[i] != 1)
+            return vb_fail(err, VB_E_INPUT, "%s:%u: %s reads a layer of %u parts; expected CBFuse",
+                           description->file, layer->line, module->name, site->n_values[i]);
+    }
+    bool is_pad = strcmp(module->name, "nn.ZeroPad2d") == 0;
+    if (is_pad && (site->n_list != 4 || site->list[0] != 0 || site->list[2] != 0))
+        return vb_fail(err, VB_E_INPUT, "%s:%u: nn.ZeroPad2d takes [[0, right, 0, below]]",
+                       description->file, layer->line);
+    for (uint32_t i = 0; i < site->n_list && !is_pad; i++) {
+        if (site->list[i] == 0)
+            return vb_fail(err, VB_E_INPUT, "%s:%u: a part of %s has no channels",
+                           description->file, layer->line, module->name);
+    }
+    return VB_OK;
+}
+
 static enum vb_status check_fit(const struct vb_description *description,
                                 const struct vb_layer *layer, const struct vb_module *module,
                                 const struct vb_site *site, struct vb_error *err)
@@ -106,10 +182,14 @@ static enum vb_status check_fit(const struct vb_description *description,
     const struct vb_weave *weave = site->weave;
     uint32_t n_levels = description->n_anchor_levels;
     bool is_detect = strcmp(module->name, "Detect") == 0;
+    enum vb_status status = check_list(description, layer, module, site, err);
+    if (status != VB_OK)
+        return status;
     if (is_detect && (site->n_inputs > 8 || (n_levels > 0 && site->n_inputs != n_levels)))
         return vb_fail(err, VB_E_INPUT, "%s:%u: Detect reads %u layers and anchors have %u levels",
                        description->file, layer->line, site->n_inputs, n_levels);
-    for (uint32_t i = 1; i < site->n_inputs && !is_detect; i++) {
+    bool is_concat = strcmp(module->name, "Concat") == 0;
+    for (uint32_t i = 1; i < site->n_inputs && is_concat; i++) {
         const uint32_t *a = vb_weave_shape(weave, site->inputs[0])->dims;
         const uint32_t *b = vb_weave_shape(weave, site->inputs[i])->dims;
         if (a[2] != b[2] || a[3] != b[3])
@@ -138,14 +218,16 @@ static enum vb_status prepare(const struct vb_description *description, struct v
         return vb_fail(err, VB_E_INPUT, "%s:%u: %s reads one layer, not %u", description->file,
                        layer->line, module->name, layer->n_from);
     for (uint32_t i = 0; i < layer->n_from; i++) {
-        int32_t from = layer->from[i];
-        site->inputs[i] =
-            from == -1 ? (index == 0 ? 0 : layers->values[index - 1]) : layers->values[from];
+        int32_t from = layer->from[i] == -1 ? (int32_t)index - 1 : layer->from[i];
+        site->inputs[i] = from < 0 ? 0 : layers->values[from];
+        site->n_values[i] = from < 0 ? 1 : layers->n_values[from];
     }
     site->n_inputs = layer->n_from;
     site->in = vb_weave_shape(weave, site->inputs[0])->dims[1];
     site->repeats = scaled_repeats(layer->repeats, description->depth);
     enum vb_status status = read_args(description, layer, module, site, err);
+    if (status == VB_OK && module->args == VB_ARGS_LIST)
+        status = read_list(description, layer, module, site, err);
     if (status == VB_OK && module->takes_channels)
         status = read_channels(description, weave->graph.classes, layer, site, err);
     return status == VB_OK ? check_fit(description, layer, module, site, err) : status;
@@ -179,6 +261,8 @@ static enum vb_status expand_layer(const struct vb_description *description, str
     size_t length = vb_weave_enter_number(weave, index);
     uint32_t rounds = module->takes_repeats ? 1 : site.repeats;
     uint32_t y = 0;
+    if (rounds > 1)
+        weave->n_modules++; /* the Sequential around them */
     for (uint32_t i = 0; i < rounds && !weave->failed; i++) {
         size_t inner = strlen(weave->path);
         if (rounds > 1)
@@ -195,6 +279,7 @@ static enum vb_status expand_layer(const struct vb_description *description, str
                        "small for it",
                        description->file, layer->line, index, layer->module);
     layers->values[index] = y;
+    layers->n_values[index] = strcmp(module->name, "CBLinear") == 0 ? site.n_list : 1;
     struct vb_site again;
     status = prepare(description, weave, layers, index, module, &again, err);
     if (status == VB_OK)
@@ -233,10 +318,9 @@ static enum vb_status weave_graph(const struct vb_description *description,
                        "%s: no Detect or Classifier layer; expected one at the end",
                        description->file);
     weave->n_modules += 2; /* the model and its Sequential */
-    if (weave->has_silu) {
-        weave->n_modules++;
-        weave->n_leaves++;
-    }
+    uint32_t n_shared = (uint32_t)weave->has_silu + (uint32_t)weave->has_rep_silu;
+    weave->n_modules += n_shared;
+    weave->n_leaves += n_shared;
     return VB_OK;
 }
 

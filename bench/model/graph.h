@@ -32,7 +32,7 @@ struct vb_op {
     uint32_t n_inputs, n_outputs;
     uint32_t inputs[VB_MAX_INPUTS]; /* values */
     uint32_t outputs[VB_MAX_OUTPUTS];
-    struct vb_window window; /* convolution and max pooling */
+    struct vb_window window; /* convolution and pooling */
     uint32_t groups;
     uint32_t quarter; /* of a slice: which of Focus's four */
     bool has_bias;

@@ -67,11 +67,12 @@ static uint32_t run_bottleneck_block(struct vb_weave *weave, const struct bottle
     return y;
 }
 
-/* args: shortcut */
+/* args: shortcut. YOLOv5's begins with 1 x 1, Ultralytics' with 3 x 3. */
 static uint32_t run_bottleneck(const struct vb_site *site)
 {
-    struct bottleneck b =
-        declare_bottleneck(site->weave, site->in, site->out / 2, site->out, 1, site->args[0] != 0);
+    uint32_t first = site->description->n_anchor_levels > 0 ? 1 : 3;
+    struct bottleneck b = declare_bottleneck(site->weave, site->in, site->out / 2, site->out, first,
+                                             site->args[0] != 0);
     return run_bottleneck_block(site->weave, &b, site->inputs[0]);
 }
 
@@ -219,7 +220,31 @@ static uint32_t run_upsample_module(const struct vb_site *site)
 {
     site->weave->n_modules++;
     site->weave->n_leaves++;
-    return vb_run_upsample(site->weave, site->inputs[0]);
+    const uint32_t *dims = vb_weave_shape(site->weave, site->inputs[0])->dims;
+    return vb_run_upsample(site->weave, site->inputs[0], 2 * dims[2], 2 * dims[3]);
+}
+
+/* A layer that gives what it is given. */
+static uint32_t run_identity(const struct vb_site *site)
+{
+    site->weave->n_modules++;
+    site->weave->n_leaves++;
+    return site->inputs[0];
+}
+
+/* args: [left, right, above, below] */
+static uint32_t run_zero_pad(const struct vb_site *site)
+{
+    struct vb_weave *weave = site->weave;
+    struct vb_shape shape = *vb_weave_shape(weave, site->inputs[0]);
+    shape.dims[2] += site->list[3];
+    shape.dims[3] += site->list[1];
+    weave->n_modules++;
+    weave->n_leaves++;
+    (void)vb_weave_op(weave, VB_PAD, site->inputs, 1);
+    uint32_t y = vb_weave_value(weave, &shape);
+    vb_weave_produce(weave, y);
+    return y;
 }
 
 /* args: kernel, stride, padding */
@@ -240,7 +265,7 @@ static const struct vb_module modules[] = {
       true,
       false,
       false,
-      true,
+      VB_ARGS_NUMBERS,
       { 1, 1, -1, 1 },
       run_conv_module },
     { "DWConv",
@@ -250,7 +275,7 @@ static const struct vb_module modules[] = {
       true,
       false,
       false,
-      true,
+      VB_ARGS_NUMBERS,
       { 1, 1 },
       run_depthwise },
     { "Bottleneck",
@@ -260,13 +285,22 @@ static const struct vb_module modules[] = {
       true,
       false,
       false,
-      true,
+      VB_ARGS_NUMBERS,
       { 1 },
       run_bottleneck },
-    { "C3", "[channels, shortcut=True]", 1, 2, true, true, false, true, { 1 }, run_c3 },
-    { "C2f", "[channels, shortcut=False]", 1, 2, true, true, false, true, { 0 }, run_c2f },
-    { "SPP", "[channels, [5, 9, 13]]", 1, 2, true, false, false, false, { 0 }, run_spp },
-    { "SPPF", "[channels, kernel=5]", 1, 2, true, false, false, true, { 5 }, run_sppf },
+    { "C3", "[channels, shortcut=True]", 1, 2, true, true, false, VB_ARGS_NUMBERS, { 1 }, run_c3 },
+    { "C2f",
+      "[channels, shortcut=False]",
+      1,
+      2,
+      true,
+      true,
+      false,
+      VB_ARGS_NUMBERS,
+      { 0 },
+      run_c2f },
+    { "SPP", "[channels, [5, 9, 13]]", 1, 2, true, false, false, VB_ARGS_IGNORED, { 0 }, run_spp },
+    { "SPPF", "[channels, kernel=5]", 1, 2, true, false, false, VB_ARGS_NUMBERS, { 5 }, run_sppf },
     { "Focus",
       "[channels, kernel=1, stride=1]",
       1,
@@ -274,10 +308,73 @@ static const struct vb_module modules[] = {
       true,
       false,
       false,
-      true,
+      VB_ARGS_NUMBERS,
       { 1, 1 },
       run_focus },
-    { "Concat", "[1]", 0, 1, false, false, true, false, { 1 }, run_concat_module },
+    { "Concat", "[1]", 0, 1, false, false, true, VB_ARGS_IGNORED, { 1 }, run_concat_module },
+    { "nn.Identity", "[]", 0, 0, false, false, false, VB_ARGS_IGNORED, { 0 }, run_identity },
+    { "nn.ZeroPad2d",
+      "[[0, right, 0, below]]",
+      1,
+      1,
+      false,
+      false,
+      false,
+      VB_ARGS_LIST,
+      { 0 },
+      run_zero_pad },
+    { "RepNCSPELAN4",
+      "[channels, split channels, branch channels, repeats=1]",
+      3,
+      4,
+      true,
+      false,
+      false,
+      VB_ARGS_NUMBERS,
+      { 0, 0, 1 },
+      vb_run_rep_elan },
+    { "ELAN1",
+      "[channels, split channels, branch channels]",
+      3,
+      3,
+      true,
+      false,
+      false,
+      VB_ARGS_NUMBERS,
+      { 0, 0 },
+      vb_run_elan1 },
+    { "AConv", "[channels]", 1, 1, true, false, false, VB_ARGS_IGNORED, { 0 }, vb_run_aconv },
+    { "ADown", "[channels]", 1, 1, true, false, false, VB_ARGS_IGNORED, { 0 }, vb_run_adown },
+    { "SPPELAN",
+      "[channels, inner channels, kernel=5]",
+      2,
+      3,
+      true,
+      false,
+      false,
+      VB_ARGS_NUMBERS,
+      { 0, 5 },
+      vb_run_spp_elan },
+    { "CBLinear",
+      "[[channels of each part]]",
+      1,
+      1,
+      false,
+      false,
+      false,
+      VB_ARGS_LIST,
+      { 0 },
+      vb_run_cb_linear },
+    { "CBFuse",
+      "[[part of each layer but the last]]",
+      1,
+      1,
+      false,
+      false,
+      true,
+      VB_ARGS_LIST,
+      { 0 },
+      vb_run_cb_fuse },
     { "nn.Upsample",
       "[None, 2, 'nearest']",
       0,
@@ -285,7 +382,7 @@ static const struct vb_module modules[] = {
       false,
       false,
       false,
-      false,
+      VB_ARGS_IGNORED,
       { 0 },
       run_upsample_module },
     { "nn.MaxPool2d",
@@ -295,10 +392,10 @@ static const struct vb_module modules[] = {
       false,
       false,
       false,
-      true,
+      VB_ARGS_NUMBERS,
       { 0, 0, 0 },
       run_max_pool_module },
-    { "Detect", "[nc, anchors]", 1, 2, false, false, true, false, { 0 }, vb_run_detect },
+    { "Detect", "[nc, anchors]", 1, 2, false, false, true, VB_ARGS_IGNORED, { 0 }, vb_run_detect },
     { "ConvReLU",
       "[channels, kernel=1, stride=1]",
       1,
@@ -306,7 +403,7 @@ static const struct vb_module modules[] = {
       true,
       false,
       false,
-      true,
+      VB_ARGS_NUMBERS,
       { 1, 1 },
       vb_run_conv_relu },
     { "ResNetStage",
@@ -316,17 +413,19 @@ static const struct vb_module modules[] = {
       true,
       true,
       false,
-      true,
+      VB_ARGS_NUMBERS,
       { 1 },
       vb_run_resnet_stage },
-    { "Classifier", "[nc]", 1, 1, false, false, false, false, { 0 }, vb_run_classifier },
+    { "Classifier", "[nc]", 1, 1, false, false, false, VB_ARGS_IGNORED, { 0 }, vb_run_classifier },
 };
 
 const size_t vb_module_count = sizeof modules / sizeof *modules;
 const char *const vb_module_names[] = { "Conv",     "DWConv",      "Bottleneck",   "C3",
                                         "C2f",      "SPP",         "SPPF",         "Focus",
-                                        "Concat",   "nn.Upsample", "nn.MaxPool2d", "Detect",
-                                        "ConvReLU", "ResNetStage", "Classifier" };
+                                        "Concat",   "nn.Identity", "nn.ZeroPad2d", "RepNCSPELAN4",
+                                        "ELAN1",    "AConv",       "ADown",        "SPPELAN",
+                                        "CBLinear", "CBFuse",      "nn.Upsample",  "nn.MaxPool2d",
+                                        "Detect",   "ConvReLU",    "ResNetStage",  "Classifier" };
 
 const struct vb_module *vb_module_find(const char *name)
 {

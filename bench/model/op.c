@@ -9,7 +9,8 @@ const char *const vb_op_kind_names[VB_N_OP_KINDS] = {
     [VB_ADD] = "Add",           [VB_SPLIT] = "Split",           [VB_VIEW] = "View",
     [VB_PERMUTE] = "Permute",   [VB_CLONE] = "Clone",           [VB_SLICE] = "Slice",
     [VB_RELU] = "ReLU",         [VB_ADD_IN_PLACE] = "Add_",     [VB_AVERAGE] = "Mean",
-    [VB_LINEAR] = "Linear",
+    [VB_LINEAR] = "Linear",     [VB_AVGPOOL] = "AvgPool2d",     [VB_PAD] = "ConstantPadNd",
+    [VB_ADD_ZERO] = "Add",      [VB_STACK] = "Stack",           [VB_SUM_FIRST] = "Sum",
 };
 
 uint64_t vb_shape_elements(const struct vb_shape *shape)

@@ -13,7 +13,7 @@ enum vb_op_kind {
     VB_SILU,      /* in place: y is x's storage */
     VB_RELU,      /* in place likewise */
     VB_MAXPOOL,   /* x -> y, indices (int64) */
-    VB_UPSAMPLE,  /* nearest, by 2 */
+    VB_UPSAMPLE,  /* nearest, by a whole number */
     VB_CONCAT,    /* along channels */
     VB_ADD,
     VB_ADD_IN_PLACE, /* y is the first input's storage */
@@ -24,8 +24,13 @@ enum vb_op_kind {
     VB_PERMUTE,      /* another order of the same storage */
     VB_CLONE,        /* a contiguous copy: the v5 head's .contiguous() */
     VB_SLICE,        /* Focus: every second pixel, a view */
+    VB_AVGPOOL,      /* over a window without padding */
+    VB_PAD,          /* zeros to the right and below */
+    VB_ADD_ZERO,     /* x + 0, a number: a tensor of its own */
+    VB_STACK,        /* of one shape, along a new first axis */
+    VB_SUM_FIRST,    /* over the first axis */
 };
-enum { VB_N_OP_KINDS = 16, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 4 };
+enum { VB_N_OP_KINDS = 21, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 8 };
 
 extern const char *const vb_op_kind_names[VB_N_OP_KINDS];
 

@@ -192,6 +192,17 @@ struct vb_block vb_declare_conv(struct vb_weave *weave, const char *part, uint32
     return declare(weave, part, in, out, kernel, stride, groups, false);
 }
 
+struct vb_block vb_declare_conv_identity(struct vb_weave *weave, const char *part, uint32_t in,
+                                         uint32_t out, uint32_t kernel, uint32_t stride,
+                                         uint32_t groups)
+{
+    struct vb_block block = vb_declare_conv(weave, part, in, out, kernel, stride, groups);
+    block.activation = VB_ACT_NONE;
+    weave->n_modules++;
+    weave->n_leaves++;
+    return block;
+}
+
 struct vb_block vb_declare_plain(struct vb_weave *weave, const char *part, uint32_t in,
                                  uint32_t out)
 {
@@ -373,11 +384,11 @@ uint32_t vb_run_max_pool(struct vb_weave *weave, uint32_t x, uint32_t kernel, ui
     return y;
 }
 
-uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x)
+uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x, uint32_t height, uint32_t width)
 {
     struct vb_shape shape = *vb_weave_shape(weave, x);
-    shape.dims[2] *= 2;
-    shape.dims[3] *= 2;
+    shape.dims[2] = height;
+    shape.dims[3] = width;
     (void)vb_weave_op(weave, VB_UPSAMPLE, &x, 1);
     uint32_t y = vb_weave_value(weave, &shape);
     vb_weave_produce(weave, y);

@@ -21,6 +21,7 @@ struct vb_weave {
     char path[160];               /* of the module being built */
     uint32_t n_modules, n_leaves; /* as model.modules() counts */
     bool has_silu;                /* one instance serves all */
+    bool has_rep_silu;            /* and another all RepConvs */
     bool failed;
 };
 
@@ -59,6 +60,10 @@ struct vb_block {
 /* Conv: no bias, batch normalisation, SiLU, padding k/2. */
 struct vb_block vb_declare_conv(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out,
                                 uint32_t kernel, uint32_t stride, uint32_t groups);
+/* The same without the activation, in whose place an Identity stands. */
+struct vb_block vb_declare_conv_identity(struct vb_weave *weave, const char *part, uint32_t in,
+                                         uint32_t out, uint32_t kernel, uint32_t stride,
+                                         uint32_t groups);
 /* A bare convolution with a bias, as heads end with. */
 struct vb_block vb_declare_plain(struct vb_weave *weave, const char *part, uint32_t in,
                                  uint32_t out);
@@ -80,7 +85,8 @@ uint32_t vb_run_add_in_place(struct vb_weave *weave, uint32_t a, uint32_t b);
 uint32_t vb_run_activation(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x);
 uint32_t vb_run_max_pool(struct vb_weave *weave, uint32_t x, uint32_t kernel, uint32_t stride,
                          uint32_t pad);
-uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x);
+/* To this height and width, whole multiples of x's. */
+uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x, uint32_t height, uint32_t width);
 uint32_t vb_run_view(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x,
                      const struct vb_shape *shape);
 

@@ -92,6 +92,14 @@ static struct vb_variable run_concat(const struct walk *walk, const struct vb_op
     return vb_concat(walk->tape, pieces, op->n_inputs, 1);
 }
 
+static struct vb_variable run_stack(const struct walk *walk, const struct vb_op *op)
+{
+    struct vb_variable pieces[VB_MAX_INPUTS];
+    for (uint32_t i = 0; i < op->n_inputs; i++)
+        pieces[i] = walk->values[op->inputs[i]];
+    return vb_stack(walk->tape, pieces, op->n_inputs);
+}
+
 static struct vb_variable run_permute(const struct walk *walk, const struct vb_op *op)
 {
     static const uint32_t values_last[VB_MAX_DIMS] = { 0, 1, 3, 4, 2 };
@@ -145,6 +153,16 @@ static struct vb_variable run_op(const struct walk *walk, uint32_t index)
         return vb_contiguous(tape, x);
     case VB_SLICE:
         return vb_every_second(tape, x, op->quarter, out);
+    case VB_AVGPOOL:
+        return vb_avg_pool2d(tape, x, &op->window, out);
+    case VB_PAD:
+        return vb_zero_pad(tape, x, out);
+    case VB_ADD_ZERO:
+        return vb_unary(tape, VB_OP_ADD_NUMBER, x, 0);
+    case VB_STACK:
+        return run_stack(walk, op);
+    case VB_SUM_FIRST:
+        return vb_sum_first(tape, x);
     case VB_SPLIT:
         break;
     }

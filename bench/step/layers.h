@@ -42,6 +42,16 @@ struct vb_variable vb_relu_in_place(struct vb_tape *tape, struct vb_variable x);
 struct vb_variable vb_max_pool2d(struct vb_tape *tape, struct vb_variable x,
                                  const struct vb_window *window, const struct vb_shape *out);
 
+/* Without padding; keeps x. Source: aten/src/ATen/native/cuda/AveragePool2d.cu, whose one kernel is
+ * made of others here: the memory is the same. */
+struct vb_variable vb_avg_pool2d(struct vb_tape *tape, struct vb_variable x,
+                                 const struct vb_window *window, const struct vb_shape *out);
+
+/* Zeros to the right of x and below, up to `out`; keeps nothing. Source:
+ * aten/src/ATen/native/PadNd.cpp. */
+struct vb_variable vb_zero_pad(struct vb_tape *tape, struct vb_variable x,
+                               const struct vb_shape *out);
+
 /* Nearest, to `out`. */
 struct vb_variable vb_upsample(struct vb_tape *tape, struct vb_variable x,
                                const struct vb_shape *out);
@@ -49,6 +59,12 @@ struct vb_variable vb_upsample(struct vb_tape *tape, struct vb_variable x,
 /* Along `axis`; the result's type is the widest of theirs. */
 struct vb_variable vb_concat(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n,
                              uint32_t axis);
+
+/* Images of one shape along a new first axis; the result's type is the widest of theirs. */
+struct vb_variable vb_stack(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n);
+
+/* x summed over its first axis; autocast: in fp32. Keeps nothing. */
+struct vb_variable vb_sum_first(struct vb_tape *tape, struct vb_variable x);
 
 /* Views of `n` stretches along `axis`, `sizes` long; together they are all of x. `gives[i]` false:
  * nobody takes that one. Each view that is given is held once. */

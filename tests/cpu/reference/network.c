@@ -285,13 +285,72 @@ static void run_max_pool(struct vb_reference *self, const struct vb_op *op, bool
     }
 }
 
+/* The mean of what a window covers. */
+static void run_avg_pool(struct vb_reference *self, const struct vb_op *op, bool is_backward)
+{
+    struct image x = image_of(self, op->inputs[0]), y = image_of(self, op->outputs[0]);
+    const struct vb_window *window = &op->window;
+    size_t taps = (size_t)window->kernel_h * window->kernel_w;
+    for (size_t i = 0; i < y.n * y.c * y.h * y.w; i++) {
+        size_t plane = i / (y.h * y.w), at_y = i / y.w % y.h, at_x = i % y.w;
+        for (size_t k = 0; k < taps; k++) {
+            size_t from =
+                place(&x, plane / y.c, plane % y.c, at_y * window->stride + k / window->kernel_w,
+                      at_x * window->stride + k % window->kernel_w);
+            if (!is_backward)
+                y.at[i] += x.at[from] / (double)taps;
+            else
+                x.gradient[from] += y.gradient[i] / (double)taps;
+        }
+    }
+}
+
+static void run_pad(struct vb_reference *self, const struct vb_op *op, bool is_backward)
+{
+    struct image x = image_of(self, op->inputs[0]), y = image_of(self, op->outputs[0]);
+    for (size_t i = 0; i < x.n * x.c * x.h * x.w; i++) {
+        size_t plane = i / (x.h * x.w);
+        size_t to = place(&y, plane / x.c, plane % x.c, i / x.w % x.h, i % x.w);
+        if (!is_backward)
+            y.at[to] = x.at[i];
+        else
+            x.gradient[i] += y.gradient[to];
+    }
+}
+
+/* One input after another; and what is one after another added up. */
+static void run_stack(struct vb_reference *self, const struct vb_op *op, bool is_backward)
+{
+    uint32_t y = op->outputs[0];
+    size_t n = vb_shape_elements(&self->graph->values[op->inputs[0]].shape);
+    for (size_t i = 0; i < op->n_inputs * n; i++) {
+        uint32_t x = op->inputs[i / n];
+        if (!is_backward)
+            self->values[y][i] = self->values[x][i % n];
+        else
+            self->gradients[x][i % n] += self->gradients[y][i];
+    }
+}
+
+static void run_sum_first(struct vb_reference *self, const struct vb_op *op, bool is_backward)
+{
+    uint32_t x = op->inputs[0], y = op->outputs[0];
+    size_t n = vb_shape_elements(&self->graph->values[y].shape);
+    for (size_t i = 0; i < vb_shape_elements(&self->graph->values[x].shape); i++) {
+        if (!is_backward)
+            self->values[y][i % n] += self->values[x][i];
+        else
+            self->gradients[x][i] += self->gradients[y][i % n];
+    }
+}
+
 static void run_upsample(struct vb_reference *self, const struct vb_op *op, bool is_backward)
 {
     struct image x = image_of(self, op->inputs[0]), y = image_of(self, op->outputs[0]);
     for (size_t n = 0; n < y.n; n++) {
         for (size_t c = 0; c < y.c; c++) {
             for (size_t i = 0; i < y.h * y.w; i++) {
-                size_t from = place(&x, n, c, i / y.w / 2, i % y.w / 2);
+                size_t from = place(&x, n, c, i / y.w / (y.h / x.h), i % y.w / (y.w / x.w));
                 size_t at = place(&y, n, c, 0, 0) + i;
                 if (!is_backward)
                     y.at[at] = x.at[from];
@@ -412,9 +471,22 @@ static void run_op(struct vb_reference *self, uint32_t index, bool is_backward)
     case VB_ADD_IN_PLACE:
         run_add(self, op, is_backward);
         return;
+    case VB_AVGPOOL:
+        run_avg_pool(self, op, is_backward);
+        return;
+    case VB_PAD:
+        run_pad(self, op, is_backward);
+        return;
+    case VB_STACK:
+        run_stack(self, op, is_backward);
+        return;
+    case VB_SUM_FIRST:
+        run_sum_first(self, op, is_backward);
+        return;
     case VB_VIEW:
     case VB_PERMUTE:
     case VB_CLONE:
+    case VB_ADD_ZERO:
         run_reshape(self, op, is_backward);
         return;
     case VB_RELU:

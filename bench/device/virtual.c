@@ -146,14 +146,19 @@ static enum vb_status virtual_plan(struct vb_device *base, const struct vb_conv 
     return vb_conv_planner_plan(from_base(base)->planner, conv, rules, out, err);
 }
 
-/* The rate of arithmetic, 0 where the GPU's file does not say: only convolutions use tensor cores,
- * and everything else computes in fp32 whatever the type it reads. bf16 runs at fp16's rate where
- * the GPU has it. */
+/* The rate of arithmetic, 0 where the GPU's file does not say: only convolutions and products use
+ * tensor cores, and everything else computes in fp32 whatever the type it reads. bf16 runs at
+ * fp16's rate where the GPU has it. PyTorch lets convolutions use TF32, products not. */
 static double rate_of(const struct vb_gpu_spec *gpu, const struct vb_work *work)
 {
-    const double narrow = work->call->dtype != VB_FLOAT32 ? gpu->fp16_flops : gpu->tf32_flops;
     const bool is_convolution = vb_operator_is_conv(work->call->op);
-    return is_convolution && narrow > 0.0 ? narrow : gpu->fp32_flops;
+    const bool is_product = work->call->op == VB_OP_MATMUL;
+    double narrow = 0.0;
+    if ((is_convolution || is_product) && work->call->dtype != VB_FLOAT32)
+        narrow = gpu->fp16_flops;
+    else if (is_convolution)
+        narrow = gpu->tf32_flops;
+    return narrow > 0.0 ? narrow : gpu->fp32_flops;
 }
 
 /* The roofline: the longer of computing and of moving the bytes, both at their peak. A bound from

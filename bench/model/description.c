@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CLASSES = 100000, MAX_REPEATS = 1000, MAX_CHANNELS = 1 << 16 };
+enum { MAX_CLASSES = 100000, MAX_REPEATS = 1000, MAX_CHANNELS = 1 << 16, MAX_ARGUMENT = 4096 };
 
 enum vb_status vb_description_integer(const char *file, const struct vb_yaml *node,
                                       const char *what, long low, long high, long *out,
@@ -38,6 +38,25 @@ static enum vb_status read_real(const char *file, const struct vb_yaml *node, co
     return VB_OK;
 }
 
+enum vb_status vb_description_number(const char *file, const struct vb_yaml *node,
+                                     const char *module, bool is_whole, double *out,
+                                     struct vb_error *err)
+{
+    if (is_whole) {
+        long whole = 0;
+        enum vb_status status =
+            vb_description_integer(file, node, module, 0, MAX_ARGUMENT, &whole, err);
+        if (status == VB_OK)
+            *out = (double)whole;
+        return status;
+    }
+    enum vb_status status = read_real(file, node, module, out, err);
+    if (status == VB_OK && *out > MAX_ARGUMENT)
+        return vb_fail(err, VB_E_INPUT, "%s:%u: %s is %s, expected at most %d", file, node->line,
+                       module, node->text, MAX_ARGUMENT);
+    return status;
+}
+
 /* "[depth, width, max_channels]" of the scale that the file's name ends with. */
 static enum vb_status read_scales(const struct vb_yaml *scales, struct vb_description *out,
                                   struct vb_error *err)
@@ -48,6 +67,7 @@ static enum vb_status read_scales(const struct vb_yaml *scales, struct vb_descri
     const char *dot = strrchr(out->file, '.');
     char letter[2] = { dot != NULL && dot > out->file ? dot[-1] : '\0', '\0' };
     const struct vb_yaml *scale = vb_yaml_find(scales, letter);
+    out->scale = scale != NULL ? letter[0] : scales->items[0]->text[0];
     if (scale == NULL)
         scale = scales->items[1];
     long limit = 0;

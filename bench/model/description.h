@@ -25,6 +25,7 @@ struct vb_description {
     const char *model; /* as the user named it; the file until somebody says otherwise */
     uint32_t classes;
     double depth, width;
+    char scale;               /* of `scales`, the one that was taken; '\0': there are none */
     uint32_t max_channels;    /* UINT32_MAX: no limit */
     uint32_t n_anchor_levels; /* 0: an anchor-free head */
     uint32_t n_anchors;       /* a level */
@@ -43,5 +44,11 @@ VB_CHECKED enum vb_status vb_description_parse(const char *file, const char *dat
 VB_CHECKED enum vb_status vb_description_integer(const char *file, const struct vb_yaml *node,
                                                  const char *what, long low, long high, long *out,
                                                  struct vb_error *err);
+
+/* An argument of `module`, from 0 to 4096; with a fraction where it need not be whole. VB_E_INPUT:
+ * it is none such. */
+VB_CHECKED enum vb_status vb_description_number(const char *file, const struct vb_yaml *node,
+                                                const char *module, bool is_whole, double *out,
+                                                struct vb_error *err);
 
 #endif

@@ -8,14 +8,9 @@
 
 #include "base/text.h"
 #include "model/modules.h"
+#include "model/site.h"
 
-enum {
-    PROBE_SIZE = 256,
-    SHOWN_SIZE = 640,
-    CHANNELS_MULTIPLE = 8,
-    DISTANCES = 64,
-    MAX_CHANNELS = 1 << 16
-};
+enum { PROBE_SIZE = 256, SHOWN_SIZE = 640, DISTANCES = 64 };
 
 /* What the layers have given so far. */
 struct layers {
@@ -33,175 +28,25 @@ static uint32_t scaled_repeats(uint32_t repeats, double depth)
     return n < 1 ? 1 : (uint32_t)n;
 }
 
-static uint32_t scaled_channels(const struct vb_description *description, uint32_t channels)
-{
-    double limited = channels < description->max_channels ? channels : description->max_channels;
-    return (uint32_t)(ceil(limited * description->width / CHANNELS_MULTIPLE) * CHANNELS_MULTIPLE);
-}
-
 static enum vb_status unknown_module(const struct vb_description *description,
                                      const struct vb_layer *layer, struct vb_error *err)
 {
-    const char *near = vb_text_nearest(layer->module, vb_module_names, vb_module_count);
+    const char *names[VB_N_MODULES];
+    char list[512] = "";
+    vb_module_list_names(names);
+    const char *near = vb_text_nearest(layer->module, names, VB_N_MODULES);
     if (near != NULL)
         return vb_fail(err, VB_E_INPUT, "%s:%u: unknown module '%s'; did you mean %s?",
                        description->file, layer->line, layer->module, near);
-    return vb_fail(
-        err, VB_E_INPUT,
-        "%s:%u: unknown module '%s'; there is Conv, DWConv, Bottleneck, C3, C2f, SPP, SPPF, "
-        "Focus, Concat, nn.Identity, nn.ZeroPad2d, nn.Upsample, nn.MaxPool2d, RepNCSPELAN4, "
-        "ELAN1, AConv, ADown, SPPELAN, CBLinear, CBFuse, ConvReLU, ResNetStage, Detect and "
-        "Classifier",
-        description->file, layer->line, layer->module);
-}
-
-/* Whole numbers and True or False; what else there may be (None, names, lists) keeps its default.
- */
-static enum vb_status read_args(const struct vb_description *description,
-                                const struct vb_layer *layer, const struct vb_module *module,
-                                struct vb_site *site, struct vb_error *err)
-{
-    size_t first = module->takes_channels ? 1 : 0;
-    memcpy(site->args, module->defaults, sizeof site->args);
-    for (size_t i = first; i < layer->args->n; i++) {
-        const struct vb_yaml *arg = layer->args->items[i];
-        long *value = &site->args[i - first];
-        if (arg->kind != VB_YAML_SCALAR || module->args != VB_ARGS_NUMBERS ||
-            strcmp(arg->text, "None") == 0)
-            continue;
-        if (strcmp(arg->text, "True") == 0 || strcmp(arg->text, "true") == 0)
-            *value = 1;
-        else if (strcmp(arg->text, "False") == 0 || strcmp(arg->text, "false") == 0)
-            *value = 0;
-        else {
-            enum vb_status status =
-                vb_description_integer(description->file, arg, module->name, 0, 4096, value, err);
-            if (status != VB_OK)
-                return status;
-        }
-    }
-    return VB_OK;
-}
-
-/* A list of numbers: of channels, parts or pixels. */
-static enum vb_status read_list(const struct vb_description *description,
-                                const struct vb_layer *layer, const struct vb_module *module,
-                                struct vb_site *site, struct vb_error *err)
-{
-    const struct vb_yaml *list = layer->args->items[0];
-    if (list->kind != VB_YAML_LIST || list->n == 0 || list->n > VB_MAX_OUTPUTS)
-        return vb_fail(err, VB_E_INPUT, "%s:%u: %s takes %s, up to %d numbers", description->file,
-                       layer->line, module->name, module->usage, VB_MAX_OUTPUTS);
-    for (size_t i = 0; i < list->n; i++) {
-        long value = 0;
-        enum vb_status status = vb_description_integer(description->file, list->items[i],
-                                                       module->name, 0, 4096, &value, err);
-        if (status != VB_OK)
-            return status;
-        site->list[i] = (uint32_t)value;
-    }
-    site->n_list = (uint32_t)list->n;
-    return VB_OK;
-}
-
-static enum vb_status read_channels(const struct vb_description *description, uint32_t classes,
-                                    const struct vb_layer *layer, struct vb_site *site,
-                                    struct vb_error *err)
-{
-    long channels = 0;
-    enum vb_status status = vb_description_integer(description->file, layer->args->items[0],
-                                                   "channels", 1, MAX_CHANNELS, &channels, err);
-    if (status != VB_OK)
-        return status;
-    bool is_exact = description->n_anchor_levels > 0
-                        ? (uint32_t)channels == description->n_anchors * (classes + 5)
-                        : (uint32_t)channels == classes;
-    site->out = is_exact ? (uint32_t)channels : scaled_channels(description, (uint32_t)channels);
-    if (site->out > MAX_CHANNELS)
-        return vb_fail(err, VB_E_INPUT, "%s:%u: %u channels, expected at most %d",
-                       description->file, layer->line, site->out, MAX_CHANNELS);
-    return VB_OK;
-}
-
-/* Each part that is fused has the last layer's channels and a size that divides its size. */
-static enum vb_status check_parts(const struct vb_description *description,
-                                  const struct vb_layer *layer, const struct vb_site *site,
-                                  struct vb_error *err)
-{
-    uint32_t n = site->n_inputs;
-    const uint32_t *last = vb_weave_shape(site->weave, site->inputs[n - 1])->dims;
-    if (site->n_list + 1 != n || site->n_values[n - 1] != 1)
-        return vb_fail(err, VB_E_INPUT, "%s:%u: CBFuse of %u layers has %u parts, expected %u",
-                       description->file, layer->line, n, site->n_list, n - 1);
-    for (uint32_t i = 0; i + 1 < n; i++) {
-        if (site->list[i] >= site->n_values[i])
-            return vb_fail(err, VB_E_INPUT, "%s:%u: CBFuse takes part %u of a layer of %u",
-                           description->file, layer->line, site->list[i], site->n_values[i]);
-        const uint32_t *part = vb_weave_shape(site->weave, site->inputs[i] + site->list[i])->dims;
-        if (part[1] != last[1] || last[2] % part[2] != 0 || last[3] % part[3] != 0)
-            return vb_fail(err, VB_E_INPUT,
-                           "%s:%u: CBFuse of %ux%ux%u and %ux%ux%u; expected as "
-                           "many channels and a size that divides the last",
-                           description->file, layer->line, part[1], part[2], part[3], last[1],
-                           last[2], last[3]);
-    }
-    return VB_OK;
-}
-
-/* A list that a module takes is one that it can work with; no other module reads parts. */
-static enum vb_status check_list(const struct vb_description *description,
-                                 const struct vb_layer *layer, const struct vb_module *module,
-                                 const struct vb_site *site, struct vb_error *err)
-{
-    if (module->args == VB_ARGS_LIST && site->repeats != 1)
-        return vb_fail(err, VB_E_INPUT, "%s:%u: %s is repeated %u times, expected 1",
-                       description->file, layer->line, module->name, site->repeats);
-    if (strcmp(module->name, "CBFuse") == 0)
-        return check_parts(description, layer, site, err);
-    for (uint32_t i = 0; i < site->n_inputs; i++) {
-        if (site->n_values[i] != 1)
-            return vb_fail(err, VB_E_INPUT, "%s:%u: %s reads a layer of %u parts; expected CBFuse",
-                           description->file, layer->line, module->name, site->n_values[i]);
-    }
-    bool is_pad = strcmp(module->name, "nn.ZeroPad2d") == 0;
-    if (is_pad && (site->n_list != 4 || site->list[0] != 0 || site->list[2] != 0))
-        return vb_fail(err, VB_E_INPUT, "%s:%u: nn.ZeroPad2d takes [[0, right, 0, below]]",
-                       description->file, layer->line);
-    for (uint32_t i = 0; i < site->n_list && !is_pad; i++) {
-        if (site->list[i] == 0)
-            return vb_fail(err, VB_E_INPUT, "%s:%u: a part of %s has no channels",
-                           description->file, layer->line, module->name);
-    }
-    return VB_OK;
-}
-
-static enum vb_status check_fit(const struct vb_description *description,
-                                const struct vb_layer *layer, const struct vb_module *module,
-                                const struct vb_site *site, struct vb_error *err)
-{
-    const struct vb_weave *weave = site->weave;
-    uint32_t n_levels = description->n_anchor_levels;
-    bool is_detect = strcmp(module->name, "Detect") == 0;
-    enum vb_status status = check_list(description, layer, module, site, err);
-    if (status != VB_OK)
-        return status;
-    if (is_detect && (site->n_inputs > 8 || (n_levels > 0 && site->n_inputs != n_levels)))
-        return vb_fail(err, VB_E_INPUT, "%s:%u: Detect reads %u layers and anchors have %u levels",
-                       description->file, layer->line, site->n_inputs, n_levels);
-    bool is_concat = strcmp(module->name, "Concat") == 0;
-    for (uint32_t i = 1; i < site->n_inputs && is_concat; i++) {
-        const uint32_t *a = vb_weave_shape(weave, site->inputs[0])->dims;
-        const uint32_t *b = vb_weave_shape(weave, site->inputs[i])->dims;
-        if (a[2] != b[2] || a[3] != b[3])
-            return vb_fail(err, VB_E_INPUT, "%s:%u: Concat of %ux%u and %ux%u; expected one size",
-                           description->file, layer->line, a[2], a[3], b[2], b[3]);
-    }
-    if (module->takes_channels && strcmp(module->name, "Conv") == 0 &&
-        (site->args[3] < 1 || site->in % (uint32_t)site->args[3] != 0 ||
-         site->out % (uint32_t)site->args[3] != 0))
-        return vb_fail(err, VB_E_INPUT, "%s:%u: %ld groups do not divide %u and %u channels",
-                       description->file, layer->line, site->args[3], site->in, site->out);
-    return VB_OK;
+    size_t length = 0;
+    for (size_t i = 0; i < VB_N_MODULES && length < sizeof list; i++)
+        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s",
+                                   i == 0                  ? ""
+                                   : i + 1 == VB_N_MODULES ? " and "
+                                                           : ", ",
+                                   names[i]);
+    return vb_fail(err, VB_E_INPUT, "%s:%u: unknown module '%s'; there is %s", description->file,
+                   layer->line, layer->module, list);
 }
 
 static enum vb_status prepare(const struct vb_description *description, struct vb_weave *weave,
@@ -225,12 +70,8 @@ static enum vb_status prepare(const struct vb_description *description, struct v
     site->n_inputs = layer->n_from;
     site->in = vb_weave_shape(weave, site->inputs[0])->dims[1];
     site->repeats = scaled_repeats(layer->repeats, description->depth);
-    enum vb_status status = read_args(description, layer, module, site, err);
-    if (status == VB_OK && module->args == VB_ARGS_LIST)
-        status = read_list(description, layer, module, site, err);
-    if (status == VB_OK && module->takes_channels)
-        status = read_channels(description, weave->graph.classes, layer, site, err);
-    return status == VB_OK ? check_fit(description, layer, module, site, err) : status;
+    enum vb_status status = vb_site_read(site, module, err);
+    return status == VB_OK ? vb_site_check(site, module, err) : status;
 }
 
 /* Who holds what at the level of the model: a layer's input until the layer is done; what a later
@@ -279,7 +120,7 @@ static enum vb_status expand_layer(const struct vb_description *description, str
                        "small for it",
                        description->file, layer->line, index, layer->module);
     layers->values[index] = y;
-    layers->n_values[index] = strcmp(module->name, "CBLinear") == 0 ? site.n_list : 1;
+    layers->n_values[index] = module->gives_parts ? site.n_list : 1;
     struct vb_site again;
     status = prepare(description, weave, layers, index, module, &again, err);
     if (status == VB_OK)

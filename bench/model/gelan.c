@@ -20,28 +20,12 @@ static uint32_t run_new(struct vb_weave *weave, enum vb_op_kind kind, const uint
     return y;
 }
 
-/* x in `n` equal parts along the channels, views of it. */
-static void run_chunk(struct vb_weave *weave, uint32_t x, uint32_t n, uint32_t *pieces)
+/* x's channels in two halves, views of it. */
+static void run_halves(struct vb_weave *weave, uint32_t x, uint32_t *halves)
 {
-    struct vb_shape part = *vb_weave_shape(weave, x);
-    part.dims[1] /= n;
-    (void)vb_weave_op(weave, VB_SPLIT, &x, 1);
-    for (uint32_t i = 0; i < n; i++) {
-        pieces[i] = vb_weave_view(weave, x, &part);
-        vb_weave_produce(weave, pieces[i]);
-    }
-}
-
-/* Something of the module at `path` follows; gives what to restore. */
-static void visit(struct vb_weave *weave, const char *path, char *outer)
-{
-    memcpy(outer, weave->path, sizeof weave->path);
-    (void)snprintf(weave->path, sizeof weave->path, "%s", path);
-}
-
-static void leave(struct vb_weave *weave, const char *outer)
-{
-    memcpy(weave->path, outer, sizeof weave->path);
+    uint32_t channels = vb_weave_shape(weave, x)->dims[1];
+    const uint32_t sizes[] = { channels / 2, channels / 2 };
+    vb_run_split(weave, x, 1, sizes, 2, halves);
 }
 
 /* A 3 x 3 and a 1 x 1 convolution of one input, added. */
@@ -56,8 +40,8 @@ static struct rep_conv declare_rep_conv(struct vb_weave *weave, const char *part
     struct rep_conv rep;
     size_t length = vb_weave_enter(weave, part);
     (void)snprintf(rep.path, sizeof rep.path, "%s", weave->path);
-    rep.wide = vb_declare_conv_identity(weave, "conv1", in, out, 3, 1, 1);
-    rep.narrow = vb_declare_conv_identity(weave, "conv2", in, out, 1, 1, 1);
+    rep.wide = vb_declare_linear_conv(weave, "conv1", in, out, 3, 1, 1);
+    rep.narrow = vb_declare_linear_conv(weave, "conv2", in, out, 1, 1, 1);
     vb_weave_leave(weave, length);
     weave->n_modules++;
     weave->has_rep_silu = true;
@@ -67,15 +51,14 @@ static struct rep_conv declare_rep_conv(struct vb_weave *weave, const char *part
 /* SiLU of (wide + narrow) + 0: the 0 stands where other models have a third branch. */
 static uint32_t run_rep_conv(struct vb_weave *weave, const struct rep_conv *rep, uint32_t x)
 {
-    char outer[sizeof weave->path];
     uint32_t wide = vb_run_conv(weave, &rep->wide, x);
     uint32_t narrow = vb_run_conv(weave, &rep->narrow, x);
-    visit(weave, rep->path, outer);
+    struct vb_place outer = vb_weave_move(weave, rep->path);
     uint32_t sum = vb_run_add(weave, wide, narrow);
     sum = run_new(weave, VB_ADD_ZERO, &sum, 1, vb_weave_shape(weave, sum));
     (void)vb_weave_enter(weave, "act");
     sum = vb_run_activation(weave, VB_SILU, sum);
-    leave(weave, outer);
+    vb_weave_return(weave, &outer);
     return sum;
 }
 
@@ -99,11 +82,8 @@ static struct rep_bottleneck declare_rep_bottleneck(struct vb_weave *weave, uint
 static uint32_t run_rep_bottleneck(struct vb_weave *weave, const struct rep_bottleneck *b,
                                    uint32_t x)
 {
-    char outer[sizeof weave->path];
     uint32_t y = vb_run_conv(weave, &b->second, run_rep_conv(weave, &b->first, x));
-    visit(weave, b->path, outer);
-    y = vb_run_add(weave, x, y);
-    leave(weave, outer);
+    y = vb_run_add_at(weave, b->path, x, y);
     vb_weave_hold(weave, x);
     return y;
 }
@@ -140,14 +120,13 @@ static void declare_rep_csp(struct vb_weave *weave, const char *part, uint32_t i
 
 static uint32_t run_rep_csp(struct vb_weave *weave, const struct rep_csp *csp, uint32_t x)
 {
-    char outer[sizeof weave->path];
     uint32_t deep = vb_run_conv(weave, &csp->cv1, x);
     for (uint32_t i = 0; i < csp->n; i++)
         deep = run_rep_bottleneck(weave, &csp->list[i], deep);
     uint32_t pieces[] = { deep, vb_run_conv(weave, &csp->cv2, x) };
-    visit(weave, csp->path, outer);
+    struct vb_place outer = vb_weave_move(weave, csp->path);
     uint32_t both = vb_run_concat(weave, pieces, 2);
-    leave(weave, outer);
+    vb_weave_return(weave, &outer);
     uint32_t y = vb_run_conv(weave, &csp->cv3, both);
     vb_weave_hold(weave, x);
     return y;
@@ -198,7 +177,7 @@ static uint32_t run_elan(const struct vb_site *site, uint32_t n)
     if (split < 2 || split % 2 != 0 || deep < 2)
         weave->failed = true;
 
-    run_chunk(weave, vb_run_conv(weave, &cv1, site->inputs[0]), 2, pieces);
+    run_halves(weave, vb_run_conv(weave, &cv1, site->inputs[0]), pieces);
     for (uint32_t i = 0; i < 2; i++)
         pieces[2 + i] = run_branch(weave, &branches[i], pieces[1 + i]);
     uint32_t y = vb_run_conv(weave, &cv4, vb_run_concat(weave, pieces, 4));
@@ -254,7 +233,7 @@ uint32_t vb_run_adown(const struct vb_site *site)
         weave->failed = true;
 
     uint32_t average = run_average(weave, site->inputs[0]);
-    run_chunk(weave, average, 2, halves);
+    run_halves(weave, average, halves);
     uint32_t pieces[2] = { vb_run_conv(weave, &cv1, halves[0]) };
     pieces[1] = vb_run_conv(weave, &cv2, vb_run_max_pool(weave, halves[1], 3, 2, 1));
     uint32_t y = vb_run_concat(weave, pieces, 2);
@@ -294,22 +273,16 @@ uint32_t vb_run_spp_elan(const struct vb_site *site)
 uint32_t vb_run_cb_linear(const struct vb_site *site)
 {
     struct vb_weave *weave = site->weave;
-    uint32_t sum = 0, first = 0;
+    uint32_t parts[VB_MAX_FROM];
+    uint32_t sum = 0;
     for (uint32_t i = 0; i < site->n_list; i++)
         sum += site->list[i];
     struct vb_block conv = vb_declare_plain(weave, "conv", site->in, sum);
     weave->n_modules++;
 
     uint32_t whole = vb_run_conv(weave, &conv, site->inputs[0]);
-    struct vb_shape part = *vb_weave_shape(weave, whole);
-    (void)vb_weave_op(weave, VB_SPLIT, &whole, 1);
-    for (uint32_t i = 0; i < site->n_list; i++) {
-        part.dims[1] = site->list[i];
-        uint32_t view = vb_weave_view(weave, whole, &part);
-        vb_weave_produce(weave, view);
-        first = i == 0 ? view : first;
-    }
-    return first;
+    vb_run_split(weave, whole, 1, site->list, site->n_list, parts);
+    return parts[0];
 }
 
 /* One part of each layer but the last, brought to the last one's size, and all of them added;
@@ -327,9 +300,9 @@ uint32_t vb_run_cb_fuse(const struct vb_site *site)
     for (uint32_t i = 0; i + 1 < n; i++)
         pieces[i] =
             vb_run_upsample(weave, site->inputs[i] + site->list[i], last.dims[2], last.dims[3]);
-    struct vb_shape stacked = { 5, { n, last.dims[0], last.dims[1], last.dims[2], last.dims[3] } };
-    uint32_t stack = run_new(weave, VB_STACK, pieces, n, &stacked);
-    uint32_t y = run_new(weave, VB_SUM_FIRST, &stack, 1, &last);
+    struct vb_shape piled = { 5, { n, last.dims[0], last.dims[1], last.dims[2], last.dims[3] } };
+    uint32_t pile = run_new(weave, VB_PILE, pieces, n, &piled);
+    uint32_t y = run_new(weave, VB_SUM_FIRST, &pile, 1, &last);
     for (uint32_t i = 0; i + 1 < n; i++)
         vb_weave_hold(weave, pieces[i]);
     return y;

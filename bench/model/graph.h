@@ -35,10 +35,12 @@ struct vb_op {
     struct vb_window window; /* convolution and pooling */
     uint32_t groups;
     uint32_t quarter; /* of a slice: which of Focus's four */
+    uint32_t axis;    /* of a split */
+    double factor;    /* of a scale */
     bool has_bias;
     uint64_t
         weight_elements; /* convolution: its weight; batch normalisation: its weight (= bias) */
-    uint64_t macs;       /* convolution: multiply-adds, bias not counted */
+    uint64_t macs;       /* convolution and matmul: multiply-adds, bias not counted */
 };
 
 /* A parameter or buffer tensor, in the order of model.parameters() and model.buffers(): that in
@@ -62,6 +64,7 @@ struct vb_level {
     uint32_t stride; /* 1 of a classifier's: it takes any size */
     uint32_t grid_h, grid_w;
     uint32_t output;      /* value: v5 [N,na,H,W,nc+5], v8 [N,64+nc,H,W], classifier [N,nc] */
+    uint32_t one_to_one;  /* where the head is end to end: its other branches' output, as v8's */
     float anchors[2 * 8]; /* v5: width and height of each anchor in pixels */
     uint32_t n_anchors;
 };
@@ -70,6 +73,7 @@ struct vb_graph {
     const char *model; /* as the user named it */
     uint32_t batch, imgsz, classes;
     enum vb_head head;
+    bool is_end_to_end; /* v10: a second head gives each object one box, so no NMS is needed */
     uint32_t n_levels;
     struct vb_level levels[8];
 
@@ -81,9 +85,15 @@ struct vb_graph {
     uint32_t n_parameters, n_buffers;
     uint64_t parameter_elements; /* as the repositories print: frozen ones too */
     uint64_t trainable_elements;
-    uint32_t n_layers;  /* as the repository prints it */
-    double gflops_640;  /* as the repository prints it: params.csv's thop_ultralytics column */
-    uint64_t conv_macs; /* at this batch and size */
+    uint32_t n_layers; /* as the repository prints it */
+    double gflops_640; /* as the repository prints it: params.csv's thop_ultralytics column */
+    uint64_t conv_macs, matmul_macs; /* at this batch and size */
 };
+
+/* Outputs of a forward pass in training: one a level, and one more where the head is end to end. */
+static inline uint32_t vb_n_predictions(const struct vb_graph *graph)
+{
+    return graph->is_end_to_end ? 2 * graph->n_levels : graph->n_levels;
+}
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The detection heads: YOLOv5's with anchors, YOLOv8's without. */
+/* The detection heads: YOLOv5's with anchors, YOLOv8's and YOLO11's without, YOLOv10's two in one.
+ */
 
 #include <stdio.h>
 #include <string.h>
@@ -56,18 +57,44 @@ static uint32_t run_detect_v5(const struct vb_site *site)
     return 0;
 }
 
+/* Two convolutions, then a bare one. The first two may each be a depthwise and a pointwise one. */
 struct branch {
-    struct vb_block first, second, last;
+    struct vb_block depthwise[2], convs[2], last;
+    bool is_light;
 };
 
-static struct branch declare_branch(struct vb_weave *weave, const char *part, uint32_t level,
-                                    uint32_t in, uint32_t hidden, uint32_t out)
+static void declare_light(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out,
+                          struct vb_block *depthwise, struct vb_block *pointwise)
 {
-    size_t outer = vb_weave_enter(weave, part);
+    size_t length = vb_weave_enter(weave, part);
+    *depthwise = vb_declare_conv(weave, "0", in, in, 3, 1, in);
+    *pointwise = vb_declare_conv(weave, "1", in, out, 1, 1, 1);
+    vb_weave_leave(weave, length);
+    weave->n_modules++;
+}
+
+/* A branch's channels, and its module's name. */
+struct branch_shape {
+    const char *part;
+    uint32_t hidden, out;
+    bool is_light;
+};
+
+static struct branch declare_branch(struct vb_weave *weave, const struct branch_shape *shape,
+                                    uint32_t level, uint32_t in)
+{
+    uint32_t hidden = shape->hidden;
+    struct branch branch = { .is_light = shape->is_light };
+    size_t outer = vb_weave_enter(weave, shape->part);
     size_t inner = vb_weave_enter_number(weave, level);
-    struct branch branch = { vb_declare_conv(weave, "0", in, hidden, 3, 1, 1),
-                             vb_declare_conv(weave, "1", hidden, hidden, 3, 1, 1),
-                             vb_declare_plain(weave, "2", hidden, out) };
+    if (shape->is_light) {
+        declare_light(weave, "0", in, hidden, &branch.depthwise[0], &branch.convs[0]);
+        declare_light(weave, "1", hidden, hidden, &branch.depthwise[1], &branch.convs[1]);
+    } else {
+        branch.convs[0] = vb_declare_conv(weave, "0", in, hidden, 3, 1, 1);
+        branch.convs[1] = vb_declare_conv(weave, "1", hidden, hidden, 3, 1, 1);
+    }
+    branch.last = vb_declare_plain(weave, "2", hidden, shape->out);
     vb_weave_leave(weave, inner);
     vb_weave_leave(weave, outer);
     weave->n_modules++;
@@ -76,8 +103,11 @@ static struct branch declare_branch(struct vb_weave *weave, const char *part, ui
 
 static uint32_t run_branch(struct vb_weave *weave, const struct branch *branch, uint32_t x)
 {
-    x = vb_run_conv(weave, &branch->first, x);
-    x = vb_run_conv(weave, &branch->second, x);
+    for (uint32_t i = 0; i < 2; i++) {
+        if (branch->is_light)
+            x = vb_run_conv(weave, &branch->depthwise[i], x);
+        x = vb_run_conv(weave, &branch->convs[i], x);
+    }
     return vb_run_conv(weave, &branch->last, x);
 }
 
@@ -86,40 +116,112 @@ static uint32_t at_least(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-/* Two branches a level, distances and class scores, side by side. The distances' own convolution
- * has 16 frozen weights and is not run in training. */
-static uint32_t run_detect_v8(const struct vb_site *site)
-{
-    enum { BINS = 16, SIDES = 4 };
-    struct vb_weave *weave = site->weave;
-    uint32_t classes = weave->graph.classes;
-    uint32_t in = site->in;
-    uint32_t box_hidden = at_least(at_least(16, in / 4), BINS * SIDES);
-    uint32_t class_hidden = at_least(in, classes < 100 ? classes : 100);
+enum { BINS = 16, SIDES = 4 };
+
+/* Two branches a level: distances and class scores. */
+struct detect {
     struct branch boxes[VB_MAX_FROM];
     struct branch scores[VB_MAX_FROM];
-    for (uint32_t i = 0; i < site->n_inputs; i++)
-        boxes[i] = declare_branch(weave, "cv2", i, vb_weave_shape(weave, site->inputs[i])->dims[1],
-                                  box_hidden, BINS * SIDES);
-    for (uint32_t i = 0; i < site->n_inputs; i++)
-        scores[i] = declare_branch(weave, "cv3", i, vb_weave_shape(weave, site->inputs[i])->dims[1],
-                                   class_hidden, classes);
-    vb_weave_declare_frozen(weave, "dfl.conv", BINS);
-    weave->n_modules += 4;
-    weave->graph.head = VB_HEAD_V8;
+};
 
+static void declare_branches(const struct vb_site *site, const struct branch_shape *shape,
+                             struct branch *branches)
+{
+    for (uint32_t i = 0; i < site->n_inputs; i++)
+        branches[i] = declare_branch(site->weave, shape, i,
+                                     vb_weave_shape(site->weave, site->inputs[i])->dims[1]);
+    site->weave->n_modules++; /* the ModuleList */
+}
+
+static struct branch_shape box_shape(const struct vb_site *site, const char *part)
+{
+    uint32_t hidden = at_least(at_least(16, site->in / 4), BINS * SIDES);
+    return (struct branch_shape){ part, hidden, BINS * SIDES, false };
+}
+
+static struct branch_shape score_shape(const struct vb_site *site, const char *part, bool is_light)
+{
+    uint32_t classes = site->weave->graph.classes;
+    uint32_t hidden = at_least(site->in, classes < 100 ? classes : 100);
+    return (struct branch_shape){ part, hidden, classes, is_light };
+}
+
+/* The distances' own convolution has 16 frozen weights and is not run in training. */
+static void declare_detect(const struct vb_site *site, bool is_light, struct detect *detect)
+{
+    const struct branch_shape boxes = box_shape(site, "cv2");
+    const struct branch_shape scores = score_shape(site, "cv3", is_light);
+    declare_branches(site, &boxes, detect->boxes);
+    declare_branches(site, &scores, detect->scores);
+    vb_weave_declare_frozen(site->weave, "dfl.conv", BINS);
+    site->weave->n_modules += 2;
+    site->weave->graph.head = VB_HEAD_V8;
+}
+
+/* Both branches of a level, side by side. */
+static uint32_t run_level(const struct vb_site *site, const struct detect *detect, uint32_t level,
+                          uint32_t x)
+{
+    uint32_t pieces[2];
+    pieces[0] = run_branch(site->weave, &detect->boxes[level], x);
+    pieces[1] = run_branch(site->weave, &detect->scores[level], x);
+    return vb_run_concat(site->weave, pieces, 2);
+}
+
+static void run_levels(const struct vb_site *site, const struct detect *detect)
+{
     for (uint32_t i = 0; i < site->n_inputs; i++) {
-        uint32_t pieces[2];
-        pieces[0] = run_branch(weave, &boxes[i], site->inputs[i]);
-        pieces[1] = run_branch(weave, &scores[i], site->inputs[i]);
-        uint32_t y = vb_run_concat(weave, pieces, 2);
-        const uint32_t *dims = vb_weave_shape(weave, y)->dims;
+        uint32_t y = run_level(site, detect, i, site->inputs[i]);
+        const uint32_t *dims = vb_weave_shape(site->weave, y)->dims;
         add_level(site, i, y, dims[2], dims[3]);
     }
-    return 0;
+}
+
+/* Score branches are light from YOLO11 on: ultralytics tells it by the modules before. */
+static bool is_light(const struct vb_description *description)
+{
+    bool is_newer = false;
+    for (uint32_t i = 0; i < description->n_layers; i++)
+        is_newer = is_newer || strcmp(description->layers[i].module, "C3k2") == 0;
+    return is_newer;
 }
 
 uint32_t vb_run_detect(const struct vb_site *site)
 {
-    return site->description->n_anchor_levels > 0 ? run_detect_v5(site) : run_detect_v8(site);
+    struct detect detect;
+    if (site->description->n_anchor_levels > 0)
+        return run_detect_v5(site);
+    declare_detect(site, is_light(site->description), &detect);
+    run_levels(site, &detect);
+    return 0;
+}
+
+/* A copy of the branches reads the inputs first, and gives them no gradient. It has a SiLU of its
+ * own for either kind. */
+uint32_t vb_run_v10_detect(const struct vb_site *site)
+{
+    struct vb_weave *weave = site->weave;
+    struct detect many, one;
+    uint32_t detached[VB_MAX_FROM], outputs[VB_MAX_FROM];
+    const struct branch_shape boxes = box_shape(site, "one2one_cv2");
+    const struct branch_shape scores = score_shape(site, "one2one_cv3", true);
+    declare_detect(site, true, &many);
+    declare_branches(site, &boxes, one.boxes);
+    declare_branches(site, &scores, one.scores);
+    weave->n_modules += 2;
+    weave->n_leaves += 2;
+
+    for (uint32_t i = 0; i < site->n_inputs; i++)
+        detached[i] =
+            vb_run_view(weave, VB_DETACH, site->inputs[i], vb_weave_shape(weave, site->inputs[i]));
+    for (uint32_t i = 0; i < site->n_inputs; i++)
+        outputs[i] = run_level(site, &one, i, detached[i]);
+    run_levels(site, &many);
+    for (uint32_t i = 0; i < site->n_inputs && !weave->failed; i++) {
+        vb_weave_hold(weave, detached[i]);
+        weave->graph.levels[i].one_to_one = outputs[i];
+        weave->graph.values[outputs[i]].is_output = true;
+    }
+    weave->graph.is_end_to_end = true;
+    return 0;
 }

@@ -19,18 +19,25 @@ enum vb_op_kind {
     VB_ADD_IN_PLACE, /* y is the first input's storage */
     VB_AVERAGE,      /* over height and width */
     VB_LINEAR,       /* [N,C] -> [N,K], with a bias */
-    VB_SPLIT,        /* along channels into equal views of x */
+    VB_SPLIT,        /* along one axis into views of x */
     VB_VIEW,         /* another shape of the same storage */
-    VB_PERMUTE,      /* another order of the same storage */
+    VB_PERMUTE,      /* the axes in another order, a view */
     VB_CLONE,        /* a contiguous copy: the v5 head's .contiguous() */
     VB_SLICE,        /* Focus: every second pixel, a view */
-    VB_AVGPOOL,      /* over a window without padding */
-    VB_PAD,          /* zeros to the right and below */
-    VB_ADD_ZERO,     /* x + 0, a number: a tensor of its own */
-    VB_STACK,        /* of one shape, along a new first axis */
-    VB_SUM_FIRST,    /* over the first axis */
+    VB_DETACH,       /* the same values, through which no gradient flows: a view */
+    VB_TRANSPOSE,    /* the last two axes in the other order, a view */
+    VB_STACK,        /* [N,H,m,n] as the stack of matrices [N H,m,n], and back again: views */
+    VB_UNSTACK,
+    VB_MATMUL,    /* of two stacks of matrices: [B,m,k], [B,k,n] -> [B,m,n] */
+    VB_SCALE,     /* times a number */
+    VB_SOFTMAX,   /* along the last axis */
+    VB_AVGPOOL,   /* over a window without padding */
+    VB_PAD,       /* zeros to the right and below */
+    VB_ADD_ZERO,  /* x + 0, a number: a tensor of its own */
+    VB_PILE,      /* images of one shape along a new first axis */
+    VB_SUM_FIRST, /* over the first axis */
 };
-enum { VB_N_OP_KINDS = 21, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 8 };
+enum { VB_N_OP_KINDS = 28, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 8 };
 
 extern const char *const vb_op_kind_names[VB_N_OP_KINDS];
 

@@ -34,6 +34,20 @@ void vb_weave_leave(struct vb_weave *weave, size_t length)
     weave->path[length] = '\0';
 }
 
+struct vb_place vb_weave_move(struct vb_weave *weave, const char *path)
+{
+    struct vb_place outer;
+    memcpy(outer.path, weave->path, sizeof outer.path);
+    weave->path[0] = '\0';
+    (void)vb_weave_enter(weave, path);
+    return outer;
+}
+
+void vb_weave_return(struct vb_weave *weave, const struct vb_place *place)
+{
+    memcpy(weave->path, place->path, sizeof weave->path);
+}
+
 static const char *path_with(struct vb_weave *weave, const char *base, const char *part)
 {
     const char *const parts[] = { base, ".", part };
@@ -192,14 +206,14 @@ struct vb_block vb_declare_conv(struct vb_weave *weave, const char *part, uint32
     return declare(weave, part, in, out, kernel, stride, groups, false);
 }
 
-struct vb_block vb_declare_conv_identity(struct vb_weave *weave, const char *part, uint32_t in,
-                                         uint32_t out, uint32_t kernel, uint32_t stride,
-                                         uint32_t groups)
+struct vb_block vb_declare_linear_conv(struct vb_weave *weave, const char *part, uint32_t in,
+                                       uint32_t out, uint32_t kernel, uint32_t stride,
+                                       uint32_t groups)
 {
-    struct vb_block block = vb_declare_conv(weave, part, in, out, kernel, stride, groups);
+    struct vb_block block = declare(weave, part, in, out, kernel, stride, groups, false);
     block.activation = VB_ACT_NONE;
-    weave->n_modules++;
     weave->n_leaves++;
+    weave->n_modules++;
     return block;
 }
 
@@ -239,167 +253,4 @@ void vb_weave_declare_frozen(struct vb_weave *weave, const char *part, uint32_t 
     vb_weave_leave(weave, length);
     weave->n_modules++;
     weave->n_leaves++;
-}
-
-/* The operator that has just been added uses `n` parameters from `first` on. */
-static void use_parameters(struct vb_weave *weave, uint32_t first, uint32_t n)
-{
-    for (uint32_t i = 0; i < n && !weave->failed; i++)
-        weave->graph.parameters[first + i].op = weave->graph.n_ops - 1;
-}
-
-static uint32_t slid(struct vb_weave *weave, uint32_t size, const struct vb_window *window)
-{
-    uint64_t padded = (uint64_t)size + 2 * (uint64_t)window->pad;
-    uint64_t reach = (uint64_t)window->dilation * (window->kernel_h - 1) + 1;
-    if (padded < reach || window->stride == 0) {
-        weave->failed = true;
-        return 1;
-    }
-    return (uint32_t)((padded - reach) / window->stride + 1);
-}
-
-static uint32_t run_plain_conv(struct vb_weave *weave, const struct vb_block *block, uint32_t x)
-{
-    struct vb_shape shape = *vb_weave_shape(weave, x);
-    shape.dims[1] = block->out;
-    shape.dims[2] = slid(weave, shape.dims[2], &block->window);
-    shape.dims[3] = slid(weave, shape.dims[3], &block->window);
-    struct vb_op *op = vb_weave_op(weave, VB_CONV, &x, 1);
-    op->window = block->window;
-    op->groups = block->groups;
-    op->has_bias = block->has_bias;
-    op->weight_elements = (uint64_t)block->out * (block->in / block->groups) *
-                          block->window.kernel_h * block->window.kernel_w;
-    uint64_t pixels = (uint64_t)shape.dims[0] * shape.dims[2] * shape.dims[3];
-    if (!vb_mul(pixels, op->weight_elements, &op->macs))
-        weave->failed = true;
-    weave->graph.conv_macs += op->macs;
-    use_parameters(weave, block->conv_parameter, block->has_bias ? 2 : 1);
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
-    return y;
-}
-
-uint32_t vb_run_scores(struct vb_weave *weave, uint32_t linear, uint32_t x, uint32_t out)
-{
-    struct vb_shape shape = *vb_weave_shape(weave, x);
-    shape.dims[2] = shape.dims[3] = 1;
-    (void)vb_weave_op(weave, VB_AVERAGE, &x, 1);
-    uint32_t average = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, average);
-
-    shape = (struct vb_shape){ 2, { shape.dims[0], shape.dims[1] } };
-    uint32_t flat = vb_run_view(weave, VB_VIEW, average, &shape);
-    struct vb_op *op = vb_weave_op(weave, VB_LINEAR, &flat, 1);
-    op->has_bias = true;
-    op->weight_elements = (uint64_t)shape.dims[1] * out;
-    use_parameters(weave, linear, 2);
-    shape.dims[1] = out;
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
-    return y;
-}
-
-uint32_t vb_run_conv(struct vb_weave *weave, const struct vb_block *block, uint32_t x)
-{
-    char outer[sizeof weave->path];
-    memcpy(outer, weave->path, sizeof outer);
-    weave->path[0] = '\0';
-    (void)vb_weave_enter(weave, block->path);
-    size_t length = strlen(weave->path);
-
-    if (block->has_norm)
-        (void)vb_weave_enter(weave, "conv");
-    uint32_t y = run_plain_conv(weave, block, x);
-    if (block->has_norm) {
-        vb_weave_leave(weave, length);
-        (void)vb_weave_enter(weave, "bn");
-        struct vb_op *op = vb_weave_op(weave, VB_BATCHNORM, &y, 1);
-        op->weight_elements = block->out;
-        use_parameters(weave, block->norm_parameter, 2);
-        if (!weave->failed)
-            weave->buffers[block->counter].op = weave->graph.n_ops - 1;
-        y = vb_weave_value(weave, vb_weave_shape(weave, y));
-        vb_weave_produce(weave, y);
-    }
-    if (block->activation != VB_ACT_NONE) {
-        vb_weave_leave(weave, length);
-        (void)vb_weave_enter(weave, "act");
-        weave->has_silu = weave->has_silu || block->activation == VB_ACT_SILU;
-        y = vb_run_activation(weave, block->activation == VB_ACT_SILU ? VB_SILU : VB_RELU, y);
-    }
-    memcpy(weave->path, outer, sizeof outer);
-    return y;
-}
-
-uint32_t vb_run_activation(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x)
-{
-    return vb_run_view(weave, kind, x, vb_weave_shape(weave, x));
-}
-
-uint32_t vb_run_concat(struct vb_weave *weave, const uint32_t *pieces, uint32_t n)
-{
-    struct vb_shape shape = *vb_weave_shape(weave, pieces[0]);
-    for (uint32_t i = 1; i < n; i++)
-        shape.dims[1] += vb_weave_shape(weave, pieces[i])->dims[1];
-    (void)vb_weave_op(weave, VB_CONCAT, pieces, n);
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
-    return y;
-}
-
-uint32_t vb_run_add(struct vb_weave *weave, uint32_t a, uint32_t b)
-{
-    uint32_t both[] = { a, b };
-    (void)vb_weave_op(weave, VB_ADD, both, 2);
-    uint32_t y = vb_weave_value(weave, vb_weave_shape(weave, a));
-    vb_weave_produce(weave, y);
-    return y;
-}
-
-uint32_t vb_run_add_in_place(struct vb_weave *weave, uint32_t a, uint32_t b)
-{
-    uint32_t both[] = { a, b };
-    (void)vb_weave_op(weave, VB_ADD_IN_PLACE, both, 2);
-    uint32_t y = vb_weave_view(weave, a, vb_weave_shape(weave, a));
-    vb_weave_produce(weave, y);
-    return y;
-}
-
-uint32_t vb_run_max_pool(struct vb_weave *weave, uint32_t x, uint32_t kernel, uint32_t stride,
-                         uint32_t pad)
-{
-    struct vb_window window = { kernel, kernel, stride, pad, 1 };
-    struct vb_shape shape = *vb_weave_shape(weave, x);
-    shape.dims[2] = slid(weave, shape.dims[2], &window);
-    shape.dims[3] = slid(weave, shape.dims[3], &window);
-    vb_weave_op(weave, VB_MAXPOOL, &x, 1)->window = window;
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
-    uint32_t indices = vb_weave_value(weave, &shape);
-    if (!weave->failed)
-        weave->graph.values[indices].is_int64 = true;
-    vb_weave_produce(weave, indices);
-    return y;
-}
-
-uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x, uint32_t height, uint32_t width)
-{
-    struct vb_shape shape = *vb_weave_shape(weave, x);
-    shape.dims[2] = height;
-    shape.dims[3] = width;
-    (void)vb_weave_op(weave, VB_UPSAMPLE, &x, 1);
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
-    return y;
-}
-
-uint32_t vb_run_view(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x,
-                     const struct vb_shape *shape)
-{
-    (void)vb_weave_op(weave, kind, &x, 1);
-    uint32_t y = vb_weave_view(weave, x, shape);
-    vb_weave_produce(weave, y);
-    return y;
 }

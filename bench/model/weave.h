@@ -30,6 +30,13 @@ size_t vb_weave_enter(struct vb_weave *weave, const char *part);
 size_t vb_weave_enter_number(struct vb_weave *weave, uint32_t part);
 void vb_weave_leave(struct vb_weave *weave, size_t length);
 
+/* The path becomes a block's own while its operators run; what it was comes back. */
+struct vb_place {
+    char path[160];
+};
+struct vb_place vb_weave_move(struct vb_weave *weave, const char *path);
+void vb_weave_return(struct vb_weave *weave, const struct vb_place *place);
+
 uint32_t vb_weave_value(struct vb_weave *weave, const struct vb_shape *shape);
 /* A view of `of`'s storage. */
 uint32_t vb_weave_view(struct vb_weave *weave, uint32_t of, const struct vb_shape *shape);
@@ -60,10 +67,10 @@ struct vb_block {
 /* Conv: no bias, batch normalisation, SiLU, padding k/2. */
 struct vb_block vb_declare_conv(struct vb_weave *weave, const char *part, uint32_t in, uint32_t out,
                                 uint32_t kernel, uint32_t stride, uint32_t groups);
-/* The same without the activation, in whose place an Identity stands. */
-struct vb_block vb_declare_conv_identity(struct vb_weave *weave, const char *part, uint32_t in,
-                                         uint32_t out, uint32_t kernel, uint32_t stride,
-                                         uint32_t groups);
+/* The same without its SiLU: in its place is an Identity, which counts as a layer. */
+struct vb_block vb_declare_linear_conv(struct vb_weave *weave, const char *part, uint32_t in,
+                                       uint32_t out, uint32_t kernel, uint32_t stride,
+                                       uint32_t groups);
 /* A bare convolution with a bias, as heads end with. */
 struct vb_block vb_declare_plain(struct vb_weave *weave, const char *part, uint32_t in,
                                  uint32_t out);
@@ -78,8 +85,13 @@ void vb_weave_declare_anchors(struct vb_weave *weave, uint32_t levels, uint32_t 
 void vb_weave_declare_frozen(struct vb_weave *weave, const char *part, uint32_t elements);
 uint32_t vb_run_conv(struct vb_weave *weave, const struct vb_block *block, uint32_t x);
 
+/* Views of `n` stretches along `axis`, `sizes` long. */
+void vb_run_split(struct vb_weave *weave, uint32_t x, uint32_t axis, const uint32_t *sizes,
+                  uint32_t n, uint32_t *views);
 uint32_t vb_run_concat(struct vb_weave *weave, const uint32_t *pieces, uint32_t n);
 uint32_t vb_run_add(struct vb_weave *weave, uint32_t a, uint32_t b);
+/* The same as an operator of the module `path`. */
+uint32_t vb_run_add_at(struct vb_weave *weave, const char *path, uint32_t a, uint32_t b);
 /* Into a's storage, and one input into its own. */
 uint32_t vb_run_add_in_place(struct vb_weave *weave, uint32_t a, uint32_t b);
 uint32_t vb_run_activation(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x);

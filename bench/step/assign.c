@@ -7,8 +7,7 @@
 #include "step/math.h"
 #include "step/view.h"
 
-/* What ultralytics calls the assigner with: TaskAlignedAssigner(topk=10, alpha=0.5, beta=6.0). */
-enum { TOP_K = 10 };
+/* What ultralytics calls the assigner with: TaskAlignedAssigner(alpha=0.5, beta=6.0). */
 static const double score_exponent = 0.5, overlap_exponent = 6.0, epsilon = 1e-9;
 
 static void fill_where(struct vb_tape *tape, struct vb_variable mask, struct vb_variable y)
@@ -152,12 +151,12 @@ static struct vb_variable alignment(struct vb_tape *tape, const struct vb_assign
     return align;
 }
 
-/* The ten best anchors of each box, as places; of what only pads, the first ten times. */
+/* The best anchors of each box, as places; of what only pads, the first as often. */
 static struct vb_variable best_places(struct vb_tape *tape, const struct vb_assignment *s,
                                       struct vb_variable align, struct vb_variable valid,
                                       struct vb_variable *values)
 {
-    struct vb_shape best = VB_SHAPE(s->batch, s->boxes, TOP_K);
+    struct vb_shape best = VB_SHAPE(s->batch, s->boxes, s->top_k);
     *values = vb_tape_new(tape, "topk", &best, VB_FLOAT32);
     struct vb_variable places = vb_tape_new(tape, "topk", &best, VB_INT64);
     struct vb_variable all[] = { align, *values, places };
@@ -170,12 +169,12 @@ static struct vb_variable best_places(struct vb_tape *tape, const struct vb_assi
     return places;
 }
 
-/* The ten best anchors of each box, as a mask: each counted, those counted twice taken out. */
+/* The best anchors of each box, as a mask: each counted, those counted twice taken out. */
 static struct vb_variable best_anchors(struct vb_tape *tape, const struct vb_assignment *s,
                                        struct vb_variable align)
 {
     struct vb_shape all = VB_SHAPE(s->batch, s->boxes, s->anchors);
-    struct vb_shape best = VB_SHAPE(s->batch, s->boxes, TOP_K);
+    struct vb_shape best = VB_SHAPE(s->batch, s->boxes, s->top_k);
     struct vb_variable values = vb_undefined;
     struct vb_variable valid =
         vb_make_named(tape, "valid", &(struct vb_call){ .op = VB_OP_GREATER_NUMBER }, &best,

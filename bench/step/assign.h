@@ -12,6 +12,7 @@
 struct vb_assignment {
     uint32_t batch, anchors, classes;
     uint32_t boxes; /* the most in any image: the rest is padded to it */
+    uint32_t top_k; /* anchors that a box may have */
     uint32_t n_inside;
     uint32_t n_foreground;            /* the most that there can be */
     struct vb_variable centres;       /* [anchors, 2] in cells */

@@ -57,7 +57,7 @@ static enum vb_status count_operations(const struct profile *profile, uint32_t *
 {
     struct vb_builder *self = profile->builder;
     struct vb_tape *tape = &self->tape;
-    struct vb_variable predictions[VB_MAX_LEVELS], decoded = vb_undefined;
+    struct vb_variable predictions[VB_MAX_PREDICTIONS], decoded = vb_undefined;
     vb_builder_enter(self, VB_PHASE_CHECK, VB_TEMPORARY);
     vb_open_autocast(self);
     tape->is_grad_off = true;
@@ -67,7 +67,7 @@ static enum vb_status count_operations(const struct profile *profile, uint32_t *
     if (status != VB_OK)
         return status;
     vb_done(tape, decoded);
-    for (uint32_t i = 0; i < self->graph->n_levels; i++)
+    for (uint32_t i = 0; i < vb_n_predictions(self->graph); i++)
         vb_done(tape, predictions[i]);
     return VB_OK;
 }
@@ -95,7 +95,7 @@ static struct vb_variable sum_outputs(const struct profile *profile)
     struct vb_tape *tape = &self->tape;
     struct vb_variable sum = vb_undefined;
     vb_builder_enter(self, VB_PHASE_LOSS, VB_LOSS);
-    for (uint32_t i = 0; i < self->graph->n_levels; i++) {
+    for (uint32_t i = 0; i < vb_n_predictions(self->graph); i++) {
         struct vb_variable part = vb_sum(tape, self->names.predictions[i]);
         if (vb_is_defined(&sum)) {
             struct vb_variable both = vb_binary(tape, VB_OP_ADD, sum, part);
@@ -114,12 +114,12 @@ static enum vb_status pass(const struct profile *profile, struct vb_variable ima
 {
     struct vb_builder *self = profile->builder;
     struct vb_tape *tape = &self->tape;
-    struct vb_variable predictions[VB_MAX_LEVELS];
+    struct vb_variable predictions[VB_MAX_PREDICTIONS];
     vb_tape_renew_casts(tape);
     enum vb_status status = vb_run_forward(self, predictions, err);
     if (status != VB_OK)
         return status;
-    for (uint32_t i = 0; i < self->graph->n_levels; i++)
+    for (uint32_t i = 0; i < vb_n_predictions(self->graph); i++)
         vb_tape_assign(tape, &self->names.predictions[i], predictions[i]);
     vb_tape_drop(tape, images);
     vb_tape_drop(tape, gradient);

@@ -174,7 +174,8 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
     struct vb_variable *names = &self->names.batch.images;
     for (size_t i = 0; i < VB_N_NAMES; i++)
         names[i] = vb_undefined;
-    self->constants.projection = self->constants.anchors = vb_undefined;
+    self->constants.projection = self->constants.projection_one_to_one = vb_undefined;
+    self->constants.anchors = vb_undefined;
     for (size_t i = 0; i < n + 1; i++)
         self->tape.gradients[i] = vb_undefined;
     for (size_t i = 0; i < n; i++) {

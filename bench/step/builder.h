@@ -14,12 +14,12 @@
 #include "step/targets.h"
 #include "step/upload.h"
 
-enum { VB_MAX_LEVELS = 8 };
+enum { VB_MAX_LEVELS = 8, VB_MAX_PREDICTIONS = 2 * VB_MAX_LEVELS };
 
 /* The loop's names. */
 struct vb_names {
     struct vb_batch batch;
-    struct vb_variable predictions[VB_MAX_LEVELS];
+    struct vb_variable predictions[VB_MAX_PREDICTIONS];
     struct vb_variable loss_parts, loss, loss_items, mean_loss;
     struct vb_variable labels; /* of a classifier */
 };

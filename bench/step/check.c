@@ -18,7 +18,8 @@ static enum vb_status pass(struct vb_builder *self, const struct vb_graph *graph
 {
     struct vb_tape *tape = &self->tape;
     const struct vb_shape *image = &graph->values[0].shape;
-    struct vb_variable predictions[VB_MAX_LEVELS], decoded = vb_undefined, bytes = vb_undefined;
+    struct vb_variable predictions[VB_MAX_PREDICTIONS], decoded = vb_undefined,
+                                                        bytes = vb_undefined;
     if (from_bytes)
         bytes = vb_tape_new(tape, "images", image, VB_UINT8);
     struct vb_variable real = vb_tape_new(tape, "images", image, VB_FLOAT32);
@@ -32,7 +33,7 @@ static enum vb_status pass(struct vb_builder *self, const struct vb_graph *graph
     if (status != VB_OK)
         return status;
     vb_done(tape, decoded);
-    for (uint32_t i = 0; i < graph->n_levels; i++)
+    for (uint32_t i = 0; i < vb_n_predictions(graph); i++)
         vb_done(tape, predictions[i]);
     vb_done(tape, real);
     return VB_OK;

@@ -47,16 +47,6 @@ struct vb_variable vb_average(struct vb_tape *tape, struct vb_variable x,
 
 enum { BIAS, X, WEIGHT, N_LINEAR };
 
-static void run_product(struct vb_tape *tape, struct vb_variable x, struct vb_variable z,
-                        struct vb_variable y)
-{
-    struct vb_variable all[] = { x, z, y };
-    const struct vb_call call = { .op = VB_OP_MATMUL,
-                                  .flops = 2.0 * (double)vb_shape_elements(&x.shape) *
-                                           (double)z.shape.dims[1] };
-    vb_tape_apply(tape, &call, all, 3);
-}
-
 static struct vb_variable transposed(struct vb_variable x)
 {
     return vb_in_axes(x, (uint32_t[]){ 1, 0 });
@@ -71,11 +61,11 @@ static void linear_backward(struct vb_tape *tape, const struct vb_node *node,
     vb_make_cublas_workspace(tape);
     if (vb_needs(node, X)) {
         inputs[X] = vb_tape_new(tape, "input", &x->shape, x->dtype);
-        run_product(tape, outputs[0], node->saved[1], inputs[X]);
+        vb_run_products(tape, outputs[0], node->saved[1], inputs[X]);
     }
     if (vb_needs(node, WEIGHT)) {
         inputs[WEIGHT] = vb_parameter_gradient(tape, weight);
-        run_product(tape, transposed(outputs[0]), node->saved[0], inputs[WEIGHT]);
+        vb_run_products(tape, transposed(outputs[0]), node->saved[0], inputs[WEIGHT]);
     }
     if (vb_needs(node, BIAS)) {
         inputs[BIAS] = vb_parameter_gradient(tape, &node->inputs[BIAS]);
@@ -94,7 +84,7 @@ struct vb_variable vb_linear(struct vb_tape *tape, struct vb_variable x, struct 
     vb_make_cublas_workspace(tape);
     struct vb_variable y =
         vb_tape_new(tape, "output", &VB_SHAPE(x.shape.dims[0], weight.shape.dims[0]), dtype);
-    run_product(tape, inputs[X], transposed(inputs[WEIGHT]), y);
+    vb_run_products(tape, inputs[X], transposed(inputs[WEIGHT]), y);
     struct vb_variable sum[] = { y, inputs[BIAS], y };
     vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_ADD }, sum, 3);
 

@@ -14,7 +14,7 @@ static enum vb_status trace(struct vb_builder *self, const struct vb_graph *grap
                             struct vb_error *err)
 {
     struct vb_tape *tape = &self->tape;
-    *n = graph->n_levels;
+    *n = vb_n_predictions(graph);
     if (!self->recipe->trainer.draws_in_eval)
         return vb_forward(tape, graph, self->storages, image, outputs, err);
     return vb_infer(tape, graph, self->storages, image, outputs, &outputs[(*n)++], err);
@@ -31,7 +31,7 @@ static enum vb_status check_trace(struct vb_builder *self, const struct vb_graph
                                   struct vb_variable image, struct vb_error *err)
 {
     struct vb_tape *tape = &self->tape;
-    struct vb_variable traced[VB_MAX_LEVELS + 1], other[VB_MAX_LEVELS + 1];
+    struct vb_variable traced[VB_MAX_PREDICTIONS + 1], other[VB_MAX_PREDICTIONS + 1];
     size_t n = 0;
     tape->is_grad_off = true;
     enum vb_status status = trace(self, graph, image, traced, &n, err);
@@ -51,7 +51,7 @@ enum vb_status vb_draw_graph(struct vb_builder *self, const struct vb_descriptio
 {
     struct vb_tape *tape = &self->tape;
     const struct vb_extent one = { 1, self->point->imgsz, self->point->imgsz };
-    struct vb_variable outputs[VB_MAX_LEVELS + 1];
+    struct vb_variable outputs[VB_MAX_PREDICTIONS + 1];
     struct vb_graph graph;
     size_t n = 0;
     enum vb_status status =

@@ -78,8 +78,8 @@ static void run_split(const struct walk *walk, const struct vb_op *op)
     struct vb_variable views[VB_MAX_OUTPUTS];
     uint32_t sizes[VB_MAX_OUTPUTS];
     for (uint32_t i = 0; i < op->n_outputs; i++)
-        sizes[i] = walk->graph->values[op->outputs[i]].shape.dims[1];
-    vb_split(walk->tape, walk->values[op->inputs[0]], 1, sizes, op->n_outputs, views);
+        sizes[i] = walk->graph->values[op->outputs[i]].shape.dims[op->axis];
+    vb_split(walk->tape, walk->values[op->inputs[0]], op->axis, sizes, op->n_outputs, views);
     for (uint32_t i = 0; i < op->n_outputs; i++)
         walk->values[op->outputs[i]] = views[i];
 }
@@ -92,12 +92,12 @@ static struct vb_variable run_concat(const struct walk *walk, const struct vb_op
     return vb_concat(walk->tape, pieces, op->n_inputs, 1);
 }
 
-static struct vb_variable run_stack(const struct walk *walk, const struct vb_op *op)
+static struct vb_variable run_pile(const struct walk *walk, const struct vb_op *op)
 {
     struct vb_variable pieces[VB_MAX_INPUTS];
     for (uint32_t i = 0; i < op->n_inputs; i++)
         pieces[i] = walk->values[op->inputs[i]];
-    return vb_stack(walk->tape, pieces, op->n_inputs);
+    return vb_pile(walk->tape, pieces, op->n_inputs);
 }
 
 static struct vb_variable run_permute(const struct walk *walk, const struct vb_op *op)
@@ -153,14 +153,27 @@ static struct vb_variable run_op(const struct walk *walk, uint32_t index)
         return vb_contiguous(tape, x);
     case VB_SLICE:
         return vb_every_second(tape, x, op->quarter, out);
+    case VB_DETACH:
+        return vb_detach(tape, x);
+    case VB_TRANSPOSE:
+        return vb_transpose(tape, x);
+    case VB_STACK: /* products take any number of axes before the last two */
+    case VB_UNSTACK:
+        return vb_tape_hold(tape, x);
+    case VB_MATMUL:
+        return vb_matmul(tape, x, walk->values[op->inputs[1]]);
+    case VB_SCALE:
+        return vb_unary(tape, VB_OP_MUL_NUMBER, x, op->factor);
+    case VB_SOFTMAX:
+        return vb_softmax(tape, x);
     case VB_AVGPOOL:
         return vb_avg_pool2d(tape, x, &op->window, out);
     case VB_PAD:
         return vb_zero_pad(tape, x, out);
     case VB_ADD_ZERO:
         return vb_unary(tape, VB_OP_ADD_NUMBER, x, 0);
-    case VB_STACK:
-        return run_stack(walk, op);
+    case VB_PILE:
+        return run_pile(walk, op);
     case VB_SUM_FIRST:
         return vb_sum_first(tape, x);
     case VB_SPLIT:
@@ -238,7 +251,10 @@ enum vb_status vb_forward(struct vb_tape *tape, const struct vb_graph *graph, ui
     }
     tape->module = "";
     let_go(&walk, graph->n_ops);
-    for (uint32_t i = 0; i < graph->n_levels; i++)
+    for (uint32_t i = 0; i < graph->n_levels; i++) {
         predictions[i] = walk.values[graph->levels[i].output];
+        if (graph->is_end_to_end)
+            predictions[graph->n_levels + i] = walk.values[graph->levels[i].one_to_one];
+    }
     return VB_OK;
 }

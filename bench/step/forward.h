@@ -10,7 +10,8 @@
 
 /* `storages`: one tensor of the program a parameter and buffer; counts of batches are replaced
  * where PyTorch does not count in place. `image` stays the caller's. `predictions`: one a level,
- * held. VB_E_SYSTEM: no host memory. */
+ * and of an end-to-end head as many more of its one-to-one branches; held. VB_E_SYSTEM: no host
+ * memory. */
 VB_CHECKED enum vb_status vb_forward(struct vb_tape *tape, const struct vb_graph *graph,
                                      uint32_t *storages, struct vb_variable image,
                                      struct vb_variable *predictions, struct vb_error *err);

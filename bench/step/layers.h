@@ -61,10 +61,13 @@ struct vb_variable vb_concat(struct vb_tape *tape, const struct vb_variable *pie
                              uint32_t axis);
 
 /* Images of one shape along a new first axis; the result's type is the widest of theirs. */
-struct vb_variable vb_stack(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n);
+struct vb_variable vb_pile(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n);
 
 /* x summed over its first axis; autocast: in fp32. Keeps nothing. */
 struct vb_variable vb_sum_first(struct vb_tape *tape, struct vb_variable x);
+
+/* The last two axes in the other order: a view. */
+struct vb_variable vb_transpose(struct vb_tape *tape, struct vb_variable x);
 
 /* Views of `n` stretches along `axis`, `sizes` long; together they are all of x. `gives[i]` false:
  * nobody takes that one. Each view that is given is held once. */
@@ -92,6 +95,16 @@ struct vb_variable vb_average(struct vb_tape *tape, struct vb_variable x,
 /* x [N,C], weight [K,C], bias [K] -> [N,K]; keeps x and the weight. Autocast casts all three. */
 struct vb_variable vb_linear(struct vb_tape *tape, struct vb_variable x, struct vb_variable weight,
                              struct vb_variable bias);
+
+/* The same storage, through which no gradient flows. */
+struct vb_variable vb_detach(struct vb_tape *tape, struct vb_variable x);
+
+/* x [..,m,k], z [..,k,n] -> [..,m,n]: keeps both. Autocast casts both. */
+struct vb_variable vb_matmul(struct vb_tape *tape, struct vb_variable x, struct vb_variable z);
+
+/* Emits y = x z, which autograd knows nothing of. */
+void vb_run_products(struct vb_tape *tape, struct vb_variable x, struct vb_variable z,
+                     struct vb_variable y);
 
 /* A copy in the order of the axes that autograd knows nothing of; x itself, held once more, where
  * it is in order already. */

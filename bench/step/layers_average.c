@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The operators of layers.h that YOLOv9 and YOLOv3-tiny have beside the usual ones: averages of
- * windows, zeros at the border, images stacked and added up. */
+ * windows, zeros at the border, images piled up and added. */
 
 #include <assert.h>
 #include <string.h>
@@ -98,24 +98,24 @@ struct vb_variable vb_zero_pad(struct vb_tape *tape, struct vb_variable x,
     return y;
 }
 
-/* One image of a stack: dense as the image itself, wherever the stack has it. */
-static struct vb_variable layer_of(struct vb_variable stack, uint32_t i)
+/* One image of a pile: dense as the image itself, wherever the pile has it. */
+static struct vb_variable layer_of(struct vb_variable pile, uint32_t i)
 {
-    struct vb_variable image = vb_at(stack, 0, i);
+    struct vb_variable image = vb_at(pile, 0, i);
     image.is_dense = image.is_ordered = true;
     return image;
 }
 
-/* Each image of a stack lies as others do. */
-static void lay_as_images(const struct vb_tape *tape, struct vb_variable *stack)
+/* Each image of a pile lies as others do. */
+static void lay_as_images(const struct vb_tape *tape, struct vb_variable *pile)
 {
-    struct vb_shape image = vb_at(*stack, 0, 0).shape;
-    vb_strides_of_image(&image, tape->program->layout == VB_CHANNELS_LAST, stack->strides + 1);
+    struct vb_shape image = vb_at(*pile, 0, 0).shape;
+    vb_strides_of_image(&image, tape->program->layout == VB_CHANNELS_LAST, pile->strides + 1);
 }
 
 /* Views of the gradient, copied only where autocast had mixed the types. */
-static void stack_backward(struct vb_tape *tape, const struct vb_node *node,
-                           const struct vb_variable *outputs, struct vb_variable *inputs)
+static void pile_backward(struct vb_tape *tape, const struct vb_node *node,
+                          const struct vb_variable *outputs, struct vb_variable *inputs)
 {
     for (uint32_t i = 0; i < node->n_inputs; i++) {
         struct vb_variable view = layer_of(outputs[0], i);
@@ -125,7 +125,7 @@ static void stack_backward(struct vb_tape *tape, const struct vb_node *node,
     }
 }
 
-struct vb_variable vb_stack(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n)
+struct vb_variable vb_pile(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n)
 {
     struct vb_variable inputs[VB_MAX_GRADIENTS];
     struct vb_shape shape = vb_with_axis(pieces[0], 0).shape;
@@ -142,7 +142,7 @@ struct vb_variable vb_stack(struct vb_tape *tape, const struct vb_variable *piec
     lay_as_images(tape, &y);
     for (uint32_t i = 0; i < n; i++)
         vb_tape_copy(tape, inputs[i], vb_at(y, 0, i));
-    vb_tape_output(tape, vb_tape_node(tape, stack_backward, inputs, n, 1), 0, &y);
+    vb_tape_output(tape, vb_tape_node(tape, pile_backward, inputs, n, 1), 0, &y);
     for (uint32_t i = 0; i < n; i++)
         vb_tape_drop(tape, inputs[i]);
     return y;

@@ -79,7 +79,7 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     struct vb_tape *tape = &self->tape;
     struct vb_program *program = tape->program;
     struct vb_names *names = &self->names;
-    struct vb_variable predictions[VB_MAX_LEVELS];
+    struct vb_variable predictions[VB_MAX_PREDICTIONS];
     bool is_v5 = self->graph->head == VB_HEAD_V5;
     bool holds = self->recipe->trainer.holds_predictions;
 
@@ -89,7 +89,7 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
     enum vb_status status = vb_run_forward(self, predictions, err);
     if (status != VB_OK)
         return status;
-    for (uint32_t i = 0; i < self->graph->n_levels && holds; i++)
+    for (uint32_t i = 0; i < vb_n_predictions(self->graph) && holds; i++)
         vb_tape_assign(tape, &names->predictions[i], predictions[i]);
 
     vb_builder_enter(self, VB_PHASE_LOSS, VB_LOSS);
@@ -101,7 +101,7 @@ enum vb_status vb_train_batch(struct vb_builder *self, struct vb_error *err)
         is_v5 ? vb_loss_v5(tape, self->graph, predictions, &self->targets, &self->constants)
               : vb_loss_v8(tape, self->graph, predictions, &self->targets, &self->constants);
     tape->saved_sum = NULL;
-    for (uint32_t i = 0; i < self->graph->n_levels && !holds; i++)
+    for (uint32_t i = 0; i < vb_n_predictions(self->graph) && !holds; i++)
         vb_tape_drop(tape, predictions[i]);
     if (is_v5) {
         vb_tape_assign(tape, &names->loss, loss.total);

@@ -18,11 +18,14 @@ struct vb_loss {
 /* What a loss makes once and keeps for the run; undefined where it has none. */
 struct vb_loss_constants {
     struct vb_variable class_weight, objectness_weight; /* v5: of the positives, [1] each */
-    struct vb_variable anchors;    /* v5: the model's, [levels,anchors,2], in cells; not held */
-    struct vb_variable projection; /* v8: the bins' distances, [16]; the first loss makes it */
+    struct vb_variable anchors; /* v5: the model's, [levels,anchors,2], in cells; not held */
+    /* v8: the bins' distances, [16]; the first loss makes it, and of an end-to-end head's two
+     * losses the first makes both. */
+    struct vb_variable projection, projection_one_to_one;
 };
 
-/* `predictions`: one a level, [N,anchors,H,W,classes+5] for v5, [N,64+classes,H,W] for v8. */
+/* `predictions`: one a level, [N,anchors,H,W,classes+5] for v5, [N,64+classes,H,W] for v8; of an
+ * end-to-end head then as many of the one-to-one branches, whose own loss is added. */
 struct vb_loss vb_loss_v5(struct vb_tape *tape, const struct vb_graph *graph,
                           const struct vb_variable *predictions, const struct vb_targets *targets,
                           const struct vb_loss_constants *constants);

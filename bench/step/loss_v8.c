@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YOLOv8's loss: all anchors' predictions side by side, boxes as distributions over distances, the
- * assigner's targets, then binary cross entropy on every class score, and the loss of the boxes.
- * Names of the traced program hold what they name until they are given something else or the
- * function returns. */
+/* YOLOv8's loss, and YOLOv10's, which is two of them: all anchors' predictions side by side, boxes
+ * as distributions over distances, the assigner's targets, then binary cross entropy on every class
+ * score, and the loss of the boxes. Names of the traced program hold what they name until they are
+ * given something else or the function returns. */
 
 #include <math.h>
 
@@ -15,6 +15,9 @@
 #include "step/view.h"
 
 enum { MAX_LEVELS = 8, TERMS = 3 };
+
+/* topk of ultralytics' assigners. */
+enum { ONE_TO_MANY = 10, ONE_TO_ONE = 1 };
 
 /* What the parts count for: ultralytics 8.3's cfg/default.yaml (box, cls, dfl). */
 static const double gains[TERMS] = { 7.5, 0.5, 1.5 };
@@ -165,15 +168,22 @@ static void all_terms(struct vb_tape *tape, const struct vb_assignment *s, struc
         vb_scale_entry(tape, &names->loss, i, gains[i]);
 }
 
-struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
-                          const struct vb_variable *predictions, const struct vb_targets *targets,
-                          struct vb_loss_constants *constants)
+/* One head's assigner: how many anchors a box may have, and how many there are in all. */
+struct rules {
+    uint32_t top_k, n_foreground;
+};
+
+static struct vb_loss loss_of(struct vb_tape *tape, const struct vb_graph *graph,
+                              const struct vb_variable *predictions,
+                              const struct vb_targets *targets, const struct rules *rules,
+                              struct vb_variable projection)
 {
     struct vb_assignment s = { .batch = graph->batch,
                                .anchors = count_anchors(graph),
                                .classes = graph->classes,
                                .boxes = targets->most_in_an_image,
-                               .n_foreground = targets->n_foreground };
+                               .top_k = rules->top_k,
+                               .n_foreground = rules->n_foreground };
     if (s.n_foreground > s.batch * s.anchors)
         s.n_foreground = s.batch * s.anchors;
 
@@ -181,14 +191,10 @@ struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
     struct vb_variable *all = &names.loss;
     for (size_t i = 0; i < sizeof names / sizeof *all; i++)
         all[i] = vb_undefined;
-    if (!vb_is_defined(&constants->projection))
-        constants->projection =
-            vb_make_named(tape, "projection", &(struct vb_call){ .op = VB_OP_RANGE, .b = 1 },
-                          &VB_SHAPE(VB_BINS), VB_FLOAT32, NULL, 0);
     names.loss = vb_filled(tape, "loss_items", 0, VB_FLOAT32, VB_SHAPE(TERMS));
     side_by_side(tape, graph, predictions, &names);
     prepare(tape, &s, graph, targets, &names);
-    decode(tape, &s, &names, constants->projection);
+    decode(tape, &s, &names, projection);
     vb_assign_targets(tape, &s, names.scores, names.boxes);
     all_terms(tape, &s, &names);
 
@@ -203,4 +209,42 @@ struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
     for (size_t i = 0; i < sizeof names / sizeof *all; i++)
         vb_tape_drop(tape, all[i]);
     return loss;
+}
+
+static void make_projection(struct vb_tape *tape, struct vb_variable *projection)
+{
+    if (!vb_is_defined(projection))
+        *projection =
+            vb_make_named(tape, "projection", &(struct vb_call){ .op = VB_OP_RANGE, .b = 1 },
+                          &VB_SHAPE(VB_BINS), VB_FLOAT32, NULL, 0);
+}
+
+/* Both losses are held until the sums are made. */
+static struct vb_loss sum_losses(struct vb_tape *tape, struct vb_loss many, struct vb_loss one)
+{
+    struct vb_loss sum = { .total = vb_undefined };
+    sum.parts = vb_binary(tape, VB_OP_ADD, many.parts, one.parts);
+    sum.items = vb_binary(tape, VB_OP_ADD, many.items, one.items);
+    struct vb_variable ended[] = { many.parts, many.items, one.parts, one.items };
+    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
+        vb_tape_drop(tape, ended[i]);
+    return sum;
+}
+
+struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
+                          const struct vb_variable *predictions, const struct vb_targets *targets,
+                          struct vb_loss_constants *constants)
+{
+    const struct rules of_many = { ONE_TO_MANY, targets->n_foreground };
+    const struct rules of_one = { ONE_TO_ONE, targets->n_one_to_one };
+    make_projection(tape, &constants->projection);
+    if (graph->is_end_to_end)
+        make_projection(tape, &constants->projection_one_to_one);
+    struct vb_loss many =
+        loss_of(tape, graph, predictions, targets, &of_many, constants->projection);
+    if (!graph->is_end_to_end)
+        return many;
+    struct vb_loss one = loss_of(tape, graph, predictions + graph->n_levels, targets, &of_one,
+                                 constants->projection_one_to_one);
+    return sum_losses(tape, many, one);
 }

@@ -107,7 +107,7 @@ enum vb_operator {
     VB_OP_UPSAMPLE,          /* nearest, by a whole number: x, y */
     VB_OP_UPSAMPLE_BACKWARD, /* gradient, gradient of x */
     VB_OP_RESIZE,            /* bilinear, corners not aligned: x, y */
-    VB_OP_MATMUL,            /* x [m,k], z [k,n], y [m,n] */
+    VB_OP_MATMUL,            /* x [..,m,k], z [..,k,n], y [..,m,n] */
 
     /* Where data comes from. */
     VB_OP_UPLOAD,  /* y = what data points to, y's elements in order */

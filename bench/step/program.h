@@ -59,7 +59,7 @@ enum { VB_MAX_OPERANDS = 10 };
 /* One operator to run. */
 struct vb_call {
     enum vb_operator op;
-    enum vb_dtype dtype; /* of a convolution's arithmetic; else fp32 */
+    enum vb_dtype dtype; /* of a convolution's or a product's arithmetic; else fp32 */
     const char *module;  /* "model.0.conv"; "" outside the model */
     double flops;
     uint64_t bytes;                      /* read and written */

@@ -103,11 +103,24 @@ static struct vb_variable softmax_input(struct vb_tape *tape, struct vb_variable
     return y;
 }
 
+/* The kernel reads the gradient in the order of its axes. CUDA's is given gradient x result, which
+ * lies as the gradient does, in a tensor of its own (PyTorch's
+ * aten/src/ATen/native/cuda/SoftMax.cu, softmax_backward_cuda_out, 1.8 to 2.4); ours takes both
+ * factors, so the product is only made. */
 static void softmax_backward(struct vb_tape *tape, const struct vb_node *node,
                              const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    inputs[0] = gradient(tape, &(struct vb_call){ .op = VB_OP_SOFTMAX_BACKWARD }, node, outputs[0],
-                         node->saved[0]);
+    struct vb_variable y = node->saved[0], product = vb_undefined;
+    struct vb_variable dense = vb_tape_hold(tape, outputs[0]);
+    if (!tape->torch->cpu_kernels)
+        product = vb_make_of(tape, VB_OP_MUL, 0, &outputs[0], outputs[0], y);
+    if (!dense.is_ordered)
+        vb_tape_assign(tape, &dense,
+                       vb_make(tape, &(struct vb_call){ .op = VB_OP_COPY }, &y.shape, dense.dtype,
+                               &outputs[0], 1));
+    inputs[0] = gradient(tape, &(struct vb_call){ .op = VB_OP_SOFTMAX_BACKWARD }, node, dense, y);
+    vb_tape_drop(tape, dense);
+    vb_tape_drop(tape, product);
 }
 
 static void log_softmax_backward(struct vb_tape *tape, const struct vb_node *node,

@@ -90,7 +90,7 @@ static void split_backward(struct vb_tape *tape, const struct vb_node *node,
         pieces[i] = vb_is_defined(&outputs[i]) ? vb_tape_hold(tape, outputs[i])
                                                : vb_filled(tape, "fill", 0, x->dtype, shape);
     }
-    inputs[0] = vb_tape_new_image(tape, "input", &x->shape, x->dtype);
+    inputs[0] = vb_tape_new_like(tape, "input", *x, x->dtype);
     for (uint32_t i = 0, start = 0; i < node->n_outputs; start += sizes[1 + i++])
         vb_tape_copy(tape, pieces[i], vb_stretch_of(inputs[0], sizes[0], start, sizes[1 + i]));
     for (uint32_t i = 0; i < node->n_outputs; i++)
@@ -208,8 +208,10 @@ static void clone_backward(struct vb_tape *tape, const struct vb_node *node,
 
 struct vb_variable vb_contiguous(struct vb_tape *tape, struct vb_variable x)
 {
-    struct vb_variable y = vb_in_order(tape, x);
-    if (!x.is_ordered)
-        vb_tape_output(tape, vb_tape_node(tape, clone_backward, &x, 1, 1), 0, &y);
+    if (!vb_is_defined(&x) || x.is_ordered)
+        return vb_tape_hold(tape, x);
+    struct vb_variable y = vb_tape_new(tape, "contiguous", &x.shape, x.dtype);
+    vb_tape_copy(tape, x, y);
+    vb_tape_output(tape, vb_tape_node(tape, clone_backward, &x, 1, 1), 0, &y);
     return y;
 }

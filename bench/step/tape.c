@@ -153,7 +153,7 @@ void vb_tape_apply(struct vb_tape *tape, const struct vb_call *call,
     struct vb_call full = *call;
     uint64_t most = 0;
     full.module = tape->module;
-    if (!vb_operator_is_conv(call->op))
+    if (!vb_operator_is_conv(call->op) && call->op != VB_OP_MATMUL)
         full.dtype = VB_FLOAT32;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t elements = vb_is_defined(&operands[i]) ? vb_shape_elements(&operands[i].shape) : 0;

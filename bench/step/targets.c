@@ -41,6 +41,7 @@ static void add_boxes(struct vb_target *items, struct vb_targets *targets, uint3
     if (n > targets->most_in_an_image)
         targets->most_in_an_image = n;
     targets->n_foreground = targets->n * ANCHORS_A_BOX;
+    targets->n_one_to_one = targets->n;
 }
 
 /* Pictures that an image is composed of. */

@@ -27,6 +27,7 @@ struct vb_targets {
     /* Anchors that YOLOv8's assigner takes as foreground: that depends on the network's output.
      * Drawn boxes take ten each, which is what the assigner picks where boxes do not contend. */
     uint32_t n_foreground;
+    uint32_t n_one_to_one; /* the same of an end-to-end head's other assigner: one each */
 };
 
 /* Images are not equally full, and YOLOv8 pads all to the fullest. How many boxes a picture holds

@@ -24,8 +24,8 @@ struct validation {
     enum vb_dtype dtype;
     uint32_t *storages; /* of the weights that are validated */
     struct vb_batch batch;
-    struct vb_variable predictions[VB_MAX_LEVELS]; /* YOLOv5's train_out */
-    struct vb_variable outputs;                    /* decoded, then what suppression kept of them */
+    struct vb_variable predictions[VB_MAX_PREDICTIONS]; /* YOLOv5's train_out */
+    struct vb_variable outputs; /* decoded, then what suppression kept of them */
     struct vb_variable loss;
 };
 
@@ -92,16 +92,16 @@ static void add_loss(struct validation *self, const struct vb_variable *predicti
 {
     struct vb_builder *builder = self->builder;
     struct vb_tape *tape = &builder->tape;
-    struct vb_variable typed[VB_MAX_LEVELS];
+    struct vb_variable typed[VB_MAX_PREDICTIONS];
     bool is_float = builder->recipe->trainer.validation_loss == VB_LOSS_FLOAT;
-    for (uint32_t i = 0; i < self->graph->n_levels; i++)
+    for (uint32_t i = 0; i < vb_n_predictions(self->graph); i++)
         typed[i] = is_float ? vb_tape_cast(tape, predictions[i], VB_FLOAT32)
                             : vb_tape_hold(tape, predictions[i]);
     struct vb_loss loss =
         self->graph->head == VB_HEAD_V5
             ? vb_loss_v5(tape, self->graph, typed, &builder->targets, &builder->constants)
             : vb_loss_v8(tape, self->graph, typed, &builder->targets, &builder->constants);
-    for (uint32_t i = 0; i < self->graph->n_levels; i++)
+    for (uint32_t i = 0; i < vb_n_predictions(self->graph); i++)
         vb_done(tape, typed[i]);
     vb_done(tape, loss.total);
     vb_done(tape, loss.parts);
@@ -112,14 +112,14 @@ static enum vb_status run_batch(struct validation *self, struct vb_error *err)
 {
     struct vb_builder *builder = self->builder;
     struct vb_tape *tape = &builder->tape;
-    struct vb_variable predictions[VB_MAX_LEVELS], decoded = vb_undefined, kept = vb_undefined;
+    struct vb_variable predictions[VB_MAX_PREDICTIONS], decoded = vb_undefined, kept = vb_undefined;
     upload(self);
     enum vb_status status =
         vb_infer(tape, self->graph, self->storages, self->batch.images, predictions, &decoded, err);
     if (status != VB_OK)
         return status;
     vb_tape_assign(tape, &self->outputs, decoded);
-    for (uint32_t i = 0; i < self->graph->n_levels; i++)
+    for (uint32_t i = 0; i < vb_n_predictions(self->graph); i++)
         vb_tape_assign(tape, &self->predictions[i], predictions[i]);
     if (builder->recipe->trainer.validation_loss != VB_LOSS_NONE) {
         tape->category = VB_LOSS;
@@ -129,7 +129,7 @@ static enum vb_status run_batch(struct validation *self, struct vb_error *err)
     vb_nms(tape, self->graph, self->outputs, &kept);
     vb_tape_assign(tape, &self->outputs, kept);
     /* ultralytics had them in one list with the decoded ones. */
-    for (uint32_t i = 0; i < self->graph->n_levels && self->graph->head == VB_HEAD_V8; i++)
+    for (uint32_t i = 0; i < vb_n_predictions(self->graph) && self->graph->head == VB_HEAD_V8; i++)
         vb_tape_assign(tape, &self->predictions[i], vb_undefined);
     return VB_OK;
 }
@@ -140,7 +140,7 @@ static void let_go(struct validation *self)
     vb_drop_batch(tape, &self->batch);
     vb_tape_assign(tape, &self->outputs, vb_undefined);
     vb_tape_assign(tape, &self->loss, vb_undefined);
-    for (uint32_t i = 0; i < VB_MAX_LEVELS; i++)
+    for (uint32_t i = 0; i < VB_MAX_PREDICTIONS; i++)
         vb_tape_assign(tape, &self->predictions[i], vb_undefined);
 }
 
@@ -177,7 +177,7 @@ enum vb_status vb_validate_epoch(struct vb_builder *self, const struct vb_descri
                                      .outputs = vb_undefined,
                                      .batch = { vb_undefined, vb_undefined, vb_undefined,
                                                 vb_undefined } };
-    for (uint32_t i = 0; i < VB_MAX_LEVELS; i++)
+    for (uint32_t i = 0; i < VB_MAX_PREDICTIONS; i++)
         validation.predictions[i] = vb_undefined;
     vb_builder_enter(self, VB_PHASE_VALIDATE, VB_TEMPORARY);
     tape->is_grad_off = true;

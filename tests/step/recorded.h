@@ -97,11 +97,27 @@ static inline void make_for(struct made *made, const struct setting *setting,
                  VB_OK, "%s", err.text);
 }
 
-static inline void make(struct made *made, const struct setting *setting, uint32_t n_foreground)
+/* Foreground anchors of the one-to-many assigner, and of the one-to-one. */
+struct foreground {
+    uint32_t many, one;
+};
+
+/* "130", or "130/13" where there are two heads. */
+static inline struct foreground read_foreground(const char *text)
+{
+    char *rest = NULL;
+    struct foreground n = { (uint32_t)strtoul(text, &rest, 10), 0 };
+    if (*rest == '/')
+        n.one = (uint32_t)strtoul(rest + 1, NULL, 10);
+    return n;
+}
+
+static inline void make(struct made *made, const struct setting *setting, struct foreground n)
 {
     *made = (struct made){ 0 };
     struct vb_targets targets = read_targets(&made->arena, setting->batch);
-    targets.n_foreground = n_foreground;
+    targets.n_foreground = n.many;
+    targets.n_one_to_one = n.one;
     make_for(made, setting, &targets);
 }
 

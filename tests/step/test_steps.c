@@ -134,7 +134,7 @@ static void compare_steps(const char *file, const struct setting *setting, uint3
     static struct events all[N_PHASES];
     struct made made;
     struct csv csv = csv_open(file);
-    make(&made, setting, n_foreground);
+    make(&made, setting, (struct foreground){ n_foreground, 0 });
     /* The recording's first event is the mean of the losses, which we make in the set-up. */
     int64_t alive = resident_bytes(&made.program);
     for (size_t i = 0; i + 1 < csv.n_rows && strcmp(csv_text(&csv, i, "op"), "zeros>empty") == 0 &&

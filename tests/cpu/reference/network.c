@@ -319,7 +319,7 @@ static void run_pad(struct vb_reference *self, const struct vb_op *op, bool is_b
 }
 
 /* One input after another; and what is one after another added up. */
-static void run_stack(struct vb_reference *self, const struct vb_op *op, bool is_backward)
+static void run_pile(struct vb_reference *self, const struct vb_op *op, bool is_backward)
 {
     uint32_t y = op->outputs[0];
     size_t n = vb_shape_elements(&self->graph->values[op->inputs[0]].shape);
@@ -477,8 +477,8 @@ static void run_op(struct vb_reference *self, uint32_t index, bool is_backward)
     case VB_PAD:
         run_pad(self, op, is_backward);
         return;
-    case VB_STACK:
-        run_stack(self, op, is_backward);
+    case VB_PILE:
+        run_pile(self, op, is_backward);
         return;
     case VB_SUM_FIRST:
         run_sum_first(self, op, is_backward);
@@ -493,6 +493,13 @@ static void run_op(struct vb_reference *self, uint32_t index, bool is_backward)
     case VB_AVERAGE:
     case VB_LINEAR:
     case VB_SLICE:
+    case VB_DETACH:
+    case VB_TRANSPOSE:
+    case VB_STACK:
+    case VB_UNSTACK:
+    case VB_MATMUL:
+    case VB_SCALE:
+    case VB_SOFTMAX:
         break;
     }
     fprintf(stderr, "the reference has no %s\n", vb_op_kind_names[op->kind]);

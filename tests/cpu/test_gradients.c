@@ -210,6 +210,8 @@ OPERATOR(conv_pointwise, conv(tape, x, 1, 0, 1, false))
 OPERATOR(conv_padded, conv(tape, x, 1, 1, 1, true))
 OPERATOR(conv_strided, conv(tape, x, 2, 1, 1, false))
 OPERATOR(conv_grouped, conv(tape, x, 1, 1, 2, false))
+OPERATOR(conv_depthwise, conv(tape, x, 2, 1, 4, false))
+OPERATOR(conv_large_depthwise, conv(tape, x, 1, 3, 3, false))
 OPERATOR(conv_stem, conv(tape, x, 2, 2, 1, false))
 OPERATOR(silu, vb_silu_in_place(tape, vb_unary(tape, VB_OP_MUL_NUMBER, x[0], 2)))
 OPERATOR(relu, vb_relu_in_place(tape, vb_unary(tape, VB_OP_MUL_NUMBER, x[0], 2)))
@@ -237,6 +239,8 @@ OPERATOR(concat, vb_concat(tape, x, 3, 1))
 OPERATOR(permuted, vb_contiguous(tape, vb_permute(tape, x[0], (uint32_t[]){ 0, 2, 3, 1 })))
 OPERATOR(average, vb_average(tape, x[0], &VB_SHAPE(x[0].shape.dims[0], x[0].shape.dims[1], 1, 1)))
 OPERATOR(linear, vb_linear(tape, x[0], x[1], x[2]))
+OPERATOR(matmul, vb_matmul(tape, x[0], x[1]))
+OPERATOR(matmul_transposed, vb_matmul(tape, vb_transpose(tape, x[0]), x[1]))
 OPERATOR(quarter, vb_every_second(tape, x[0], 2, &VB_SHAPE(2, 3, 2, 3)))
 
 static struct vb_variable batch_norm(struct vb_tape *tape, const struct vb_variable *x)
@@ -272,6 +276,24 @@ static struct vb_variable head(struct vb_tape *tape, const struct vb_variable *x
     struct vb_variable view =
         vb_view(tape, x[0], &VB_SHAPE(dims[0], 2, dims[1] / 2, dims[2], dims[3]));
     return vb_contiguous(tape, vb_permute(tape, view, (uint32_t[]){ 0, 1, 3, 4, 2 }));
+}
+
+/* As YOLOv10's attention sees what its first convolution gives: two heads, of queries and keys of
+ * one channel each and values of two. */
+static struct vb_variable attention(struct vb_tape *tape, const struct vb_variable *x)
+{
+    enum { Q, K, V };
+    struct vb_variable parts[3];
+    const uint32_t *dims = x[0].shape.dims;
+    const struct vb_shape plane = VB_SHAPE(dims[0], 4, dims[2], dims[3]);
+    struct vb_variable heads =
+        vb_view(tape, x[0], &VB_SHAPE(dims[0], 2, dims[1] / 2, dims[2] * dims[3]));
+    vb_split(tape, heads, 2, (uint32_t[]){ 1, 1, 2 }, 3, parts);
+    struct vb_variable product = vb_matmul(tape, vb_transpose(tape, parts[Q]), parts[K]);
+    struct vb_variable weights = vb_softmax(tape, vb_unary(tape, VB_OP_MUL_NUMBER, product, 0.7));
+    struct vb_variable seen = vb_matmul(tape, parts[V], vb_transpose(tape, weights));
+    return vb_binary(tape, VB_OP_ADD, vb_view(tape, seen, &plane),
+                     vb_view(tape, vb_contiguous(tape, parts[V]), &plane));
 }
 
 static struct vb_variable rows_twice(struct vb_tape *tape, const struct vb_variable *x)
@@ -315,6 +337,8 @@ static const struct gradient_case cases[] = {
     { "3x3, bias", conv_padded, { IMAGE(2, 3, 5, 3), IMAGE(4, 3, 3, 3), PLAIN(4) }, 3, 3, 0, 0 },
     { "3x3, stride 2", conv_strided, { IMAGE(1, 3, 7, 5), IMAGE(2, 3, 3, 3) }, 2, 2, 0, 0 },
     { "groups", conv_grouped, { IMAGE(2, 4, 3, 5), IMAGE(6, 2, 3, 3) }, 2, 2, 0, 0 },
+    { "depthwise, stride 2", conv_depthwise, { IMAGE(2, 4, 5, 7), IMAGE(4, 1, 3, 3) }, 2, 2, 0, 0 },
+    { "depthwise 7x7", conv_large_depthwise, { IMAGE(2, 3, 5, 4), IMAGE(3, 1, 7, 7) }, 2, 2, 0, 0 },
     { "6x6, stride 2", conv_stem, { IMAGE(1, 3, 8, 10), IMAGE(2, 3, 6, 6) }, 2, 2, 0, 0 },
     { "batch norm",
       batch_norm,
@@ -351,6 +375,9 @@ static const struct gradient_case cases[] = {
     { "softmax", softmax, { PLAIN(3, 5) }, 1, 1, -2, 2 },
     { "log softmax", log_softmax, { PLAIN(3, 5) }, 1, 1, -2, 2 },
     { "matvec", matvec, { PLAIN(2, 3, 5), PLAIN(5) }, 2, 1, 0, 0 },
+    { "matmul", matmul, { PLAIN(2, 3, 2, 5), PLAIN(2, 3, 5, 3) }, 2, 2, 0, 0 },
+    { "matmul, transposed", matmul_transposed, { PLAIN(2, 5, 3), PLAIN(2, 5, 4) }, 2, 2, 0, 0 },
+    { "attention", attention, { IMAGE(2, 8, 3, 2) }, 1, 1, -2, 2 },
     { "row mean", row_mean, { PLAIN(3, 5) }, 1, 1, 0, 0 },
     { "likelihood", likelihood, { PLAIN(3, 5) }, 1, 1, 0, 0 },
     { "cross entropy", cross_entropy, { PLAIN(3, 5), PLAIN(3, 5), PLAIN(1) }, 3, 1, 0.1, 0.9 },

@@ -110,21 +110,41 @@ static inline void interpret_layer(const struct interpreter *in, const struct vb
     }
 }
 
-static inline void interpret_matmul(const struct interpreter *in, const struct vb_operand *all)
+static inline void interpret_one_matmul(const struct interpreter *in, const struct vb_operand *all)
 {
+    const double *x = interpret_memory(in, &all[0]) + all[0].offset;
+    const double *z = interpret_memory(in, &all[1]) + all[1].offset;
+    double *y = interpret_memory(in, &all[2]) + all[2].offset;
     for (uint32_t i = 0; i < all[2].shape.dims[0]; i++)
         for (uint32_t j = 0; j < all[2].shape.dims[1]; j++) {
             double sum = 0;
             for (uint32_t k = 0; k < all[0].shape.dims[1]; k++)
-                sum +=
-                    interpret_memory(
-                        in,
-                        &all[0])[all[0].offset + i * all[0].strides[0] + k * all[0].strides[1]] *
-                    interpret_memory(
-                        in, &all[1])[all[1].offset + k * all[1].strides[0] + j * all[1].strides[1]];
-            interpret_memory(
-                in, &all[2])[all[2].offset + i * all[2].strides[0] + j * all[2].strides[1]] = sum;
+                sum += x[i * all[0].strides[0] + k * all[0].strides[1]] *
+                       z[k * all[1].strides[0] + j * all[1].strides[1]];
+            y[i * all[2].strides[0] + j * all[2].strides[1]] = sum;
         }
+}
+
+/* Of stacks: one matrix of each after the other, along the first axis. */
+static inline void interpret_matmul(const struct interpreter *in, const struct vb_operand *all)
+{
+    if (all[2].shape.n_dims == 2) {
+        interpret_one_matmul(in, all);
+        return;
+    }
+    for (uint32_t at = 0; at < all[2].shape.dims[0]; at++) {
+        struct vb_operand part[3];
+        for (uint32_t i = 0; i < 3; i++) {
+            part[i] = all[i];
+            part[i].offset += (uint64_t)at * all[i].strides[0];
+            part[i].shape.n_dims--;
+            for (uint32_t axis = 0; axis < part[i].shape.n_dims; axis++) {
+                part[i].shape.dims[axis] = all[i].shape.dims[axis + 1];
+                part[i].strides[axis] = all[i].strides[axis + 1];
+            }
+        }
+        interpret_matmul(in, part);
+    }
 }
 
 #endif

@@ -393,12 +393,20 @@ static void run_concat(struct vb_reference *self, const struct vb_op *op, bool i
     }
 }
 
+/* A value of four axes, the third of which takes the place of the channels. */
+static struct image heads_of(const struct vb_reference *self, uint32_t value)
+{
+    const struct image image = image_of(self, value);
+    return (struct image){ image.n * image.c, image.h, image.w, 1, image.at, image.gradient };
+}
+
 static void run_split(struct vb_reference *self, const struct vb_op *op, bool is_backward)
 {
-    struct image x = image_of(self, op->inputs[0]);
+    bool is_heads = op->axis == 2;
+    struct image x = is_heads ? heads_of(self, op->inputs[0]) : image_of(self, op->inputs[0]);
     size_t first = 0;
     for (uint32_t i = 0; i < op->n_outputs; i++) {
-        struct image y = image_of(self, op->outputs[i]);
+        struct image y = is_heads ? heads_of(self, op->outputs[i]) : image_of(self, op->outputs[i]);
         move_channels(&x, &y, first, false, is_backward);
         first += y.c;
     }
@@ -418,9 +426,14 @@ static void run_add(struct vb_reference *self, const struct vb_op *op, bool is_b
     }
 }
 
-/* x [N,A,V,H,W] to y [N,A,H,W,V]; of other kinds, x as it lies. */
+/* x [N,A,V,H,W] to y [N,A,H,W,V]; x [..,m,n] to y [..,n,m]; of other kinds, x as it lies. */
 static size_t moved(const struct vb_shape *y, enum vb_op_kind kind, size_t i)
 {
+    if (kind == VB_TRANSPOSE) {
+        size_t rows = y->dims[y->n_dims - 2], columns = y->dims[y->n_dims - 1];
+        size_t row = i / columns % rows, column = i % columns;
+        return i / (rows * columns) * rows * columns + column * rows + row;
+    }
     if (kind != VB_PERMUTE)
         return i;
     size_t plane = (size_t)y->dims[2] * y->dims[3], values = y->dims[4];
@@ -439,6 +452,61 @@ static void run_reshape(struct vb_reference *self, const struct vb_op *op, bool 
             self->values[y][i] = self->values[x][from];
         else
             self->gradients[x][from] += self->gradients[y][i];
+    }
+}
+
+/* x [b,m,k], z [b,k,n], y [b,m,n]: with each product, y += x z; or x' += y' z, z' += x y'. */
+static void run_matmul(struct vb_reference *self, const struct vb_op *op, bool is_backward)
+{
+    uint32_t x = op->inputs[0], z = op->inputs[1], y = op->outputs[0];
+    const uint32_t *dims = self->graph->values[y].shape.dims;
+    size_t inner = self->graph->values[x].shape.dims[2];
+    for (size_t row = 0; row < (size_t)dims[0] * dims[1]; row++) {
+        for (size_t j = 0; j < dims[2]; j++) {
+            size_t to = row * dims[2] + j;
+            for (size_t k = 0; k < inner; k++) {
+                size_t a = row * inner + k, b = (row / dims[1] * inner + k) * dims[2] + j;
+                if (!is_backward) {
+                    self->values[y][to] += self->values[x][a] * self->values[z][b];
+                    continue;
+                }
+                self->gradients[x][a] += self->gradients[y][to] * self->values[z][b];
+                self->gradients[z][b] += self->gradients[y][to] * self->values[x][a];
+            }
+        }
+    }
+}
+
+static void run_scale(struct vb_reference *self, const struct vb_op *op, bool is_backward)
+{
+    uint32_t x = op->inputs[0], y = op->outputs[0];
+    size_t n = vb_shape_elements(&self->graph->values[y].shape);
+    for (size_t i = 0; i < n; i++) {
+        if (is_backward)
+            self->gradients[x][i] += op->factor * self->gradients[y][i];
+        else
+            self->values[y][i] = op->factor * self->values[x][i];
+    }
+}
+
+/* y = exp(x) / their sum along the last axis; x' = y (y' - sum of y y'). */
+static void run_softmax(struct vb_reference *self, const struct vb_op *op, bool is_backward)
+{
+    const struct vb_shape *shape = &self->graph->values[op->outputs[0]].shape;
+    size_t length = shape->dims[shape->n_dims - 1], n = vb_shape_elements(shape);
+    for (size_t first = 0; first < n; first += length) {
+        const double *x = self->values[op->inputs[0]] + first;
+        double *y = self->values[op->outputs[0]] + first;
+        double *to = self->gradients[op->inputs[0]] + first, sum = 0;
+        const double *from = self->gradients[op->outputs[0]] + first;
+        for (size_t i = 0; i < length; i++)
+            sum += is_backward ? y[i] * from[i] : exp(x[i]);
+        for (size_t i = 0; i < length; i++) {
+            if (is_backward)
+                to[i] += y[i] * (from[i] - sum);
+            else
+                y[i] = exp(x[i]) / sum;
+        }
     }
 }
 
@@ -487,19 +555,28 @@ static void run_op(struct vb_reference *self, uint32_t index, bool is_backward)
     case VB_PERMUTE:
     case VB_CLONE:
     case VB_ADD_ZERO:
+    case VB_TRANSPOSE:
+    case VB_STACK:
+    case VB_UNSTACK:
         run_reshape(self, op, is_backward);
+        return;
+    case VB_DETACH:
+        if (!is_backward)
+            run_reshape(self, op, false);
+        return;
+    case VB_MATMUL:
+        run_matmul(self, op, is_backward);
+        return;
+    case VB_SCALE:
+        run_scale(self, op, is_backward);
+        return;
+    case VB_SOFTMAX:
+        run_softmax(self, op, is_backward);
         return;
     case VB_RELU:
     case VB_AVERAGE:
     case VB_LINEAR:
     case VB_SLICE:
-    case VB_DETACH:
-    case VB_TRANSPOSE:
-    case VB_STACK:
-    case VB_UNSTACK:
-    case VB_MATMUL:
-    case VB_SCALE:
-    case VB_SOFTMAX:
         break;
     }
     fprintf(stderr, "the reference has no %s\n", vb_op_kind_names[op->kind]);

@@ -34,9 +34,11 @@ struct vb_op {
     uint32_t outputs[VB_MAX_OUTPUTS];
     struct vb_window window; /* convolution and pooling */
     uint32_t groups;
-    uint32_t quarter; /* of a slice: which of Focus's four */
-    uint32_t axis;    /* of a split */
-    double factor;    /* of a scale */
+    uint32_t quarter;            /* of a slice: which of Focus's four */
+    uint32_t axis;               /* of a split */
+    uint32_t order[VB_MAX_DIMS]; /* of a permute: y's axis i is x's order[i] */
+    bool is_viewed_back;         /* a view: its gradient is another, however that lies */
+    double factor;               /* of a scale */
     bool has_bias;
     uint64_t
         weight_elements; /* convolution: its weight; batch normalisation: its weight (= bias) */

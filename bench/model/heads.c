@@ -25,6 +25,7 @@ static void add_level(const struct vb_site *site, uint32_t index, uint32_t outpu
 /* A convolution a level; its channels become a last axis, copied into order. */
 static uint32_t run_detect_v5(const struct vb_site *site)
 {
+    static const uint32_t values_last[] = { 0, 1, 3, 4, 2 };
     struct vb_weave *weave = site->weave;
     uint32_t anchors = site->description->n_anchors;
     uint32_t values = weave->graph.classes + 5;
@@ -45,14 +46,10 @@ static uint32_t run_detect_v5(const struct vb_site *site)
         uint32_t y = vb_run_conv(weave, &convs[i], site->inputs[i]);
         const uint32_t *dims = vb_weave_shape(weave, y)->dims;
         struct vb_shape split = { 5, { dims[0], anchors, values, dims[2], dims[3] } };
-        struct vb_shape last = { 5, { dims[0], anchors, dims[2], dims[3], values } };
         uint32_t view = vb_run_view(weave, VB_VIEW, y, &split);
-        uint32_t permuted = vb_run_view(weave, VB_PERMUTE, view, &last);
-        (void)vb_weave_op(weave, VB_CLONE, &permuted, 1);
-        uint32_t copy = vb_weave_value(weave, &last);
-        vb_weave_produce(weave, copy);
+        uint32_t copy = vb_run_clone(weave, vb_run_permute(weave, view, values_last));
         vb_weave_hold(weave, y);
-        add_level(site, i, copy, last.dims[2], last.dims[3]);
+        add_level(site, i, copy, split.dims[3], split.dims[4]);
     }
     return 0;
 }
@@ -182,7 +179,8 @@ static bool is_light(const struct vb_description *description)
 {
     bool is_newer = false;
     for (uint32_t i = 0; i < description->n_layers; i++)
-        is_newer = is_newer || strcmp(description->layers[i].module, "C3k2") == 0;
+        is_newer = is_newer || strcmp(description->layers[i].module, "C3k2") == 0 ||
+                   strcmp(description->layers[i].module, "A2C2f") == 0;
     return is_newer;
 }
 

@@ -37,6 +37,7 @@ struct vb_module {
     bool gives_parts;             /* as many values as its list has */
     bool is_head;                 /* the last layer: its inputs may differ in size */
     uint32_t fractions;           /* bits: these arguments, after the channels, may be fractions */
+    uint32_t nones;               /* bits: these may be -1, which is as if they were not given */
     double defaults[VB_MAX_ARGS]; /* after the channels */
     uint32_t (*run)(const struct vb_site *site);
 };
@@ -72,6 +73,9 @@ uint32_t vb_run_spp_elan(const struct vb_site *site);
 uint32_t vb_run_cb_linear(const struct vb_site *site); /* the first of its parts */
 uint32_t vb_run_cb_fuse(const struct vb_site *site);
 
+/* modules_area.c: YOLO12's. */
+uint32_t vb_run_a2c2f(const struct vb_site *site);
+
 /* modules_attention.c */
 uint32_t vb_run_psa(const struct vb_site *site);
 uint32_t vb_run_c2psa(const struct vb_site *site);
@@ -93,6 +97,7 @@ struct vb_inner {
     const void *block;
 };
 typedef struct vb_inner vb_declare_inner(const struct vb_site *site, uint32_t channels);
+struct vb_inner vb_declare_inner_c3k(const struct vb_site *site, uint32_t channels);
 /* NULL: no memory, and the weave has failed. */
 void *vb_inner_block(struct vb_weave *weave, size_t bytes);
 
@@ -102,7 +107,7 @@ uint32_t vb_run_c2f_of(const struct vb_site *site, uint32_t hidden, vb_declare_i
 /* NULL: there is none of that name. */
 const struct vb_module *vb_module_find(const char *name);
 /* Their names, in the order of the list: for errors. */
-enum { VB_N_MODULES = 30 };
+enum { VB_N_MODULES = 31 };
 void vb_module_list_names(const char **names);
 
 #endif

@@ -65,13 +65,7 @@ uint32_t vb_weave_softmax(struct vb_weave *weave, uint32_t x)
 uint32_t vb_weave_reshape(struct vb_weave *weave, uint32_t x, bool copies,
                           const struct vb_shape *shape)
 {
-    uint32_t y = x;
-    if (copies) {
-        (void)vb_weave_op(weave, VB_CLONE, &x, 1);
-        y = vb_weave_value(weave, vb_weave_shape(weave, x));
-        vb_weave_produce(weave, y);
-    }
-    return vb_run_view(weave, VB_VIEW, y, shape);
+    return vb_run_view(weave, VB_VIEW, copies ? vb_run_clone(weave, x) : x, shape);
 }
 
 struct vb_attention vb_declare_attention(struct vb_weave *weave, const char *part,

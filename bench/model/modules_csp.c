@@ -180,7 +180,7 @@ static uint32_t run_inner_c3k(struct vb_weave *weave, const void *block, uint32_
 }
 
 /* A C3k is a C3 of two 3 x 3 bottlenecks. */
-static struct vb_inner declare_inner_c3k(const struct vb_site *site, uint32_t channels)
+struct vb_inner vb_declare_inner_c3k(const struct vb_site *site, uint32_t channels)
 {
     uint32_t hidden = channels / 2;
     const struct bottleneck_shape shape = { hidden, hidden, hidden, 3, true };
@@ -203,6 +203,6 @@ uint32_t vb_run_c3k2(const struct vb_site *site)
     const char scale = site->description->scale;
     bool is_large = scale == 'm' || scale == 'l' || scale == 'x';
     uint32_t hidden = (uint32_t)(site->out * site->args[1]);
-    return vb_run_c2f_of(site, hidden,
-                         is_large || site->args[0] != 0 ? declare_inner_c3k : declare_inner_narrow);
+    return vb_run_c2f_of(
+        site, hidden, is_large || site->args[0] != 0 ? vb_declare_inner_c3k : declare_inner_narrow);
 }

@@ -36,8 +36,9 @@ enum vb_op_kind {
     VB_ADD_ZERO,  /* x + 0, a number: a tensor of its own */
     VB_PILE,      /* images of one shape along a new first axis */
     VB_SUM_FIRST, /* over the first axis */
+    VB_GAIN,      /* times one number a channel, a parameter */
 };
-enum { VB_N_OP_KINDS = 28, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 8 };
+enum { VB_N_OP_KINDS = 29, VB_MAX_DIMS = 5, VB_MAX_INPUTS = 32, VB_MAX_OUTPUTS = 8 };
 
 extern const char *const vb_op_kind_names[VB_N_OP_KINDS];
 

@@ -16,7 +16,9 @@ static enum vb_status read_args(struct vb_site *site, const struct vb_module *mo
     for (size_t i = first; i < args->n; i++) {
         const struct vb_yaml *arg = args->items[i];
         double *value = &site->args[i - first];
-        if (arg->kind != VB_YAML_SCALAR || !module->reads_args || strcmp(arg->text, "None") == 0)
+        bool is_none = (module->nones >> (i - first) & 1) != 0 && strcmp(arg->text, "-1") == 0;
+        if (arg->kind != VB_YAML_SCALAR || !module->reads_args || is_none ||
+            strcmp(arg->text, "None") == 0)
             continue;
         if (strcmp(arg->text, "True") == 0 || strcmp(arg->text, "true") == 0)
             *value = 1;

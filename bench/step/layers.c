@@ -130,12 +130,16 @@ struct vb_variable vb_conv2d(struct vb_tape *tape, struct vb_variable x, struct 
 static void batch_norm_backward(struct vb_tape *tape, const struct vb_node *node,
                                 const struct vb_variable *outputs, struct vb_variable *inputs)
 {
+    struct vb_variable y = vb_in_order(tape, outputs[0]);
     inputs[0] = new_input(tape, node);
     inputs[1] = vb_parameter_gradient(tape, &node->inputs[1]);
     inputs[2] = vb_parameter_gradient(tape, &node->inputs[2]);
-    struct vb_variable all[] = { outputs[0],     node->saved[0], node->inputs[1], node->saved[1],
-                                 node->saved[2], inputs[0],      inputs[1],       inputs[2] };
+    struct vb_variable all[] = {
+        y,         node->saved[0], node->inputs[1], node->saved[1], node->saved[2],
+        inputs[0], inputs[1],      inputs[2]
+    };
     vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_BATCH_NORM_BACKWARD }, all, 8);
+    vb_tape_drop(tape, y);
     if (!vb_needs(node, 0))
         vb_tape_assign(tape, &inputs[0], vb_undefined);
 }

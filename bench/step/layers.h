@@ -77,6 +77,9 @@ void vb_split(struct vb_tape *tape, struct vb_variable x, uint32_t axis, const u
 /* The same storage in another shape, or with its axes in another order (result's axis i is x's
  * `order[i]`). */
 struct vb_variable vb_view(struct vb_tape *tape, struct vb_variable x, const struct vb_shape *out);
+/* The same where the gradient, too, can be seen in x's shape, whatever order it lies in. */
+struct vb_variable vb_view_through(struct vb_tape *tape, struct vb_variable x,
+                                   const struct vb_shape *out);
 struct vb_variable vb_permute(struct vb_tape *tape, struct vb_variable x, const uint32_t *order);
 
 /* Every second pixel from the `quarter`th of four on, which lie in the order of columns: a view, as
@@ -98,6 +101,9 @@ struct vb_variable vb_linear(struct vb_tape *tape, struct vb_variable x, struct 
 
 /* The same storage, through which no gradient flows. */
 struct vb_variable vb_detach(struct vb_tape *tape, struct vb_variable x);
+
+/* x [N,C,H,W] times gain [C]; keeps both. Not cast: the result's type is the wider one. */
+struct vb_variable vb_gain(struct vb_tape *tape, struct vb_variable x, struct vb_variable gain);
 
 /* x [..,m,k], z [..,k,n] -> [..,m,n]: keeps both. Autocast casts both. */
 struct vb_variable vb_matmul(struct vb_tape *tape, struct vb_variable x, struct vb_variable z);

@@ -31,6 +31,8 @@ static void begin_parameter(struct vb_builder *self, uint32_t i, struct vb_varia
         vb_tape_apply(&self->tape, &(struct vb_call){ .op = VB_OP_RANGE, .b = 1 }, &y, 1);
     } else if (kind_of(graph, i) == VB_BATCHNORM) {
         vb_tape_fill(&self->tape, y, graph->parameters[i].role == VB_ROLE_NORM);
+    } else if (kind_of(graph, i) == VB_GAIN) {
+        vb_tape_fill(&self->tape, y, 0.01);
     } else {
         const struct vb_call call = { .op = VB_OP_UNIFORM, .a = i, .b = bound_of(graph, i) };
         vb_tape_apply(&self->tape, &call, &y, 1);

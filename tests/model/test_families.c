@@ -38,9 +38,10 @@ static struct fused fuse(const struct vb_graph *graph)
 /* Empty: not given there. Sources: "v3", what ultralytics/yolov3 9.5 and 9.6 print before training
  * and, fused, before validation; "u", docs.ultralytics.com/models/yolov5, whose table is of fused
  * models, in millions; "log", what ultralytics 8.4 prints of yolov3u.pt as it is loaded; "v9", what
- * WongKinYiu/yolov9's val.py prints of ultralytics' yolov9t, fused. The table of
- * docs.ultralytics.com/models/yolov9 (2.0 M for YOLOv9t) is of the authors' own heads, which group
- * the convolutions of their boxes: not these models. */
+ * WongKinYiu/yolov9's val.py prints of ultralytics' yolov9t, fused; "12", the summaries in
+ * ultralytics 8.4.35's cfg/models/12/yolo12.yaml and, fused, docs.ultralytics.com/models/yolo12.
+ * The table of docs.ultralytics.com/models/yolov9 (2.0 M for YOLOv9t) is of the authors' own heads,
+ * which group the convolutions of their boxes: not these models. */
 static const struct {
     const char *model, *parameters, *gflops, *fused_parameters, *fused_gflops, *source;
 } published[] = {
@@ -54,6 +55,11 @@ static const struct {
     { "yolov5lu", "", "", "53.2", "135.0", "u" },
     { "yolov5xu", "", "", "97.2", "246.4", "u" },
     { "yolov9t", "", "", "2094000", "8.2", "v9" },
+    { "yolo12n", "2602288", "6.7", "2.6", "6.5", "12" },
+    { "yolo12s", "9284096", "21.7", "9.3", "21.4", "12" },
+    { "yolo12m", "20199168", "68.1", "20.2", "", "12" },
+    { "yolo12l", "26450784", "89.7", "26.4", "88.9", "12" },
+    { "yolo12x", "59210784", "200.3", "59.1", "199.0", "12" },
 };
 
 /* `number` as the source writes it. */

@@ -426,19 +426,30 @@ static void run_add(struct vb_reference *self, const struct vb_op *op, bool is_b
     }
 }
 
-/* x [N,A,V,H,W] to y [N,A,H,W,V]; x [..,m,n] to y [..,n,m]; of other kinds, x as it lies. */
-static size_t moved(const struct vb_shape *y, enum vb_op_kind kind, size_t i)
+/* Where element i of y is in x, whose axes lie in another order. */
+static size_t permuted(const struct vb_shape *x, const struct vb_shape *y, const uint32_t *order,
+                       size_t i)
 {
-    if (kind == VB_TRANSPOSE) {
+    size_t from = 0;
+    for (uint32_t axis = y->n_dims; axis-- > 0; i /= y->dims[axis]) {
+        size_t at = i % y->dims[axis];
+        for (uint32_t k = order[axis] + 1; k < x->n_dims; k++)
+            at *= x->dims[k];
+        from += at;
+    }
+    return from;
+}
+
+/* x [..,m,n] to y [..,n,m]; of other kinds, x as it lies or its axes in another order. */
+static size_t moved(const struct vb_shape *x, const struct vb_shape *y, const struct vb_op *op,
+                    size_t i)
+{
+    if (op->kind == VB_TRANSPOSE) {
         size_t rows = y->dims[y->n_dims - 2], columns = y->dims[y->n_dims - 1];
         size_t row = i / columns % rows, column = i % columns;
         return i / (rows * columns) * rows * columns + column * rows + row;
     }
-    if (kind != VB_PERMUTE)
-        return i;
-    size_t plane = (size_t)y->dims[2] * y->dims[3], values = y->dims[4];
-    size_t outer = i / (plane * values), pixel = i / values % plane;
-    return (outer * values + i % values) * plane + pixel;
+    return op->kind == VB_PERMUTE ? permuted(x, y, op->order, i) : i;
 }
 
 static void run_reshape(struct vb_reference *self, const struct vb_op *op, bool is_backward)
@@ -447,7 +458,7 @@ static void run_reshape(struct vb_reference *self, const struct vb_op *op, bool 
     const struct vb_shape *shape = &self->graph->values[y].shape;
     size_t n = vb_shape_elements(shape);
     for (size_t i = 0; i < n; i++) {
-        size_t from = moved(shape, op->kind, i);
+        size_t from = moved(&self->graph->values[x].shape, shape, op, i);
         if (!is_backward)
             self->values[y][i] = self->values[x][from];
         else
@@ -474,6 +485,22 @@ static void run_matmul(struct vb_reference *self, const struct vb_op *op, bool i
                 self->gradients[z][b] += self->gradients[y][to] * self->values[x][a];
             }
         }
+    }
+}
+
+static void run_gain(struct vb_reference *self, uint32_t index, bool is_backward)
+{
+    const struct vb_op *op = &self->graph->ops[index];
+    struct image x = image_of(self, op->inputs[0]), y = image_of(self, op->outputs[0]);
+    uint32_t gain = vb_reference_parameter(self->graph, index, 0);
+    for (size_t i = 0; i < x.n * x.c * x.h * x.w; i++) {
+        size_t c = i / (x.h * x.w) % x.c;
+        if (!is_backward) {
+            y.at[i] = self->parameters[gain][c] * x.at[i];
+            continue;
+        }
+        x.gradient[i] += self->parameters[gain][c] * y.gradient[i];
+        self->parameter_gradients[gain][c] += x.at[i] * y.gradient[i];
     }
 }
 
@@ -566,6 +593,9 @@ static void run_op(struct vb_reference *self, uint32_t index, bool is_backward)
         return;
     case VB_MATMUL:
         run_matmul(self, op, is_backward);
+        return;
+    case VB_GAIN:
+        run_gain(self, index, is_backward);
         return;
     case VB_SCALE:
         run_scale(self, op, is_backward);

@@ -19,7 +19,8 @@ const char *const vb_catalogue_names[] = {
     "yolov8n",  "yolov8s",    "yolov8m",     "yolov8l",  "yolov8x",     "yolov9t",      "yolov9s",
     "yolov9m",  "yolov9c",    "yolov9e",     "yolov10n", "yolov10s",    "yolov10m",     "yolov10b",
     "yolov10l", "yolov10x",   "yolo11n",     "yolo11s",  "yolo11m",     "yolo11l",      "yolo11x",
-    "yolo12n",  "yolo12s",    "yolo12m",     "yolo12l",  "yolo12x"
+    "yolo12n",  "yolo12s",    "yolo12m",     "yolo12l",  "yolo12x",     "yolo26n",      "yolo26s",
+    "yolo26m",  "yolo26l",    "yolo26x"
 };
 const size_t vb_catalogue_size = sizeof vb_catalogue_names / sizeof *vb_catalogue_names;
 

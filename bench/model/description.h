@@ -27,6 +27,8 @@ struct vb_description {
     double depth, width;
     char scale;               /* of `scales`, the one that was taken; '\0': there are none */
     uint32_t max_channels;    /* UINT32_MAX: no limit */
+    uint32_t bins;            /* of the distribution over a box's distances; 1: there is none */
+    bool is_end_to_end;       /* the head has a second one, which needs no suppression */
     uint32_t n_anchor_levels; /* 0: an anchor-free head */
     uint32_t n_anchors;       /* a level */
     float anchors[8][16];     /* width and height of each, in pixels */

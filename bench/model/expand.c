@@ -140,7 +140,8 @@ static enum vb_status weave_graph(const struct vb_description *description,
     weave->graph = (struct vb_graph){ .model = description->model,
                                       .batch = extent->batch,
                                       .imgsz = extent->height,
-                                      .classes = classes };
+                                      .classes = classes,
+                                      .bins = description->bins };
     struct vb_shape image = { 4, { extent->batch, 3, extent->height, extent->width } };
     (void)vb_weave_value(weave, &image);
     for (uint32_t i = 0; i < description->n_layers; i++) {
@@ -198,7 +199,7 @@ static double operations(const struct vb_graph *graph)
         else if (op->kind == VB_BATCHNORM)
             sum += 8.0 * elements;
     }
-    for (uint32_t i = 0; i < graph->n_levels && graph->head == VB_HEAD_V8; i++)
+    for (uint32_t i = 0; i < graph->n_levels && graph->head == VB_HEAD_V8 && graph->bins > 1; i++)
         sum += 2.0 * DISTANCES * graph->levels[i].grid_h * graph->levels[i].grid_w;
     return sum;
 }

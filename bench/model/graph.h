@@ -65,7 +65,7 @@ enum vb_head { VB_HEAD_V5, VB_HEAD_V8, VB_HEAD_CLASSIFY };
 struct vb_level {
     uint32_t stride; /* 1 of a classifier's: it takes any size */
     uint32_t grid_h, grid_w;
-    uint32_t output;      /* value: v5 [N,na,H,W,nc+5], v8 [N,64+nc,H,W], classifier [N,nc] */
+    uint32_t output;      /* value: v5 [N,na,H,W,nc+5], v8 [N,4 bins+nc,H,W], classifier [N,nc] */
     uint32_t one_to_one;  /* where the head is end to end: its other branches' output, as v8's */
     float anchors[2 * 8]; /* v5: width and height of each anchor in pixels */
     uint32_t n_anchors;
@@ -76,6 +76,7 @@ struct vb_graph {
     uint32_t batch, imgsz, classes;
     enum vb_head head;
     bool is_end_to_end; /* v10: a second head gives each object one box, so no NMS is needed */
+    uint32_t bins;      /* v8: of the distribution over each distance; 1: the distance itself */
     uint32_t n_levels;
     struct vb_level levels[8];
 

@@ -113,7 +113,7 @@ static uint32_t at_least(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-enum { BINS = 16, SIDES = 4 };
+enum { SIDES = 4 };
 
 /* Two branches a level: distances and class scores. */
 struct detect {
@@ -132,8 +132,9 @@ static void declare_branches(const struct vb_site *site, const struct branch_sha
 
 static struct branch_shape box_shape(const struct vb_site *site, const char *part)
 {
-    uint32_t hidden = at_least(at_least(16, site->in / 4), BINS * SIDES);
-    return (struct branch_shape){ part, hidden, BINS * SIDES, false };
+    uint32_t distances = site->description->bins * SIDES;
+    uint32_t hidden = at_least(at_least(16, site->in / 4), distances);
+    return (struct branch_shape){ part, hidden, distances, false };
 }
 
 static struct branch_shape score_shape(const struct vb_site *site, const char *part, bool is_light)
@@ -143,14 +144,18 @@ static struct branch_shape score_shape(const struct vb_site *site, const char *p
     return (struct branch_shape){ part, hidden, classes, is_light };
 }
 
-/* The distances' own convolution has 16 frozen weights and is not run in training. */
+/* The distances' own convolution has frozen weights, one a bin, and is not run in training; an
+ * Identity where there is one. */
 static void declare_detect(const struct vb_site *site, bool is_light, struct detect *detect)
 {
     const struct branch_shape boxes = box_shape(site, "cv2");
     const struct branch_shape scores = score_shape(site, "cv3", is_light);
     declare_branches(site, &boxes, detect->boxes);
     declare_branches(site, &scores, detect->scores);
-    vb_weave_declare_frozen(site->weave, "dfl.conv", BINS);
+    if (site->description->bins > 1)
+        vb_weave_declare_frozen(site->weave, "dfl.conv", site->description->bins);
+    else
+        site->weave->n_leaves++;
     site->weave->n_modules += 2;
     site->weave->graph.head = VB_HEAD_V8;
 }
@@ -184,42 +189,78 @@ static bool is_light(const struct vb_description *description)
     return is_newer;
 }
 
-uint32_t vb_run_detect(const struct vb_site *site)
+/* A copy of the branches reads the inputs too, and gives them no gradient. It has a SiLU of its own
+ * for either kind. */
+static void declare_copy(const struct vb_site *site, bool is_light, struct detect *one)
 {
-    struct detect detect;
-    if (site->description->n_anchor_levels > 0)
-        return run_detect_v5(site);
-    declare_detect(site, is_light(site->description), &detect);
-    run_levels(site, &detect);
-    return 0;
+    const struct branch_shape boxes = box_shape(site, "one2one_cv2");
+    const struct branch_shape scores = score_shape(site, "one2one_cv3", is_light);
+    declare_branches(site, &boxes, one->boxes);
+    declare_branches(site, &scores, one->scores);
+    site->weave->n_modules += 2;
+    site->weave->n_leaves += 2;
 }
 
-/* A copy of the branches reads the inputs first, and gives them no gradient. It has a SiLU of its
- * own for either kind. */
-uint32_t vb_run_v10_detect(const struct vb_site *site)
+static void detach(const struct vb_site *site, uint32_t *detached)
 {
     struct vb_weave *weave = site->weave;
-    struct detect many, one;
-    uint32_t detached[VB_MAX_FROM], outputs[VB_MAX_FROM];
-    const struct branch_shape boxes = box_shape(site, "one2one_cv2");
-    const struct branch_shape scores = score_shape(site, "one2one_cv3", true);
-    declare_detect(site, true, &many);
-    declare_branches(site, &boxes, one.boxes);
-    declare_branches(site, &scores, one.scores);
-    weave->n_modules += 2;
-    weave->n_leaves += 2;
-
     for (uint32_t i = 0; i < site->n_inputs; i++)
         detached[i] =
             vb_run_view(weave, VB_DETACH, site->inputs[i], vb_weave_shape(weave, site->inputs[i]));
+}
+
+static void run_copy(const struct vb_site *site, const struct detect *one, const uint32_t *detached,
+                     uint32_t *outputs)
+{
     for (uint32_t i = 0; i < site->n_inputs; i++)
-        outputs[i] = run_level(site, &one, i, detached[i]);
-    run_levels(site, &many);
+        outputs[i] = run_level(site, one, i, detached[i]);
+}
+
+/* Once both heads have run. */
+static void end_to_end(const struct vb_site *site, const uint32_t *detached,
+                       const uint32_t *outputs)
+{
+    struct vb_weave *weave = site->weave;
     for (uint32_t i = 0; i < site->n_inputs && !weave->failed; i++) {
         vb_weave_hold(weave, detached[i]);
         weave->graph.levels[i].one_to_one = outputs[i];
         weave->graph.values[outputs[i]].is_output = true;
     }
     weave->graph.is_end_to_end = true;
+}
+
+/* YOLO26's copy runs second. Its levels' outputs are put side by side here, as YOLOv8's;
+ * ultralytics 8.4 puts the boxes of all levels side by side and their scores: the same bytes. */
+uint32_t vb_run_detect(const struct vb_site *site)
+{
+    struct detect many, one;
+    uint32_t detached[VB_MAX_FROM], outputs[VB_MAX_FROM];
+    bool light = is_light(site->description);
+    if (site->description->n_anchor_levels > 0)
+        return run_detect_v5(site);
+    declare_detect(site, light, &many);
+    if (!site->description->is_end_to_end) {
+        run_levels(site, &many);
+        return 0;
+    }
+    declare_copy(site, light, &one);
+    run_levels(site, &many);
+    detach(site, detached);
+    run_copy(site, &one, detached, outputs);
+    end_to_end(site, detached, outputs);
+    return 0;
+}
+
+/* Its copy runs first. */
+uint32_t vb_run_v10_detect(const struct vb_site *site)
+{
+    struct detect many, one;
+    uint32_t detached[VB_MAX_FROM], outputs[VB_MAX_FROM];
+    declare_detect(site, true, &many);
+    declare_copy(site, true, &one);
+    detach(site, detached);
+    run_copy(site, &one, detached, outputs);
+    run_levels(site, &many);
+    end_to_end(site, detached, outputs);
     return 0;
 }

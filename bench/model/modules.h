@@ -97,7 +97,9 @@ struct vb_inner {
     const void *block;
 };
 typedef struct vb_inner vb_declare_inner(const struct vb_site *site, uint32_t channels);
+struct vb_inner vb_declare_inner_narrow(const struct vb_site *site, uint32_t channels);
 struct vb_inner vb_declare_inner_c3k(const struct vb_site *site, uint32_t channels);
+struct vb_inner vb_declare_inner_attended(const struct vb_site *site, uint32_t channels);
 /* NULL: no memory, and the weave has failed. */
 void *vb_inner_block(struct vb_weave *weave, size_t bytes);
 

@@ -190,19 +190,21 @@ struct vb_inner vb_declare_inner_c3k(const struct vb_site *site, uint32_t channe
     return (struct vb_inner){ run_inner_c3k, c3 };
 }
 
-static struct vb_inner declare_inner_narrow(const struct vb_site *site, uint32_t channels)
+struct vb_inner vb_declare_inner_narrow(const struct vb_site *site, uint32_t channels)
 {
     const struct bottleneck_shape shape = { channels, channels / 2, channels, 3, true };
     return inner_bottleneck(site, &shape);
 }
 
-/* args: of C3k or of bottlenecks, the hidden channels' share of all. In the three larger scales of
- * a description with scales it is always of C3k. */
+/* args: of C3k or of bottlenecks, the hidden channels' share of all, of bottlenecks that attention
+ * follows. In the three larger scales of a description with scales it is of C3k in place of
+ * bottlenecks. */
 uint32_t vb_run_c3k2(const struct vb_site *site)
 {
     const char scale = site->description->scale;
     bool is_large = scale == 'm' || scale == 'l' || scale == 'x';
     uint32_t hidden = (uint32_t)(site->out * site->args[1]);
-    return vb_run_c2f_of(
-        site, hidden, is_large || site->args[0] != 0 ? vb_declare_inner_c3k : declare_inner_narrow);
+    vb_declare_inner *declare =
+        is_large || site->args[0] != 0 ? vb_declare_inner_c3k : vb_declare_inner_narrow;
+    return vb_run_c2f_of(site, hidden, site->args[2] != 0 ? vb_declare_inner_attended : declare);
 }

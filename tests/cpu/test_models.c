@@ -256,3 +256,8 @@ Test(models, with_residual_areas_are_what_naive_loops_give)
 {
     compare_model(VB_TEST_DATA "/models/areas.yaml");
 }
+
+Test(models, with_attention_in_a_block_and_distances_are_what_naive_loops_give)
+{
+    compare_model("yolo26n");
+}

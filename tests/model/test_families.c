@@ -9,20 +9,35 @@
 
 #include "model/catalogue.h"
 
-/* What a model has once each normalisation is part of its convolution, which has a bias then, and
- * the two convolutions of a RepConv are the wider one. */
+/* What a model has once each normalisation is part of its convolution, which has a bias then, the
+ * two convolutions of a RepConv are the wider one, and of two heads the one that needs no
+ * suppression is left. */
 struct fused {
     uint64_t parameters, macs;
 };
 
+/* Of two heads the first: "model.23.cv2.0..", where there is a "model.23.one2one_cv2..". */
+static bool is_dropped(const struct vb_graph *graph, const char *name)
+{
+    const char *last = graph->parameters[graph->n_parameters - 1].name;
+    const char *second = strstr(last, "one2one_");
+    size_t length = second != NULL ? (size_t)(second - last) : 0;
+    return second != NULL && strncmp(name, last, length) == 0 &&
+           strncmp(name + length, "cv", 2) == 0;
+}
+
 static struct fused fuse(const struct vb_graph *graph)
 {
     struct fused fused = { 0 };
-    for (uint32_t i = 0; i < graph->n_parameters; i++)
-        fused.parameters += graph->parameters[i].elements;
+    for (uint32_t i = 0; i < graph->n_parameters; i++) {
+        if (!is_dropped(graph, graph->parameters[i].name))
+            fused.parameters += graph->parameters[i].elements;
+    }
     for (uint32_t i = 0; i < graph->n_ops; i++) {
         const struct vb_op *op = &graph->ops[i];
         bool is_absorbed = strstr(op->module, ".conv2.") != NULL;
+        if (is_dropped(graph, op->module))
+            continue;
         if (op->kind == VB_BATCHNORM) /* a weight and a bias become a bias, or nothing */
             fused.parameters -= op->weight_elements * (is_absorbed ? 2 : 1);
         if (op->kind == VB_CONV && is_absorbed)
@@ -30,8 +45,8 @@ static struct fused fuse(const struct vb_graph *graph)
         if (op->kind == VB_CONV && !is_absorbed)
             fused.macs += op->macs;
     }
-    for (uint32_t i = 0; i < graph->n_levels && graph->head == VB_HEAD_V8; i++)
-        fused.macs += (uint64_t)64 * graph->levels[i].grid_h * graph->levels[i].grid_w;
+    for (uint32_t i = 0; i < graph->n_levels && graph->head == VB_HEAD_V8 && graph->bins > 1; i++)
+        fused.macs += (uint64_t)4 * graph->bins * graph->levels[i].grid_h * graph->levels[i].grid_w;
     return fused;
 }
 
@@ -60,6 +75,11 @@ static const struct {
     { "yolo12m", "20199168", "68.1", "20.2", "", "12" },
     { "yolo12l", "26450784", "89.7", "26.4", "88.9", "12" },
     { "yolo12x", "59210784", "200.3", "59.1", "199.0", "12" },
+    { "yolo26n", "2572280", "6.1", "2.4", "5.4", "26" },
+    { "yolo26s", "10009784", "22.8", "9.5", "20.7", "26" },
+    { "yolo26m", "21896248", "75.4", "20.4", "68.2", "26" },
+    { "yolo26l", "26299704", "93.8", "24.8", "86.4", "26" },
+    { "yolo26x", "58993368", "209.5", "55.7", "193.9", "26" },
 };
 
 /* `number` as the source writes it. */

@@ -241,12 +241,6 @@ Test(step, of_yolov8_lowers_the_loss)
     expect_fall("yolov8n");
 }
 
-/* Without distributions: its distances are learned by their error. */
-Test(step, of_yolo26_lowers_the_loss)
-{
-    expect_fall("yolo26n");
-}
-
 Test(step, gives_the_same_loss_twice_with_one_thread)
 {
     static const char *const models[] = { "yolov5n", "yolov8n" };

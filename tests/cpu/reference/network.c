@@ -2,7 +2,7 @@
 /* The operators one after the other, each from its definition. Every value has an array of its own,
  * also where the graph says that it shares another's storage. */
 
-#include "reference.h"
+#include "image.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,13 +10,6 @@
 #include <string.h>
 
 #define EPSILON 1e-3
-
-/* Sides of a value as an image. */
-struct image {
-    size_t n, c, h, w;
-    double *at;       /* element (n,c,y,x) at ((n C + c) H + y) W + x */
-    double *gradient; /* likewise */
-};
 
 static void *zeroed(size_t n, size_t size)
 {
@@ -88,19 +81,6 @@ uint32_t vb_reference_parameter(const struct vb_graph *graph, uint32_t op, uint3
     while (first < graph->n_parameters && graph->parameters[first].op != op)
         first++;
     return first + which;
-}
-
-static struct image image_of(const struct vb_reference *self, uint32_t value)
-{
-    const uint32_t *dims = self->graph->values[value].shape.dims;
-    return (struct image){
-        dims[0], dims[1], dims[2], dims[3], self->values[value], self->gradients[value]
-    };
-}
-
-static size_t place(const struct image *image, size_t n, size_t c, size_t y, size_t x)
-{
-    return ((n * image->c + c) * image->h + y) * image->w + x;
 }
 
 /* Where a window's tap lies in the input; false: in the padding. */
@@ -285,65 +265,6 @@ static void run_max_pool(struct vb_reference *self, const struct vb_op *op, bool
     }
 }
 
-/* The mean of what a window covers. */
-static void run_avg_pool(struct vb_reference *self, const struct vb_op *op, bool is_backward)
-{
-    struct image x = image_of(self, op->inputs[0]), y = image_of(self, op->outputs[0]);
-    const struct vb_window *window = &op->window;
-    size_t taps = (size_t)window->kernel_h * window->kernel_w;
-    for (size_t i = 0; i < y.n * y.c * y.h * y.w; i++) {
-        size_t plane = i / (y.h * y.w), at_y = i / y.w % y.h, at_x = i % y.w;
-        for (size_t k = 0; k < taps; k++) {
-            size_t from =
-                place(&x, plane / y.c, plane % y.c, at_y * window->stride + k / window->kernel_w,
-                      at_x * window->stride + k % window->kernel_w);
-            if (!is_backward)
-                y.at[i] += x.at[from] / (double)taps;
-            else
-                x.gradient[from] += y.gradient[i] / (double)taps;
-        }
-    }
-}
-
-static void run_pad(struct vb_reference *self, const struct vb_op *op, bool is_backward)
-{
-    struct image x = image_of(self, op->inputs[0]), y = image_of(self, op->outputs[0]);
-    for (size_t i = 0; i < x.n * x.c * x.h * x.w; i++) {
-        size_t plane = i / (x.h * x.w);
-        size_t to = place(&y, plane / x.c, plane % x.c, i / x.w % x.h, i % x.w);
-        if (!is_backward)
-            y.at[to] = x.at[i];
-        else
-            x.gradient[i] += y.gradient[to];
-    }
-}
-
-/* One input after another; and what is one after another added up. */
-static void run_pile(struct vb_reference *self, const struct vb_op *op, bool is_backward)
-{
-    uint32_t y = op->outputs[0];
-    size_t n = vb_shape_elements(&self->graph->values[op->inputs[0]].shape);
-    for (size_t i = 0; i < op->n_inputs * n; i++) {
-        uint32_t x = op->inputs[i / n];
-        if (!is_backward)
-            self->values[y][i] = self->values[x][i % n];
-        else
-            self->gradients[x][i % n] += self->gradients[y][i];
-    }
-}
-
-static void run_sum_first(struct vb_reference *self, const struct vb_op *op, bool is_backward)
-{
-    uint32_t x = op->inputs[0], y = op->outputs[0];
-    size_t n = vb_shape_elements(&self->graph->values[y].shape);
-    for (size_t i = 0; i < vb_shape_elements(&self->graph->values[x].shape); i++) {
-        if (!is_backward)
-            self->values[y][i % n] += self->values[x][i];
-        else
-            self->gradients[x][i] += self->gradients[y][i % n];
-    }
-}
-
 static void run_upsample(struct vb_reference *self, const struct vb_op *op, bool is_backward)
 {
     struct image x = image_of(self, op->inputs[0]), y = image_of(self, op->outputs[0]);
@@ -488,22 +409,6 @@ static void run_matmul(struct vb_reference *self, const struct vb_op *op, bool i
     }
 }
 
-static void run_gain(struct vb_reference *self, uint32_t index, bool is_backward)
-{
-    const struct vb_op *op = &self->graph->ops[index];
-    struct image x = image_of(self, op->inputs[0]), y = image_of(self, op->outputs[0]);
-    uint32_t gain = vb_reference_parameter(self->graph, index, 0);
-    for (size_t i = 0; i < x.n * x.c * x.h * x.w; i++) {
-        size_t c = i / (x.h * x.w) % x.c;
-        if (!is_backward) {
-            y.at[i] = self->parameters[gain][c] * x.at[i];
-            continue;
-        }
-        x.gradient[i] += self->parameters[gain][c] * y.gradient[i];
-        self->parameter_gradients[gain][c] += x.at[i] * y.gradient[i];
-    }
-}
-
 static void run_scale(struct vb_reference *self, const struct vb_op *op, bool is_backward)
 {
     uint32_t x = op->inputs[0], y = op->outputs[0];
@@ -567,16 +472,16 @@ static void run_op(struct vb_reference *self, uint32_t index, bool is_backward)
         run_add(self, op, is_backward);
         return;
     case VB_AVGPOOL:
-        run_avg_pool(self, op, is_backward);
+        vb_reference_avg_pool(self, op, is_backward);
         return;
     case VB_PAD:
-        run_pad(self, op, is_backward);
+        vb_reference_pad(self, op, is_backward);
         return;
     case VB_PILE:
-        run_pile(self, op, is_backward);
+        vb_reference_pile(self, op, is_backward);
         return;
     case VB_SUM_FIRST:
-        run_sum_first(self, op, is_backward);
+        vb_reference_sum_first(self, op, is_backward);
         return;
     case VB_VIEW:
     case VB_PERMUTE:
@@ -595,7 +500,7 @@ static void run_op(struct vb_reference *self, uint32_t index, bool is_backward)
         run_matmul(self, op, is_backward);
         return;
     case VB_GAIN:
-        run_gain(self, index, is_backward);
+        vb_reference_gain(self, index, is_backward);
         return;
     case VB_SCALE:
         run_scale(self, op, is_backward);

@@ -104,6 +104,10 @@ static vb_launcher *const launchers[VB_N_OPERATORS] = {
 
 enum vb_status vb_launch_find(const struct vb_call *call, struct vb_error *err)
 {
+    if (call->op == VB_OP_MATMUL && call->n_operands > 0 && call->operands[0].shape.n_dims > 2)
+        return vb_fail(
+            err, VB_E_UNSUPPORTED,
+            "there is no CUDA kernel for products of stacks of matrices, as attention's");
     if (launchers[call->op] != NULL)
         return VB_OK;
     return vb_fail(err, VB_E_UNSUPPORTED, "there is no CUDA kernel for %s",

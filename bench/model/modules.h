@@ -29,15 +29,16 @@ struct vb_module {
     const char *name;
     const char *usage; /* its arguments, for errors: "[channels, kernel=1, stride=1]" */
     uint32_t min_args, max_args;
-    bool takes_channels;          /* the first argument is out channels, scaled by width */
-    bool takes_repeats;           /* the layer's repeats go into the module, not around it */
-    bool joins;                   /* takes a list of layers */
-    bool reads_args;              /* its arguments are numbers that it needs */
-    bool takes_list;              /* its one argument is a list of numbers */
-    bool gives_parts;             /* as many values as its list has */
-    bool is_head;                 /* the last layer: its inputs may differ in size */
-    uint32_t fractions;           /* bits: these arguments, after the channels, may be fractions */
-    uint32_t nones;               /* bits: these may be -1, which is as if they were not given */
+    bool takes_channels; /* the first argument is out channels, scaled by width */
+    bool is_attention;   /* gives as many channels as it reads; half of them make heads of 64 */
+    bool takes_repeats;  /* the layer's repeats go into the module, not around it */
+    bool joins;          /* takes a list of layers */
+    bool reads_args;     /* its arguments are numbers that it needs */
+    bool takes_list;     /* its one argument is a list of numbers */
+    bool gives_parts;    /* as many values as its list has */
+    bool is_head;        /* the last layer: its inputs may differ in size */
+    uint32_t fractions;  /* bits: these arguments, after the channels, may be fractions */
+    uint32_t nones;      /* bits: these may be -1, which is as if they were not given */
     double defaults[VB_MAX_ARGS]; /* after the channels */
     uint32_t (*run)(const struct vb_site *site);
 };

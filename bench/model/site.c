@@ -4,7 +4,12 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHANNELS_MULTIPLE = 8, MAX_CHANNELS = 1 << 16, MAX_IN_LIST = 4096 };
+enum {
+    CHANNELS_MULTIPLE = 8,
+    MAX_CHANNELS = 1 << 16,
+    MAX_IN_LIST = 4096,
+    ATTENTION_CHANNELS = 128
+};
 
 /* Numbers and True or False; what else there may be (None, names, lists) keeps its default. */
 static enum vb_status read_args(struct vb_site *site, const struct vb_module *module,
@@ -165,6 +170,10 @@ enum vb_status vb_site_check(const struct vb_site *site, const struct vb_module 
     if (module->is_head && (site->n_inputs > 8 || (n_levels > 0 && site->n_inputs != n_levels)))
         return vb_fail(err, VB_E_INPUT, "%s:%u: %s reads %u layers and anchors have %u levels",
                        file, site->layer->line, module->name, site->n_inputs, n_levels);
+    if (module->is_attention && (site->in != site->out || site->in < ATTENTION_CHANNELS))
+        return vb_fail(err, VB_E_INPUT,
+                       "%s:%u: %s of %u channels reads %u; expected as many, %d or more", file,
+                       site->layer->line, module->name, site->out, site->in, ATTENTION_CHANNELS);
     if (module->run == vb_run_conv_module &&
         (site->args[3] < 1 || site->in % (uint32_t)site->args[3] != 0 ||
          site->out % (uint32_t)site->args[3] != 0))

@@ -108,21 +108,27 @@ static struct vb_variable sum_outputs(const struct profile *profile)
 }
 
 /* Forward and backward; `images` and `gradient` of the size before, which its graph holds, go when
- * its outputs do. */
+ * its outputs do. An end-to-end head gives a dictionary, which has no sum: ultralytics' profile
+ * takes that for a model without a backward pass and goes on, and the outputs hold the pass's graph
+ * until the next one's replace them. */
 static enum vb_status pass(const struct profile *profile, struct vb_variable images,
                            struct vb_variable gradient, struct vb_error *err)
 {
     struct vb_builder *self = profile->builder;
     struct vb_tape *tape = &self->tape;
     struct vb_variable predictions[VB_MAX_PREDICTIONS];
+    size_t n_left = tape->n_nodes;
     vb_tape_renew_casts(tape);
     enum vb_status status = vb_run_forward(self, predictions, err);
     if (status != VB_OK)
         return status;
     for (uint32_t i = 0; i < vb_n_predictions(self->graph); i++)
         vb_tape_assign(tape, &self->names.predictions[i], predictions[i]);
+    vb_tape_forget(tape, n_left);
     vb_tape_drop(tape, images);
     vb_tape_drop(tape, gradient);
+    if (self->graph->is_end_to_end)
+        return VB_OK;
     struct vb_variable sum = sum_outputs(profile);
     tape->autocast = false; /* not in autograd's thread; the context stays open */
     vb_builder_enter(self, VB_PHASE_BACKWARD, VB_TEMPORARY);

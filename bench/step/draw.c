@@ -64,7 +64,7 @@ enum vb_status vb_draw_graph(struct vb_builder *self, const struct vb_descriptio
     if (status != VB_OK)
         return status;
     drop_all(tape, outputs, n);
-    vb_tape_forget(tape);
+    vb_tape_forget(tape, tape->n_nodes);
     status = check_trace(self, &graph, image, err);
     vb_done(tape, image);
     return status;

@@ -4,6 +4,7 @@
 #include "step/forward.h"
 #include "step/layers.h"
 #include "step/math.h"
+#include "step/nms.h"
 
 enum { BINS = 16, SIDES = 4 };
 
@@ -116,6 +117,55 @@ static struct vb_variable decode_v8(struct vb_tape *tape, const struct vb_graph 
     return decoded;
 }
 
+/* The best boxes, and the best pairs of those and a class, in place of suppression: [N,k,6].
+ * Source: ultralytics 8.3, nn/modules/head.py, Detect.postprocess(). */
+static struct vb_variable best_pairs(struct vb_tape *tape, const struct vb_graph *graph,
+                                     struct vb_variable decoded)
+{
+    uint32_t n = graph->batch, classes = graph->classes, all = decoded.shape.dims[2];
+    uint32_t k = all < VB_MAX_DETECTIONS ? all : VB_MAX_DETECTIONS;
+    enum vb_dtype dtype = decoded.dtype;
+    struct vb_variable best = vb_fresh(tape, "amax", dtype, VB_SHAPE(n, all));
+    struct vb_variable values = vb_fresh(tape, "topk", dtype, VB_SHAPE(n, k));
+    struct vb_variable places = vb_fresh(tape, "topk", VB_INT64, VB_SHAPE(n, k));
+    vb_done(tape, values);
+    vb_done(tape, best);
+    struct vb_variable repeated = vb_fresh(tape, "repeat", VB_INT64, VB_SHAPE(n, k, SIDES));
+    struct vb_variable boxes = vb_fresh(tape, "gather", dtype, VB_SHAPE(n, k, SIDES));
+    vb_done(tape, repeated);
+    repeated = vb_fresh(tape, "repeat", VB_INT64, VB_SHAPE(n, k, classes));
+    struct vb_variable scores = vb_fresh(tape, "gather", dtype, VB_SHAPE(n, k, classes));
+    vb_done(tape, repeated);
+    struct vb_variable score = vb_fresh(tape, "topk", dtype, VB_SHAPE(n, k));
+    struct vb_variable pair = vb_fresh(tape, "topk", VB_INT64, VB_SHAPE(n, k));
+    vb_done(tape, scores);
+    vb_done(tape, places);
+    vb_passing(tape, "floor_divide", VB_INT64, VB_SHAPE(n, k));
+    struct vb_variable box = vb_fresh(tape, "index", dtype, VB_SHAPE(n, k, SIDES));
+    vb_passing(tape, "remainder", VB_INT64, VB_SHAPE(n, k));
+    struct vb_variable label = vb_fresh(tape, "label", VB_FLOAT32, VB_SHAPE(n, k, 1));
+    struct vb_variable joined =
+        vb_fresh(tape, "cat", VB_FLOAT32, VB_SHAPE(n, k, VB_DETECTION_COLUMNS));
+    struct vb_variable ended[] = { label, box, boxes, score, pair };
+    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
+        vb_tape_drop(tape, ended[i]);
+    return joined;
+}
+
+/* Of an end-to-end head only the one-to-one branches' boxes. */
+static struct vb_variable decode(struct vb_tape *tape, const struct vb_graph *graph,
+                                 const struct vb_variable *predictions)
+{
+    if (graph->head == VB_HEAD_V5)
+        return decode_v5(tape, graph, predictions);
+    if (!graph->is_end_to_end)
+        return decode_v8(tape, graph, predictions);
+    struct vb_variable decoded = decode_v8(tape, graph, predictions + graph->n_levels);
+    struct vb_variable pairs = best_pairs(tape, graph, decoded);
+    vb_done(tape, decoded);
+    return pairs;
+}
+
 enum vb_status vb_infer(struct vb_tape *tape, const struct vb_graph *graph, uint32_t *storages,
                         struct vb_variable images, struct vb_variable *predictions,
                         struct vb_variable *decoded, struct vb_error *err)
@@ -123,8 +173,7 @@ enum vb_status vb_infer(struct vb_tape *tape, const struct vb_graph *graph, uint
     tape->is_eval = true;
     enum vb_status status = vb_forward(tape, graph, storages, images, predictions, err);
     if (status == VB_OK)
-        *decoded = graph->head == VB_HEAD_V5 ? decode_v5(tape, graph, predictions)
-                                             : decode_v8(tape, graph, predictions);
+        *decoded = decode(tape, graph, predictions);
     tape->is_eval = false;
     return status;
 }

@@ -7,7 +7,7 @@
 
 #include "step/math.h"
 
-enum { SIDES = 4, COLUMNS = 6, MAX_DETECTIONS = 300, WORD_BITS = 64 };
+enum { SIDES = 4, COLUMNS = VB_DETECTION_COLUMNS, WORD_BITS = 64 };
 
 static uint64_t words_of(uint64_t n)
 {
@@ -120,8 +120,14 @@ void vb_nms(struct vb_tape *tape, const struct vb_graph *graph, struct vb_variab
             struct vb_variable *kept)
 {
     struct vb_variable mask = vb_undefined;
+    if (graph->is_end_to_end) {
+        *kept = vb_fresh(tape, "detections", VB_FLOAT32, decoded.shape);
+        for (uint32_t i = 0; i < graph->batch; i++)
+            vb_passing(tape, "gt", VB_BOOL, VB_SHAPE(decoded.shape.dims[1]));
+        return;
+    }
     uint32_t pairs = vb_nms_pairs(graph);
-    uint32_t found = pairs < MAX_DETECTIONS ? pairs : MAX_DETECTIONS;
+    uint32_t found = pairs < VB_MAX_DETECTIONS ? pairs : VB_MAX_DETECTIONS;
     find_candidates(tape, graph, decoded.dtype, &mask);
     *kept = vb_fresh(tape, "detections", VB_FLOAT32, VB_SHAPE(graph->batch, found, COLUMNS));
     for (uint32_t i = 0; i < graph->batch; i++)

@@ -10,6 +10,8 @@
 
 /* What the trainers cut an image's pairs to before the matrix: max_nms of non_max_suppression(). */
 enum { VB_MAX_NMS = 30000 };
+/* An image's boxes in the end, each with four corners, a score and a class. */
+enum { VB_MAX_DETECTIONS = 300, VB_DETECTION_COLUMNS = 6 };
 
 /* torchvision::nms on CUDA: one bit for each pair of `n` boxes, in words of 64. */
 uint64_t vb_nms_mask_bytes(uint64_t n);
@@ -19,7 +21,8 @@ uint64_t vb_nms_mask_bytes(uint64_t n);
 uint32_t vb_nms_pairs(const struct vb_graph *graph);
 
 /* `decoded`: as vb_infer() gives it for the graph; stays the caller's. `*kept`: all images' at most
- * 300 boxes as one tensor, held: the trainers have one an image. */
+ * 300 boxes as one tensor, held: the trainers have one an image. An end-to-end head's boxes are
+ * only cut at the threshold. */
 void vb_nms(struct vb_tape *tape, const struct vb_graph *graph, struct vb_variable decoded,
             struct vb_variable *kept);
 

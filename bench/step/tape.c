@@ -402,11 +402,17 @@ void vb_tape_backward(struct vb_tape *tape, struct vb_variable loss)
     tape->n_nodes = 0;
 }
 
-void vb_tape_forget(struct vb_tape *tape)
+/* Nodes change places, for each has room of its own for what it saves. */
+void vb_tape_forget(struct vb_tape *tape, size_t n)
 {
-    for (size_t i = tape->n_nodes; i-- > 0;) {
+    for (size_t i = n; i-- > 0;) {
         for (uint32_t k = 0; k < tape->nodes[i].n_saved; k++)
             vb_tape_drop(tape, tape->nodes[i].saved[k]);
     }
-    tape->n_nodes = 0;
+    for (size_t i = n; i < tape->n_nodes && n > 0; i++) {
+        struct vb_node gone = tape->nodes[i - n];
+        tape->nodes[i - n] = tape->nodes[i];
+        tape->nodes[i] = gone;
+    }
+    tape->n_nodes -= n;
 }

@@ -176,9 +176,10 @@ struct vb_variable vb_tape_parameter(const struct vb_tape *tape, uint32_t parame
  * after. The tape has no nodes then. */
 void vb_tape_backward(struct vb_tape *tape, struct vb_variable loss);
 
-/* The graph goes without a backward pass, as when the last output that holds it does: what its
- * nodes keep is let go, the last made first. */
-void vb_tape_forget(struct vb_tape *tape);
+/* A graph, of which the first `n` nodes are, goes without a backward pass, as when the last output
+ * that holds it does: what they keep is let go, the last made first. Nodes made after them have
+ * other numbers then: no backward pass may follow. */
+void vb_tape_forget(struct vb_tape *tape, size_t n);
 
 /* What autocast makes of an argument: a copy of another type, held, or the same, held once more.
  * Leaves that ask for a gradient are cast once while the context is open. */

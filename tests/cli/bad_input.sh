@@ -80,6 +80,10 @@ expect 4 "" "$program" estimate --yaml "$folder/yolo99n.yaml" --batch 2 --imgsz 
 grep -q '"probability"' "$folder/out" && { echo "FAILED: an unknown probability"; failures=$((failures + 1)); }
 expect 0 "" "$program" estimate --yaml "$folder/mine.yaml" --batch 2 --imgsz 320 --gpu t4
 grep -q "a model of your own" "$folder/out" || { echo "FAILED: its own model"; failures=$((failures + 1)); }
+sed "s/PSA, \[1024\]/PSA, [512]/" sweeps/models/yolov10n.yaml >"$folder/psa.yaml"
+expect 2 "psa.yaml:19: PSA of 128 channels reads 256; expected as many, 128 or more" "$program" models "$folder/psa.yaml"
+sed "s/False, 0.25/False, x/" sweeps/models/yolo11n.yaml >"$folder/c3k2.yaml"
+expect 2 "c3k2.yaml:11: C3k2 is 'x', expected a number above 0" "$program" models "$folder/c3k2.yaml"
 largest() {
     "$program" estimate --model yolov5s --batch 8 --imgsz 640 --gpu rtx3090 "$@" |
         sed -n 's/^largest batch that fits: //p'

@@ -241,6 +241,16 @@ Test(step, of_yolov8_lowers_the_loss)
     expect_fall("yolov8n");
 }
 
+Test(step, of_yolov10_lowers_the_loss)
+{
+    expect_fall("yolov10n");
+}
+
+Test(step, of_yolo11_lowers_the_loss)
+{
+    expect_fall("yolo11n");
+}
+
 Test(step, gives_the_same_loss_twice_with_one_thread)
 {
     static const char *const models[] = { "yolov5n", "yolov8n" };

@@ -218,7 +218,7 @@ static inline void peak_and_end(const struct events *events, int64_t *alive, int
 }
 
 /* Of what the set-up makes, the recording counts only this. */
-static int64_t resident_bytes(const struct vb_program *program)
+static inline int64_t resident_bytes(const struct vb_program *program)
 {
     int64_t bytes = 0;
     for (size_t i = 0; i < program->first_step; i++) {

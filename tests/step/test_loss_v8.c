@@ -112,7 +112,7 @@ static void give_predictions(const struct traced *t, struct interpreter *in, uin
 {
     *plain = plain_open(&t->graph, &t->targets);
     for (uint32_t l = 0; l < t->graph.n_levels; l++) {
-        size_t n = elements_of(&t->predictions[l]);
+        size_t n = elements_of(&t->predictions[first + l]);
         for (size_t i = 0; i < n; i++)
             plain->predictions[l][i] = (double)(float)(10 * next() * next() - 3);
         memcpy(in->values[t->predictions[first + l].storage], plain->predictions[l],
@@ -226,6 +226,36 @@ Test(loss_v8, is_the_loss_of_loops)
 {
     for (size_t i = 0; i < sizeof loss_cases / sizeof *loss_cases; i++)
         run_case(&loss_cases[i]);
+}
+
+/* YOLOv10's: the second head's boxes have one anchor each. */
+Test(loss_v8, of_two_heads_is_the_sum_of_two)
+{
+    struct traced t;
+    struct plain many, one;
+    state = 11;
+    begin(&t, "yolov10n", 64, 96, &torch_2);
+    draw_boxes(&t, (const uint32_t[]){ 4, 6 }, 6);
+    trace_loss(&t, VB_FLOAT32);
+    cr_assert(t.graph.is_end_to_end);
+    struct interpreter in = interpreter_open(&t.program, false);
+    interpret(&in, 0, t.n_made);
+    give_predictions(&t, &in, 0, &many);
+    give_predictions(&t, &in, t.graph.n_levels, &one);
+    one.top = 1;
+    interpret(&in, t.n_made, t.program.n_instructions);
+    expect_near(*in.values[t.total.storage], plain_loss(&many) + plain_loss(&one), 1e-12, "total");
+    const double *items = in.values[t.loss.items.storage];
+    expect_near(items[0], many.box + one.box, 1e-12, "box");
+    expect_near(items[1], many.class + one.class, 1e-12, "class");
+    expect_near(items[2], many.distribution + one.distribution, 1e-12, "distribution");
+    cr_expect_leq(one.n_foreground, t.targets.n);
+    compare_gradients(&t, &in, 0, 1, &many, "of many");
+    compare_gradients(&t, &in, t.graph.n_levels, 1, &one, "of one");
+    plain_close(&many);
+    plain_close(&one);
+    interpreter_close(&in);
+    vb_arena_clear(&t.arena);
 }
 
 /* YOLO26's loss is of two heads: one of ten anchors a box, which counts for 0.8, and one of which

@@ -23,7 +23,7 @@ struct vb_attention {
     char path[160];
 };
 
-/* A head for each 64 channels; its keys have half as many channels as its values. */
+/* A head for each 64 channels, one at least; its keys have half as many channels as its values. */
 struct vb_attention vb_declare_attention(struct vb_weave *weave, const char *part,
                                          uint32_t channels);
 /* x [N,C,H,W] -> the same. */

@@ -13,18 +13,22 @@
 enum { MAX_FILE_BYTES = 1 << 20, MAX_CLASSES = 10000, ANY_IMGSZ = 256 };
 
 const char *const vb_catalogue_names[] = {
+    "yolov3",       "yolov3-spp",   "yolov3-tiny",  "yolov3u",      "yolov3-sppu",  "yolov3-tinyu",
     "yolov5n",      "yolov5s",      "yolov5m",      "yolov5l",      "yolov5x",      "yolov5n6",
     "yolov5s6",     "yolov5m6",     "yolov5l6",     "yolov5x6",     "yolov5nu",     "yolov5su",
     "yolov5mu",     "yolov5lu",     "yolov5xu",     "yolov8n",      "yolov8s",      "yolov8m",
-    "yolov8l",      "yolov8x",      "yolov10n",     "yolov10s",     "yolov10m",     "yolov10b",
-    "yolov10l",     "yolov10x",     "yolo11n",      "yolo11s",      "yolo11m",      "yolo11l",
-    "yolo11x",      "yolov8n-seg",  "yolov8s-seg",  "yolov8m-seg",  "yolov8l-seg",  "yolov8x-seg",
-    "yolov8n-pose", "yolov8s-pose", "yolov8m-pose", "yolov8l-pose", "yolov8x-pose", "yolov8n-obb",
-    "yolov8s-obb",  "yolov8m-obb",  "yolov8l-obb",  "yolov8x-obb",  "yolov8n-cls",  "yolov8s-cls",
-    "yolov8m-cls",  "yolov8l-cls",  "yolov8x-cls",  "yolo11n-seg",  "yolo11s-seg",  "yolo11m-seg",
-    "yolo11l-seg",  "yolo11x-seg",  "yolo11n-pose", "yolo11s-pose", "yolo11m-pose", "yolo11l-pose",
-    "yolo11x-pose", "yolo11n-obb",  "yolo11s-obb",  "yolo11m-obb",  "yolo11l-obb",  "yolo11x-obb",
-    "yolo11n-cls",  "yolo11s-cls",  "yolo11m-cls",  "yolo11l-cls",  "yolo11x-cls",
+    "yolov8l",      "yolov8x",      "yolov9t",      "yolov9s",      "yolov9m",      "yolov9c",
+    "yolov9e",      "yolov10n",     "yolov10s",     "yolov10m",     "yolov10b",     "yolov10l",
+    "yolov10x",     "yolo11n",      "yolo11s",      "yolo11m",      "yolo11l",      "yolo11x",
+    "yolo12n",      "yolo12s",      "yolo12m",      "yolo12l",      "yolo12x",      "yolo26n",
+    "yolo26s",      "yolo26m",      "yolo26l",      "yolo26x",      "yolov8n-seg",  "yolov8s-seg",
+    "yolov8m-seg",  "yolov8l-seg",  "yolov8x-seg",  "yolov8n-pose", "yolov8s-pose", "yolov8m-pose",
+    "yolov8l-pose", "yolov8x-pose", "yolov8n-obb",  "yolov8s-obb",  "yolov8m-obb",  "yolov8l-obb",
+    "yolov8x-obb",  "yolov8n-cls",  "yolov8s-cls",  "yolov8m-cls",  "yolov8l-cls",  "yolov8x-cls",
+    "yolo11n-seg",  "yolo11s-seg",  "yolo11m-seg",  "yolo11l-seg",  "yolo11x-seg",  "yolo11n-pose",
+    "yolo11s-pose", "yolo11m-pose", "yolo11l-pose", "yolo11x-pose", "yolo11n-obb",  "yolo11s-obb",
+    "yolo11m-obb",  "yolo11l-obb",  "yolo11x-obb",  "yolo11n-cls",  "yolo11s-cls",  "yolo11m-cls",
+    "yolo11l-cls",  "yolo11x-cls",
 };
 const size_t vb_catalogue_size = sizeof vb_catalogue_names / sizeof *vb_catalogue_names;
 
@@ -53,9 +57,8 @@ static enum vb_status find_file(const char *model, char *path, size_t room, stru
     if (near != NULL)
         return vb_fail(err, VB_E_INPUT, "unknown model '%s'; did you mean %s?", model, near);
     return vb_fail(err, VB_E_INPUT,
-                   "unknown model '%s'; expected yolov5, yolov8, yolov10 or yolo11 with n, s, "
-                   "m, l or x, for yolov8 and yolo11 also -seg, -pose, -obb or -cls, or the path "
-                   "of a .yaml file",
+                   "unknown model '%s'; expected one that vrambench models lists, as yolov5s or "
+                   "yolov9c, or the path of a .yaml file",
                    model);
 }
 

@@ -11,7 +11,8 @@ enum {
     MAX_REPEATS = 1000,
     MAX_CHANNELS = 1 << 16,
     MAX_ARGUMENT = 4096,
-    MAX_KEYPOINTS = 1000
+    MAX_KEYPOINTS = 1000,
+    USUAL_BINS = 16
 };
 
 enum vb_status vb_description_integer(const char *file, const struct vb_yaml *node,
@@ -149,6 +150,33 @@ static enum vb_status read_anchors(const struct vb_yaml *anchors, struct vb_desc
     return VB_OK;
 }
 
+/* `end2end` and `reg_max`, as YOLO26 has them. */
+static enum vb_status read_head(const struct vb_yaml *root, struct vb_description *out,
+                                struct vb_error *err)
+{
+    const struct vb_yaml *end_to_end = vb_yaml_find(root, "end2end");
+    const struct vb_yaml *bins = vb_yaml_find(root, "reg_max");
+    long value = out->bins;
+    if (end_to_end != NULL) {
+        bool is_true =
+            strcmp(end_to_end->text, "True") == 0 || strcmp(end_to_end->text, "true") == 0;
+        if (!is_true && strcmp(end_to_end->text, "False") != 0 &&
+            strcmp(end_to_end->text, "false") != 0)
+            return vb_fail(err, VB_E_INPUT, "%s:%u: end2end is '%s', expected True or False",
+                           out->file, end_to_end->line, end_to_end->text);
+        out->is_end_to_end = is_true;
+    }
+    if (bins == NULL)
+        return VB_OK;
+    enum vb_status status =
+        vb_description_integer(out->file, bins, "reg_max", 1, USUAL_BINS, &value, err);
+    if (status == VB_OK && value != 1 && value != USUAL_BINS)
+        return vb_fail(err, VB_E_INPUT, "%s:%u: reg_max is %ld, expected 1 or %d", out->file,
+                       bins->line, value, USUAL_BINS);
+    out->bins = (uint32_t)value;
+    return status;
+}
+
 static enum vb_status read_from(const struct vb_yaml *node, uint32_t index,
                                 struct vb_description *out, struct vb_layer *layer,
                                 struct vb_error *err)
@@ -254,9 +282,12 @@ enum vb_status vb_description_parse(const char *file, const char *data, size_t b
 {
     struct vb_yaml *root = NULL;
     long classes = 0;
-    *out = (struct vb_description){
-        .file = file, .model = file, .depth = 1, .width = 1, .max_channels = UINT32_MAX
-    };
+    *out = (struct vb_description){ .file = file,
+                                    .model = file,
+                                    .depth = 1,
+                                    .width = 1,
+                                    .max_channels = UINT32_MAX,
+                                    .bins = USUAL_BINS };
     enum vb_status status = vb_yaml_parse(file, data, bytes, arena, &root, err);
     if (status != VB_OK)
         return status;
@@ -273,5 +304,7 @@ enum vb_status vb_description_parse(const char *file, const char *data, size_t b
         status = read_anchors(vb_yaml_find(root, "anchors"), out, err);
     if (status == VB_OK)
         status = read_keypoints(vb_yaml_find(root, "kpt_shape"), out, err);
+    if (status == VB_OK)
+        status = read_head(root, out, err);
     return status == VB_OK ? read_layers(root, out, arena, err) : status;
 }

@@ -29,6 +29,8 @@ struct vb_description {
     uint32_t max_channels;    /* UINT32_MAX: no limit */
     uint32_t n_keypoints;     /* of a pose, and the values of each: kpt_shape */
     uint32_t keypoint_values; /* x, y and, of three, whether it is seen */
+    uint32_t bins;            /* of the distribution over a box's distances; 1: there is none */
+    bool is_end_to_end;       /* the head has a second one, which needs no suppression */
     uint32_t n_anchor_levels; /* 0: an anchor-free head */
     uint32_t n_anchors;       /* a level */
     float anchors[8][16];     /* width and height of each, in pixels */

@@ -8,20 +8,15 @@
 
 #include "base/text.h"
 #include "model/modules.h"
+#include "model/site.h"
 
-enum {
-    PROBE_SIZE = 256,
-    SHOWN_SIZE = 640,
-    CHANNELS_MULTIPLE = 8,
-    DISTANCES = 64,
-    MAX_CHANNELS = 1 << 16,
-    ATTENTION_CHANNELS = 128
-};
+enum { PROBE_SIZE = 256, SHOWN_SIZE = 640, DISTANCES = 64 };
 
 /* What the layers have given so far. */
 struct layers {
     uint32_t values[VB_MAX_LAYERS];
-    bool is_kept[VB_MAX_LAYERS]; /* a later layer reads it, and not as the one before */
+    uint32_t n_values[VB_MAX_LAYERS]; /* that follow one another from there on */
+    bool is_kept[VB_MAX_LAYERS];      /* a later layer reads it, and not as the one before */
 };
 
 /* Python's round: halves go to the even neighbour. */
@@ -33,17 +28,11 @@ static uint32_t scaled_repeats(uint32_t repeats, double depth)
     return n < 1 ? 1 : (uint32_t)n;
 }
 
-uint32_t vb_scaled_channels(const struct vb_description *description, uint32_t channels)
-{
-    double limited = channels < description->max_channels ? channels : description->max_channels;
-    return (uint32_t)(ceil(limited * description->width / CHANNELS_MULTIPLE) * CHANNELS_MULTIPLE);
-}
-
 static enum vb_status unknown_module(const struct vb_description *description,
                                      const struct vb_layer *layer, struct vb_error *err)
 {
     const char *names[VB_N_MODULES];
-    char list[256] = "";
+    char list[512] = "";
     vb_module_list_names(names);
     const char *near = vb_text_nearest(layer->module, names, VB_N_MODULES);
     if (near != NULL)
@@ -60,86 +49,6 @@ static enum vb_status unknown_module(const struct vb_description *description,
                    layer->line, layer->module, list);
 }
 
-/* What a head's first argument may be in place of a number. */
-static bool is_name(const char *text)
-{
-    return strcmp(text, "None") == 0 || strcmp(text, "nc") == 0;
-}
-
-/* Numbers and True or False; what else there may be (None, names, lists) keeps its default. */
-static enum vb_status read_args(const struct vb_description *description,
-                                const struct vb_layer *layer, const struct vb_module *module,
-                                struct vb_site *site, struct vb_error *err)
-{
-    size_t first = module->takes_channels ? 1 : 0;
-    memcpy(site->args, module->defaults, sizeof site->args);
-    for (size_t i = first; i < layer->args->n; i++) {
-        const struct vb_yaml *arg = layer->args->items[i];
-        double *value = &site->args[i - first];
-        if (arg->kind != VB_YAML_SCALAR || !module->reads_args || is_name(arg->text))
-            continue;
-        if (strcmp(arg->text, "True") == 0 || strcmp(arg->text, "true") == 0)
-            *value = 1;
-        else if (strcmp(arg->text, "False") == 0 || strcmp(arg->text, "false") == 0)
-            *value = 0;
-        else {
-            bool is_whole = (module->fractions >> (i - first) & 1) == 0;
-            enum vb_status status =
-                vb_description_number(description->file, arg, module->name, is_whole, value, err);
-            if (status != VB_OK)
-                return status;
-        }
-    }
-    return VB_OK;
-}
-
-static enum vb_status read_channels(const struct vb_description *description, uint32_t classes,
-                                    const struct vb_layer *layer, struct vb_site *site,
-                                    struct vb_error *err)
-{
-    long channels = 0;
-    enum vb_status status = vb_description_integer(description->file, layer->args->items[0],
-                                                   "channels", 1, MAX_CHANNELS, &channels, err);
-    if (status != VB_OK)
-        return status;
-    bool is_exact = description->n_anchor_levels > 0
-                        ? (uint32_t)channels == description->n_anchors * (classes + 5)
-                        : (uint32_t)channels == classes;
-    site->out = is_exact ? (uint32_t)channels : vb_scaled_channels(description, (uint32_t)channels);
-    if (site->out > MAX_CHANNELS)
-        return vb_fail(err, VB_E_INPUT, "%s:%u: %u channels, expected at most %d",
-                       description->file, layer->line, site->out, MAX_CHANNELS);
-    return VB_OK;
-}
-
-static enum vb_status check_fit(const struct vb_description *description,
-                                const struct vb_layer *layer, const struct vb_module *module,
-                                const struct vb_site *site, struct vb_error *err)
-{
-    const struct vb_weave *weave = site->weave;
-    uint32_t n_levels = description->n_anchor_levels;
-    if (module->is_head && (site->n_inputs > 8 || (n_levels > 0 && site->n_inputs != n_levels)))
-        return vb_fail(err, VB_E_INPUT, "%s:%u: %s reads %u layers and anchors have %u levels",
-                       description->file, layer->line, module->name, site->n_inputs, n_levels);
-    for (uint32_t i = 1; i < site->n_inputs && !module->is_head; i++) {
-        const uint32_t *a = vb_weave_shape(weave, site->inputs[0])->dims;
-        const uint32_t *b = vb_weave_shape(weave, site->inputs[i])->dims;
-        if (a[2] != b[2] || a[3] != b[3])
-            return vb_fail(err, VB_E_INPUT, "%s:%u: Concat of %ux%u and %ux%u; expected one size",
-                           description->file, layer->line, a[2], a[3], b[2], b[3]);
-    }
-    if (module->is_attention && (site->in != site->out || site->in < ATTENTION_CHANNELS))
-        return vb_fail(
-            err, VB_E_INPUT, "%s:%u: %s of %u channels reads %u; expected as many, %d or more",
-            description->file, layer->line, module->name, site->out, site->in, ATTENTION_CHANNELS);
-    if (module->takes_channels && strcmp(module->name, "Conv") == 0 &&
-        (site->args[3] < 1 || site->in % (uint32_t)site->args[3] != 0 ||
-         site->out % (uint32_t)site->args[3] != 0))
-        return vb_fail(err, VB_E_INPUT, "%s:%u: %.0f groups do not divide %u and %u channels",
-                       description->file, layer->line, site->args[3], site->in, site->out);
-    return VB_OK;
-}
-
 static enum vb_status prepare(const struct vb_description *description, struct vb_weave *weave,
                               const struct layers *layers, uint32_t index,
                               const struct vb_module *module, struct vb_site *site,
@@ -154,17 +63,15 @@ static enum vb_status prepare(const struct vb_description *description, struct v
         return vb_fail(err, VB_E_INPUT, "%s:%u: %s reads one layer, not %u", description->file,
                        layer->line, module->name, layer->n_from);
     for (uint32_t i = 0; i < layer->n_from; i++) {
-        int32_t from = layer->from[i];
-        site->inputs[i] =
-            from == -1 ? (index == 0 ? 0 : layers->values[index - 1]) : layers->values[from];
+        int32_t from = layer->from[i] == -1 ? (int32_t)index - 1 : layer->from[i];
+        site->inputs[i] = from < 0 ? 0 : layers->values[from];
+        site->n_values[i] = from < 0 ? 1 : layers->n_values[from];
     }
     site->n_inputs = layer->n_from;
     site->in = vb_weave_shape(weave, site->inputs[0])->dims[1];
     site->repeats = scaled_repeats(layer->repeats, description->depth);
-    enum vb_status status = read_args(description, layer, module, site, err);
-    if (status == VB_OK && module->takes_channels)
-        status = read_channels(description, weave->graph.classes, layer, site, err);
-    return status == VB_OK ? check_fit(description, layer, module, site, err) : status;
+    enum vb_status status = vb_site_read(site, module, err);
+    return status == VB_OK ? vb_site_check(site, module, err) : status;
 }
 
 /* Who holds what at the level of the model: a layer's input until the layer is done; what a later
@@ -195,6 +102,8 @@ static enum vb_status expand_layer(const struct vb_description *description, str
     size_t length = vb_weave_enter_number(weave, index);
     uint32_t rounds = module->takes_repeats ? 1 : site.repeats;
     uint32_t y = 0;
+    if (rounds > 1)
+        weave->n_modules++; /* the Sequential around them */
     for (uint32_t i = 0; i < rounds && !weave->failed; i++) {
         size_t inner = strlen(weave->path);
         if (rounds > 1)
@@ -211,6 +120,7 @@ static enum vb_status expand_layer(const struct vb_description *description, str
                        "small for it",
                        description->file, layer->line, index, layer->module);
     layers->values[index] = y;
+    layers->n_values[index] = module->gives_parts ? site.n_list : 1;
     struct vb_site again;
     status = prepare(description, weave, layers, index, module, &again, err);
     if (status == VB_OK)
@@ -231,7 +141,8 @@ static enum vb_status weave_graph(const struct vb_description *description,
         (struct vb_graph){ .model = description->model,
                            .batch = extent->batch,
                            .imgsz = extent->height > extent->width ? extent->height : extent->width,
-                           .classes = classes };
+                           .classes = classes,
+                           .bins = description->bins };
     struct vb_shape image = { 4, { extent->batch, 3, extent->height, extent->width } };
     (void)vb_weave_value(weave, &image);
     for (uint32_t i = 0; i < description->n_layers; i++) {
@@ -250,10 +161,9 @@ static enum vb_status weave_graph(const struct vb_description *description,
                        "%s: no head, as Detect or Classify; expected one at the end",
                        description->file);
     weave->n_modules += 2; /* the model and its Sequential */
-    if (weave->has_silu) {
-        weave->n_modules++;
-        weave->n_leaves++;
-    }
+    uint32_t n_shared = (uint32_t)weave->has_silu + (uint32_t)weave->has_rep_silu;
+    weave->n_modules += n_shared;
+    weave->n_leaves += n_shared;
     return VB_OK;
 }
 
@@ -302,7 +212,7 @@ static double operations(const struct vb_graph *graph)
         else if (op->kind == VB_BATCHNORM)
             sum += 8.0 * elements;
     }
-    for (uint32_t i = 0; i < graph->n_levels && graph->head == VB_HEAD_V8; i++)
+    for (uint32_t i = 0; i < graph->n_levels && graph->head == VB_HEAD_V8 && graph->bins > 1; i++)
         sum += 2.0 * DISTANCES * graph->levels[i].grid_h * graph->levels[i].grid_w;
     return sum;
 }

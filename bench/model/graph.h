@@ -32,11 +32,13 @@ struct vb_op {
     uint32_t n_inputs, n_outputs;
     uint32_t inputs[VB_MAX_INPUTS]; /* values */
     uint32_t outputs[VB_MAX_OUTPUTS];
-    struct vb_window window; /* convolution and max pooling */
+    struct vb_window window; /* convolution and pooling */
     uint32_t groups;
-    uint32_t quarter; /* of a slice: which of Focus's four */
-    uint32_t axis;    /* of a split or a concatenation */
-    double factor;    /* of a scale */
+    uint32_t quarter;            /* of a slice: which of Focus's four */
+    uint32_t axis;               /* of a split or a concatenation */
+    uint32_t order[VB_MAX_DIMS]; /* of a permute: y's axis i is x's order[i] */
+    bool is_viewed_back;         /* a view: its gradient is another, however that lies */
+    double factor;               /* of a scale */
     bool has_bias;
     uint64_t
         weight_elements; /* convolution: its weight; batch normalisation: its weight (= bias) */
@@ -68,7 +70,7 @@ extern const char *const vb_task_names[VB_N_TASKS];
 struct vb_level {
     uint32_t stride; /* 1 of a classifier's: it takes any size */
     uint32_t grid_h, grid_w;
-    uint32_t output;      /* value: v5 [N,na,H,W,nc+5], v8 [N,64+nc,H,W], classifier [N,nc] */
+    uint32_t output;      /* value: v5 [N,na,H,W,nc+5], v8 [N,4 bins+nc,H,W], classifier [N,nc] */
     uint32_t one_to_one;  /* where the head is end to end: its other branches' output, as v8's */
     float anchors[2 * 8]; /* v5: width and height of each anchor in pixels */
     uint32_t n_anchors;
@@ -85,6 +87,7 @@ struct vb_graph {
     uint32_t extras[VB_MAX_EXTRAS];
     uint32_t n_keypoints, keypoint_values;
     bool is_end_to_end; /* v10: a second head gives each object one box, so no NMS is needed */
+    uint32_t bins;      /* v8: of the distribution over each distance; 1: the distance itself */
     uint32_t n_levels;
     struct vb_level levels[8];
 

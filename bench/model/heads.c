@@ -28,6 +28,7 @@ static void add_level(const struct vb_site *site, uint32_t index, uint32_t outpu
 /* A convolution a level; its channels become a last axis, copied into order. */
 static uint32_t run_detect_v5(const struct vb_site *site)
 {
+    static const uint32_t values_last[] = { 0, 1, 3, 4, 2 };
     struct vb_weave *weave = site->weave;
     uint32_t anchors = site->description->n_anchors;
     uint32_t values = weave->graph.classes + 5;
@@ -48,14 +49,10 @@ static uint32_t run_detect_v5(const struct vb_site *site)
         uint32_t y = vb_run_conv(weave, &convs[i], site->inputs[i]);
         const uint32_t *dims = vb_weave_shape(weave, y)->dims;
         struct vb_shape split = { 5, { dims[0], anchors, values, dims[2], dims[3] } };
-        struct vb_shape last = { 5, { dims[0], anchors, dims[2], dims[3], values } };
         uint32_t view = vb_run_view(weave, VB_VIEW, y, &split);
-        uint32_t permuted = vb_run_view(weave, VB_PERMUTE, view, &last);
-        (void)vb_weave_op(weave, VB_CLONE, &permuted, 1);
-        uint32_t copy = vb_weave_value(weave, &last);
-        vb_weave_produce(weave, copy);
+        uint32_t copy = vb_run_clone(weave, vb_run_permute(weave, view, values_last));
         vb_weave_hold(weave, y);
-        add_level(site, i, copy, last.dims[2], last.dims[3]);
+        add_level(site, i, copy, split.dims[3], split.dims[4]);
     }
     return 0;
 }
@@ -101,7 +98,7 @@ uint32_t vb_run_branch(struct vb_weave *weave, const struct vb_branch *branch, u
     return vb_run_conv(weave, &branch->last, x);
 }
 
-enum { BINS = 16, SIDES = 4 };
+enum { SIDES = 4 };
 
 void vb_declare_branches(const struct vb_site *site, const struct vb_branch_shape *shape,
                          struct vb_branch *branches)
@@ -114,8 +111,9 @@ void vb_declare_branches(const struct vb_site *site, const struct vb_branch_shap
 
 static struct vb_branch_shape box_shape(const struct vb_site *site, const char *part)
 {
-    uint32_t hidden = vb_at_least(vb_at_least(16, site->in / 4), BINS * SIDES);
-    return (struct vb_branch_shape){ part, hidden, BINS * SIDES, false };
+    uint32_t distances = site->description->bins * SIDES;
+    uint32_t hidden = vb_at_least(vb_at_least(16, site->in / 4), distances);
+    return (struct vb_branch_shape){ part, hidden, distances, false };
 }
 
 static struct vb_branch_shape score_shape(const struct vb_site *site, const char *part,
@@ -126,14 +124,18 @@ static struct vb_branch_shape score_shape(const struct vb_site *site, const char
     return (struct vb_branch_shape){ part, hidden, classes, is_light };
 }
 
-/* The distances' own convolution has 16 frozen weights and is not run in training. */
+/* The distances' own convolution has frozen weights, one a bin, and is not run in training; an
+ * Identity where there is one. */
 static void declare_detect(const struct vb_site *site, bool is_light, struct vb_detect *detect)
 {
     const struct vb_branch_shape boxes = box_shape(site, "cv2");
     const struct vb_branch_shape scores = score_shape(site, "cv3", is_light);
     vb_declare_branches(site, &boxes, detect->boxes);
     vb_declare_branches(site, &scores, detect->scores);
-    vb_weave_declare_frozen(site->weave, "dfl.conv", BINS);
+    if (site->description->bins > 1)
+        vb_weave_declare_frozen(site->weave, "dfl.conv", site->description->bins);
+    else
+        site->weave->n_leaves++;
     site->weave->n_modules += 2;
     site->weave->graph.head = VB_HEAD_V8;
 }
@@ -162,7 +164,8 @@ static bool is_light(const struct vb_description *description)
 {
     bool is_newer = false;
     for (uint32_t i = 0; i < description->n_layers; i++)
-        is_newer = is_newer || strcmp(description->layers[i].module, "C3k2") == 0;
+        is_newer = is_newer || strcmp(description->layers[i].module, "C3k2") == 0 ||
+                   strcmp(description->layers[i].module, "A2C2f") == 0;
     return is_newer;
 }
 
@@ -171,42 +174,77 @@ void vb_declare_detect(const struct vb_site *site, struct vb_detect *detect)
     declare_detect(site, is_light(site->description), detect);
 }
 
-uint32_t vb_run_detect(const struct vb_site *site)
+/* A copy of the branches reads the inputs too, and gives them no gradient. It has a SiLU of its own
+ * for either kind. */
+static void declare_copy(const struct vb_site *site, bool is_light, struct vb_detect *one)
 {
-    struct vb_detect detect;
-    if (site->description->n_anchor_levels > 0)
-        return run_detect_v5(site);
-    vb_declare_detect(site, &detect);
-    vb_run_detect_levels(site, &detect);
-    return 0;
+    const struct vb_branch_shape boxes = box_shape(site, "one2one_cv2");
+    const struct vb_branch_shape scores = score_shape(site, "one2one_cv3", is_light);
+    vb_declare_branches(site, &boxes, one->boxes);
+    vb_declare_branches(site, &scores, one->scores);
+    site->weave->n_modules += 2;
+    site->weave->n_leaves += 2;
 }
 
-/* A copy of the branches reads the inputs first, and gives them no gradient. It has a SiLU of its
- * own for either kind. */
-uint32_t vb_run_v10_detect(const struct vb_site *site)
+static void detach(const struct vb_site *site, uint32_t *detached)
 {
     struct vb_weave *weave = site->weave;
-    struct vb_detect many, one;
-    uint32_t detached[VB_MAX_FROM], outputs[VB_MAX_FROM];
-    const struct vb_branch_shape boxes = box_shape(site, "one2one_cv2");
-    const struct vb_branch_shape scores = score_shape(site, "one2one_cv3", true);
-    declare_detect(site, true, &many);
-    vb_declare_branches(site, &boxes, one.boxes);
-    vb_declare_branches(site, &scores, one.scores);
-    weave->n_modules += 2;
-    weave->n_leaves += 2;
-
     for (uint32_t i = 0; i < site->n_inputs; i++)
         detached[i] =
             vb_run_view(weave, VB_DETACH, site->inputs[i], vb_weave_shape(weave, site->inputs[i]));
+}
+
+static void run_copy(const struct vb_site *site, const struct vb_detect *one,
+                     const uint32_t *detached, uint32_t *outputs)
+{
     for (uint32_t i = 0; i < site->n_inputs; i++)
-        outputs[i] = run_level(site, &one, i, detached[i]);
-    vb_run_detect_levels(site, &many);
+        outputs[i] = run_level(site, one, i, detached[i]);
+}
+
+/* Once both heads have run. */
+static void end_to_end(const struct vb_site *site, const uint32_t *detached,
+                       const uint32_t *outputs)
+{
+    struct vb_weave *weave = site->weave;
     for (uint32_t i = 0; i < site->n_inputs && !weave->failed; i++) {
         vb_weave_hold(weave, detached[i]);
         weave->graph.levels[i].one_to_one = outputs[i];
         weave->graph.values[outputs[i]].is_output = true;
     }
     weave->graph.is_end_to_end = true;
+}
+
+/* YOLO26's copy runs second. Its levels' outputs are put side by side here, as YOLOv8's;
+ * ultralytics 8.4 puts the boxes of all levels side by side and their scores: the same bytes. */
+uint32_t vb_run_detect(const struct vb_site *site)
+{
+    struct vb_detect many, one;
+    uint32_t detached[VB_MAX_FROM], outputs[VB_MAX_FROM];
+    if (site->description->n_anchor_levels > 0)
+        return run_detect_v5(site);
+    vb_declare_detect(site, &many);
+    if (!site->description->is_end_to_end) {
+        vb_run_detect_levels(site, &many);
+        return 0;
+    }
+    declare_copy(site, is_light(site->description), &one);
+    vb_run_detect_levels(site, &many);
+    detach(site, detached);
+    run_copy(site, &one, detached, outputs);
+    end_to_end(site, detached, outputs);
+    return 0;
+}
+
+/* Its copy runs first. */
+uint32_t vb_run_v10_detect(const struct vb_site *site)
+{
+    struct vb_detect many, one;
+    uint32_t detached[VB_MAX_FROM], outputs[VB_MAX_FROM];
+    declare_detect(site, true, &many);
+    declare_copy(site, true, &one);
+    detach(site, detached);
+    run_copy(site, &one, detached, outputs);
+    vb_run_detect_levels(site, &many);
+    end_to_end(site, detached, outputs);
     return 0;
 }

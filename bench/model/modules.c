@@ -40,20 +40,31 @@ static uint32_t pool(const struct vb_site *site, uint32_t x, uint32_t kernel, co
     return y;
 }
 
-/* cv2(cat(x, pooled, pooled twice, three times)); args: kernel. YOLOv5 names the first three of
- * them, Ultralytics' list holds all four. */
+/* cv2(cat(x, pooled, pooled twice, ..)), of cv1(x); args: kernel, pools, whether the layer's input
+ * is added. YOLOv5 names the first three of four pieces, Ultralytics' list holds all. Where a layer
+ * tells how often it pools, it is ultralytics 8.4's, whose cv1 has no SiLU. */
 uint32_t vb_run_sppf(const struct vb_site *site)
 {
     struct vb_weave *weave = site->weave;
-    struct vb_block cv1 = vb_declare_conv(weave, "cv1", site->in, site->in / 2, 1, 1, 1);
-    struct vb_block cv2 = vb_declare_conv(weave, "cv2", site->in / 2 * 4, site->out, 1, 1, 1);
+    uint32_t hidden = site->in / 2, n = (uint32_t)site->args[1];
+    uint32_t pieces[VB_MAX_INPUTS];
+    bool is_newer = site->layer->args->n > 2;
+    if (n < 1 || n >= VB_MAX_INPUTS) {
+        weave->failed = true;
+        return 0;
+    }
+    struct vb_block cv1 = is_newer ? vb_declare_linear_conv(weave, "cv1", site->in, hidden, 1, 1, 1)
+                                   : vb_declare_conv(weave, "cv1", site->in, hidden, 1, 1, 1);
+    struct vb_block cv2 = vb_declare_conv(weave, "cv2", hidden * (n + 1), site->out, 1, 1, 1);
     weave->n_modules += 2;
     weave->n_leaves++;
-    uint32_t n_named = site->description->n_anchor_levels > 0 ? 3 : 4;
-    uint32_t pieces[4] = { vb_run_conv(weave, &cv1, site->inputs[0]) };
-    for (uint32_t i = 1; i < 4; i++)
+    pieces[0] = vb_run_conv(weave, &cv1, site->inputs[0]);
+    for (uint32_t i = 1; i <= n; i++)
         pieces[i] = pool(site, pieces[i - 1], (uint32_t)site->args[0], "m");
-    uint32_t y = vb_run_conv(weave, &cv2, vb_run_concat(weave, pieces, 4));
+    uint32_t y = vb_run_conv(weave, &cv2, vb_run_concat(weave, pieces, n + 1));
+    if (site->args[2] != 0 && site->in == site->out)
+        y = vb_run_add(weave, y, site->inputs[0]);
+    uint32_t n_named = site->description->n_anchor_levels > 0 ? n : n + 1;
     for (uint32_t i = 0; i < n_named; i++)
         vb_weave_hold(weave, pieces[i]);
     return y;
@@ -107,7 +118,31 @@ uint32_t vb_run_upsample_module(const struct vb_site *site)
 {
     site->weave->n_modules++;
     site->weave->n_leaves++;
-    return vb_run_upsample(site->weave, site->inputs[0]);
+    const uint32_t *dims = vb_weave_shape(site->weave, site->inputs[0])->dims;
+    return vb_run_upsample(site->weave, site->inputs[0], 2 * dims[2], 2 * dims[3]);
+}
+
+/* A layer that gives what it is given. */
+uint32_t vb_run_identity(const struct vb_site *site)
+{
+    site->weave->n_modules++;
+    site->weave->n_leaves++;
+    return site->inputs[0];
+}
+
+/* args: [left, right, above, below] */
+uint32_t vb_run_zero_pad(const struct vb_site *site)
+{
+    struct vb_weave *weave = site->weave;
+    struct vb_shape shape = *vb_weave_shape(weave, site->inputs[0]);
+    shape.dims[2] += site->list[3];
+    shape.dims[3] += site->list[1];
+    weave->n_modules++;
+    weave->n_leaves++;
+    (void)vb_weave_op(weave, VB_PAD, site->inputs, 1);
+    uint32_t y = vb_weave_value(weave, &shape);
+    vb_weave_produce(weave, y);
+    return y;
 }
 
 /* args: kernel, stride, padding */

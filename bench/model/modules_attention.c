@@ -65,20 +65,15 @@ uint32_t vb_weave_softmax(struct vb_weave *weave, uint32_t x)
 uint32_t vb_weave_reshape(struct vb_weave *weave, uint32_t x, bool copies,
                           const struct vb_shape *shape)
 {
-    uint32_t y = x;
-    if (copies) {
-        (void)vb_weave_op(weave, VB_CLONE, &x, 1);
-        y = vb_weave_value(weave, vb_weave_shape(weave, x));
-        vb_weave_produce(weave, y);
-    }
-    return vb_run_view(weave, VB_VIEW, y, shape);
+    return vb_run_view(weave, VB_VIEW, copies ? vb_run_clone(weave, x) : x, shape);
 }
 
 struct vb_attention vb_declare_attention(struct vb_weave *weave, const char *part,
                                          uint32_t channels)
 {
-    struct vb_attention a = { .channels = channels, .heads = channels / HEAD_CHANNELS };
-    if (a.heads == 0 || channels % a.heads != 0) {
+    uint32_t heads = channels / HEAD_CHANNELS;
+    struct vb_attention a = { .channels = channels, .heads = heads > 0 ? heads : 1 };
+    if (channels < 2 || channels % a.heads != 0) {
         weave->failed = true;
         return a;
     }
@@ -163,6 +158,37 @@ static uint32_t run_block(struct vb_weave *weave, const struct block *b, uint32_
     y = vb_run_add_at(weave, b->path, sum, y);
     vb_weave_hold(weave, x);
     return y;
+}
+
+/* A bottleneck, then a block. */
+struct attended {
+    struct vb_inner bottleneck;
+    struct block block;
+};
+
+static uint32_t run_attended(struct vb_weave *weave, const void *block, uint32_t x)
+{
+    const struct attended *both = block;
+    uint32_t y = both->bottleneck.run(weave, both->bottleneck.block, x);
+    y = run_block(weave, &both->block, y);
+    vb_weave_hold(weave, x);
+    return y;
+}
+
+struct vb_inner vb_declare_inner_attended(const struct vb_site *site, uint32_t channels)
+{
+    struct vb_weave *weave = site->weave;
+    struct attended *both = vb_inner_block(weave, sizeof *both);
+    if (both != NULL) {
+        size_t length = vb_weave_enter(weave, "0");
+        both->bottleneck = vb_declare_inner_narrow(site, channels);
+        vb_weave_leave(weave, length);
+        (void)vb_weave_enter(weave, "1");
+        both->block = declare_block(weave, channels);
+        vb_weave_leave(weave, length);
+    }
+    weave->n_modules += 2; /* the Sequential, and the block */
+    return (struct vb_inner){ run_attended, both };
 }
 
 /* cv2(cat(half of cv1(x), blocks of the other half)) */

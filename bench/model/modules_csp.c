@@ -41,10 +41,11 @@ static uint32_t run_bottleneck_block(struct vb_weave *weave, const struct bottle
     return y;
 }
 
-/* args: shortcut */
+/* args: shortcut. YOLOv5's begins with 1 x 1, ultralytics' with 3 x 3. */
 uint32_t vb_run_bottleneck(const struct vb_site *site)
 {
-    const struct bottleneck_shape shape = { site->in, site->out / 2, site->out, 1,
+    const struct bottleneck_shape shape = { site->in, site->out / 2, site->out,
+                                            site->description->n_anchor_levels > 0 ? 1 : 3,
                                             site->args[0] != 0 };
     struct bottleneck b = declare_bottleneck(site->weave, &shape);
     return run_bottleneck_block(site->weave, &b, site->inputs[0]);
@@ -179,7 +180,7 @@ static uint32_t run_inner_c3k(struct vb_weave *weave, const void *block, uint32_
 }
 
 /* A C3k is a C3 of two 3 x 3 bottlenecks. */
-static struct vb_inner declare_inner_c3k(const struct vb_site *site, uint32_t channels)
+struct vb_inner vb_declare_inner_c3k(const struct vb_site *site, uint32_t channels)
 {
     uint32_t hidden = channels / 2;
     const struct bottleneck_shape shape = { hidden, hidden, hidden, 3, true };
@@ -189,19 +190,21 @@ static struct vb_inner declare_inner_c3k(const struct vb_site *site, uint32_t ch
     return (struct vb_inner){ run_inner_c3k, c3 };
 }
 
-static struct vb_inner declare_inner_narrow(const struct vb_site *site, uint32_t channels)
+struct vb_inner vb_declare_inner_narrow(const struct vb_site *site, uint32_t channels)
 {
     const struct bottleneck_shape shape = { channels, channels / 2, channels, 3, true };
     return inner_bottleneck(site, &shape);
 }
 
-/* args: of C3k or of bottlenecks, the hidden channels' share of all. In the three larger scales of
- * a description with scales it is always of C3k. */
+/* args: of C3k or of bottlenecks, the hidden channels' share of all, of bottlenecks that attention
+ * follows. In the three larger scales of a description with scales it is of C3k in place of
+ * bottlenecks. */
 uint32_t vb_run_c3k2(const struct vb_site *site)
 {
     const char scale = site->description->scale;
     bool is_large = scale == 'm' || scale == 'l' || scale == 'x';
     uint32_t hidden = (uint32_t)(site->out * site->args[1]);
-    return vb_run_c2f_of(site, hidden,
-                         is_large || site->args[0] != 0 ? declare_inner_c3k : declare_inner_narrow);
+    vb_declare_inner *declare =
+        is_large || site->args[0] != 0 ? vb_declare_inner_c3k : vb_declare_inner_narrow;
+    return vb_run_c2f_of(site, hidden, site->args[2] != 0 ? vb_declare_inner_attended : declare);
 }

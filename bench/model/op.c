@@ -28,6 +28,12 @@ const char *const vb_op_kind_names[VB_N_OP_KINDS] = {
     [VB_SCALE] = "Mul",
     [VB_SOFTMAX] = "Softmax",
     [VB_CONV_TRANSPOSE] = "ConvTranspose2d",
+    [VB_AVGPOOL] = "AvgPool2d",
+    [VB_PAD] = "ConstantPadNd",
+    [VB_ADD_ZERO] = "Add",
+    [VB_PILE] = "Stack",
+    [VB_SUM_FIRST] = "Sum",
+    [VB_GAIN] = "Mul",
 };
 
 uint64_t vb_shape_elements(const struct vb_shape *shape)

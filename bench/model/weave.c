@@ -266,6 +266,12 @@ uint32_t vb_weave_declare_linear(struct vb_weave *weave, const char *part, uint3
     return first;
 }
 
+uint32_t vb_weave_declare_gain(struct vb_weave *weave, const char *name, uint32_t channels)
+{
+    return add_parameter(weave, weave->path, name, &(struct vb_shape){ 1, { channels } },
+                         VB_ROLE_WEIGHT, false);
+}
+
 void vb_weave_declare_frozen(struct vb_weave *weave, const char *part, uint32_t elements)
 {
     size_t length = vb_weave_enter(weave, part);

@@ -21,6 +21,7 @@ struct vb_weave {
     char path[160];               /* of the module being built */
     uint32_t n_modules, n_leaves; /* as model.modules() counts */
     bool has_silu;                /* one instance serves all */
+    bool has_rep_silu;            /* and another all RepConvs */
     bool failed;
 };
 
@@ -86,6 +87,8 @@ uint32_t vb_run_scores(struct vb_weave *weave, uint32_t linear, uint32_t x, uint
 void vb_weave_declare_anchors(struct vb_weave *weave, uint32_t levels, uint32_t anchors);
 /* Weights that training neither runs nor changes. */
 void vb_weave_declare_frozen(struct vb_weave *weave, const char *part, uint32_t elements);
+/* A number a channel: a parameter of the module at the path, not of one inside. */
+uint32_t vb_weave_declare_gain(struct vb_weave *weave, const char *name, uint32_t channels);
 uint32_t vb_run_conv(struct vb_weave *weave, const struct vb_block *block, uint32_t x);
 
 /* Views of `n` stretches along `axis`, `sizes` long. */
@@ -103,8 +106,17 @@ uint32_t vb_run_add_in_place(struct vb_weave *weave, uint32_t a, uint32_t b);
 uint32_t vb_run_activation(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x);
 uint32_t vb_run_max_pool(struct vb_weave *weave, uint32_t x, uint32_t kernel, uint32_t stride,
                          uint32_t pad);
-uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x);
+/* To this height and width, whole multiples of x's. */
+uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x, uint32_t height, uint32_t width);
 uint32_t vb_run_view(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x,
                      const struct vb_shape *shape);
+/* A view in another shape whose gradient can be seen in x's shape, too, however it lies. */
+uint32_t vb_run_view_through(struct vb_weave *weave, uint32_t x, const struct vb_shape *shape);
+/* A view whose axis i is x's `order[i]`. */
+uint32_t vb_run_permute(struct vb_weave *weave, uint32_t x, const uint32_t *order);
+/* A copy in the order of x's axes. */
+uint32_t vb_run_clone(struct vb_weave *weave, uint32_t x);
+/* x [N,C,H,W] times one number a channel: a new tensor. */
+uint32_t vb_run_gain(struct vb_weave *weave, uint32_t parameter, uint32_t x);
 
 #endif

@@ -195,11 +195,11 @@ uint32_t vb_run_max_pool(struct vb_weave *weave, uint32_t x, uint32_t kernel, ui
     return y;
 }
 
-uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x)
+uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x, uint32_t height, uint32_t width)
 {
     struct vb_shape shape = *vb_weave_shape(weave, x);
-    shape.dims[2] *= 2;
-    shape.dims[3] *= 2;
+    shape.dims[2] = height;
+    shape.dims[3] = width;
     (void)vb_weave_op(weave, VB_UPSAMPLE, &x, 1);
     uint32_t y = vb_weave_value(weave, &shape);
     vb_weave_produce(weave, y);
@@ -211,6 +211,46 @@ uint32_t vb_run_view(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x,
 {
     (void)vb_weave_op(weave, kind, &x, 1);
     uint32_t y = vb_weave_view(weave, x, shape);
+    vb_weave_produce(weave, y);
+    return y;
+}
+
+uint32_t vb_run_view_through(struct vb_weave *weave, uint32_t x, const struct vb_shape *shape)
+{
+    vb_weave_op(weave, VB_VIEW, &x, 1)->is_viewed_back = true;
+    uint32_t y = vb_weave_view(weave, x, shape);
+    vb_weave_produce(weave, y);
+    return y;
+}
+
+uint32_t vb_run_permute(struct vb_weave *weave, uint32_t x, const uint32_t *order)
+{
+    const struct vb_shape of = *vb_weave_shape(weave, x);
+    struct vb_shape shape = of;
+    struct vb_op *op = vb_weave_op(weave, VB_PERMUTE, &x, 1);
+    for (uint32_t i = 0; i < of.n_dims; i++) {
+        op->order[i] = order[i];
+        shape.dims[i] = of.dims[order[i]];
+    }
+    uint32_t y = vb_weave_view(weave, x, &shape);
+    vb_weave_produce(weave, y);
+    return y;
+}
+
+uint32_t vb_run_gain(struct vb_weave *weave, uint32_t parameter, uint32_t x)
+{
+    struct vb_op *op = vb_weave_op(weave, VB_GAIN, &x, 1);
+    op->weight_elements = vb_weave_shape(weave, x)->dims[1];
+    use_parameters(weave, parameter, 1);
+    uint32_t y = vb_weave_value(weave, vb_weave_shape(weave, x));
+    vb_weave_produce(weave, y);
+    return y;
+}
+
+uint32_t vb_run_clone(struct vb_weave *weave, uint32_t x)
+{
+    (void)vb_weave_op(weave, VB_CLONE, &x, 1);
+    uint32_t y = vb_weave_value(weave, vb_weave_shape(weave, x));
     vb_weave_produce(weave, y);
     return y;
 }

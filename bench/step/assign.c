@@ -236,12 +236,37 @@ static struct vb_variable positives(struct vb_tape *tape, const struct vb_assign
     return positive;
 }
 
+/* Of each box's anchors the best so many. The names live until the claims are settled. */
+struct last_best {
+    struct vb_variable align, mask;
+};
+
+static struct last_best keep_best(struct vb_tape *tape, const struct vb_assignment *s,
+                                  struct vb_variable align, struct vb_variable positive)
+{
+    struct vb_shape best = VB_SHAPE(s->batch, s->boxes, s->top_k_last);
+    struct last_best kept = { vb_binary(tape, VB_OP_MUL, align, positive), vb_undefined };
+    struct vb_variable values = vb_tape_new(tape, "topk", &best, VB_FLOAT32);
+    struct vb_variable places = vb_tape_new(tape, "topk", &best, VB_INT64);
+    struct vb_variable all[] = { kept.align, values, places };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_TOP_K }, all, 3);
+    vb_done(tape, values);
+    kept.mask = vb_filled(tape, "topk mask", 0, VB_FLOAT32, positive.shape);
+    struct vb_variable set[] = { places, kept.mask }, both[] = { positive, kept.mask, positive };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_SCATTER, .a = 1 }, set, 2);
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_MUL }, both, 3);
+    vb_done(tape, places);
+    return kept;
+}
+
 /* s->which: the box of each anchor. Where several claim one, which depends on the network's output,
  * ultralytics makes five more tensors that come and go here; they never are a peak, and are left
  * out: the claims are settled in place, always, for where none contend that changes nothing. */
 static struct vb_variable boxes_of_anchors(struct vb_tape *tape, struct vb_assignment *s,
-                                           struct vb_variable overlaps, struct vb_variable positive)
+                                           struct vb_variable overlaps, struct vb_variable align,
+                                           struct vb_variable positive)
 {
+    struct last_best kept = { vb_undefined, vb_undefined };
     struct vb_variable claims = over_boxes(tape, "claims", VB_OP_SUM, positive, VB_FLOAT32);
     struct vb_variable most =
         vb_make(tape, &(struct vb_call){ .op = VB_OP_MAX_OF }, &VB_SCALAR, VB_FLOAT32, &claims, 1);
@@ -249,8 +274,12 @@ static struct vb_variable boxes_of_anchors(struct vb_tape *tape, struct vb_assig
     vb_done(tape, most);
     struct vb_variable both[] = { overlaps, positive };
     vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_RESOLVE_CLAIMS }, both, 2);
+    if (s->top_k_last > 0)
+        kept = keep_best(tape, s, align, positive);
     reduce_boxes(tape, VB_OP_SUM, positive, claims);
     s->which = over_boxes(tape, "which", VB_OP_ARGMAX, positive, VB_INT64);
+    vb_done(tape, kept.mask);
+    vb_done(tape, kept.align);
     return claims;
 }
 
@@ -362,7 +391,7 @@ static void assign_all(struct vb_tape *tape, struct vb_assignment *s,
     struct vb_variable align = alignment(tape, s, probabilities, boxes, inside, &overlaps);
     struct vb_variable positive = positives(tape, s, align, inside);
     vb_done(tape, inside);
-    struct vb_variable claims = boxes_of_anchors(tape, s, overlaps, positive);
+    struct vb_variable claims = boxes_of_anchors(tape, s, overlaps, align, positive);
     struct vb_variable chosen = wanted(tape, s, claims, &labels);
     normalize(tape, s, align, overlaps, positive, chosen, claims);
 

@@ -13,9 +13,10 @@ enum { VB_CORNERS = 4, VB_ORIENTED = 5 };
 /* The sizes of one call, what it is about, and what it gives. */
 struct vb_assignment {
     uint32_t batch, anchors, classes;
-    uint32_t boxes; /* the most in any image: the rest is padded to it */
-    uint32_t top_k; /* anchors that a box may have */
-    uint32_t sides; /* numbers that a box is given by: 4 corners' or, of an oriented one, 5 */
+    uint32_t boxes;      /* the most in any image: the rest is padded to it */
+    uint32_t top_k;      /* anchors that a box may have */
+    uint32_t top_k_last; /* of which so many stay once no two boxes have one; 0: all */
+    uint32_t sides;      /* numbers that a box is given by: 4 corners' or, of an oriented one, 5 */
     uint32_t n_inside;
     uint32_t n_foreground;            /* the most that there can be */
     struct vb_variable centres;       /* [anchors, 2] in cells */

@@ -3,6 +3,7 @@
  * given. cuBLAS reads a matrix and its transpose as they lie, so nothing is copied. */
 
 #include "step/layers.h"
+#include "step/math.h"
 #include "step/view.h"
 
 struct vb_variable vb_detach(struct vb_tape *tape, struct vb_variable x)
@@ -47,6 +48,38 @@ void vb_run_products(struct vb_tape *tape, struct vb_variable x, struct vb_varia
                                   .dtype = y.dtype,
                                   .flops = 2.0 * (double)vb_shape_elements(&y.shape) * inner };
     vb_tape_apply(tape, &call, all, 3);
+}
+
+/* [C] as [C,1,1], which an image broadcasts. */
+static struct vb_variable as_channels(struct vb_variable gain)
+{
+    return vb_with_axis(vb_with_axis(gain, 1), 1);
+}
+
+/* Both products are there before the engine sums the gain's to its shape. */
+static void gain_backward(struct vb_tape *tape, const struct vb_node *node,
+                          const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    struct vb_variable gain = node->saved[0], x = node->saved[1];
+    struct vb_variable product = vb_make_of(tape, VB_OP_MUL, 0, &outputs[0], outputs[0], x);
+    if (vb_needs(node, 1))
+        inputs[1] = vb_make_of(tape, VB_OP_MUL, 0, &outputs[0], outputs[0], as_channels(gain));
+    inputs[0] = vb_parameter_gradient(tape, &node->inputs[0]);
+    struct vb_variable both[] = { product, as_channels(inputs[0]) };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_SUM }, both, 2);
+    vb_tape_drop(tape, product);
+}
+
+struct vb_variable vb_gain(struct vb_tape *tape, struct vb_variable x, struct vb_variable gain)
+{
+    struct vb_variable like = x, inputs[] = { gain, x };
+    like.dtype = gain.dtype > x.dtype ? gain.dtype : x.dtype;
+    struct vb_variable y = vb_make_of(tape, VB_OP_MUL, 0, &like, as_channels(gain), x);
+    struct vb_node *node = vb_tape_node(tape, gain_backward, inputs, 2, 1);
+    vb_tape_save(tape, node, gain);
+    vb_tape_save(tape, node, x);
+    vb_tape_output(tape, node, 0, &y);
+    return y;
 }
 
 enum { X, Z, N_INPUTS };

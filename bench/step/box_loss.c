@@ -94,7 +94,7 @@ static struct vb_variable focal_loss(struct vb_tape *tape, struct vb_variable bi
 static struct vb_variable sides_of(struct vb_tape *tape, const struct vb_assignment *s,
                                    struct vb_variable boxes)
 {
-    const struct vb_call sub = { .op = VB_OP_SUB }, clamp = { .op = VB_OP_CLAMP, .b = farthest };
+    const struct vb_call sub = { .op = VB_OP_SUB };
     struct vb_shape half = VB_SHAPE(s->batch, s->anchors, 2);
     struct vb_variable left_top[] = { s->centres, vb_stretch_of(boxes, 2, 0, 2) };
     struct vb_variable right_bottom[] = { vb_stretch_of(boxes, 2, 2, 2), s->centres };
@@ -102,10 +102,8 @@ static struct vb_variable sides_of(struct vb_tape *tape, const struct vb_assignm
     struct vb_variable high = vb_make(tape, &sub, &half, VB_FLOAT32, right_bottom, 2);
     struct vb_variable sides =
         vb_tape_new(tape, "sides", &VB_SHAPE(s->batch, s->anchors, VB_SIDES), VB_FLOAT32);
-    struct vb_variable both[] = { sides, sides };
     vb_tape_copy(tape, low, vb_stretch_of(sides, 2, 0, 2));
     vb_tape_copy(tape, high, vb_stretch_of(sides, 2, 2, 2));
-    vb_tape_apply(tape, &clamp, both, 2);
     vb_done(tape, high);
     vb_done(tape, low);
     return sides;
@@ -115,11 +113,14 @@ static struct vb_variable distribution_part(struct vb_tape *tape, const struct v
                                             struct vb_variable distances, struct vb_variable boxes,
                                             struct vb_variable score_sum, struct vb_variable weight)
 {
+    const struct vb_call clamp = { .op = VB_OP_CLAMP, .b = farthest };
     struct vb_variable upright = vb_undefined;
     if (s->sides == VB_ORIENTED) /* xywh2xyxy */
         upright = vb_fresh(tape, "upright", VB_FLOAT32, VB_SHAPE(s->batch, s->anchors, VB_SIDES));
     struct vb_variable sides = sides_of(tape, s, vb_is_defined(&upright) ? upright : boxes);
+    struct vb_variable both[] = { sides, sides };
     vb_done(tape, upright);
+    vb_tape_apply(tape, &clamp, both, 2);
     struct vb_variable picked = rows(tape, s, distances, VB_DISTANCES);
     struct vb_variable bins = vb_view(tape, picked, &VB_SHAPE(s->n_foreground * VB_SIDES, VB_BINS));
     vb_done(tape, picked);
@@ -135,14 +136,93 @@ static struct vb_variable distribution_part(struct vb_tape *tape, const struct v
     return part;
 }
 
+/* Every second column from `first` on, in place by the image's size along it. */
+static void divide_columns(struct vb_tape *tape, struct vb_variable x, uint32_t first,
+                           struct vb_variable image_size)
+{
+    struct vb_variable columns = vb_stretch_of(x, 2, first, VB_SIDES / 2);
+    columns.strides[2] *= 2;
+    struct vb_variable all[] = { columns, vb_stretch_of(image_size, 0, 1 - first, 1), columns };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_DIV }, all, 3);
+}
+
+static void divide_all(struct vb_tape *tape, struct vb_variable x, struct vb_variable image_size)
+{
+    divide_columns(tape, x, 0, image_size);
+    divide_columns(tape, x, 1, image_size);
+}
+
+/* A copy of the gradient, divided as x was. */
+static void divide_backward(struct vb_tape *tape, const struct vb_node *node,
+                            const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    inputs[0] = vb_make_of(tape, VB_OP_COPY, 0, &outputs[0], outputs[0], vb_undefined);
+    divide_all(tape, inputs[0], node->saved[0]);
+}
+
+/* Distances in shares of the image; `x` is in cells. Autograd's copies of single columns, which are
+ * small, are left out. */
+static struct vb_variable in_images(struct vb_tape *tape, const struct vb_assignment *s,
+                                    struct vb_variable x, struct vb_variable image_size)
+{
+    struct vb_variable y = vb_binary(tape, VB_OP_MUL, x, s->strides);
+    struct vb_node *node = vb_tape_node(tape, divide_backward, &y, 1, 1);
+    vb_tape_save(tape, node, image_size);
+    divide_all(tape, y, image_size);
+    vb_tape_output(tape, node, 0, &y);
+    return y;
+}
+
+/* The mean over a box's sides of what each is off: the larger of a difference and its negative. */
+static struct vb_variable mean_error(struct vb_tape *tape, struct vb_variable here,
+                                     struct vb_variable there)
+{
+    struct vb_variable off = vb_binary(tape, VB_OP_SUB, here, there);
+    struct vb_variable negative = vb_unary(tape, VB_OP_MUL_NUMBER, off, -1);
+    struct vb_variable absolute = vb_binary(tape, VB_OP_MAXIMUM, off, negative);
+    struct vb_variable mean = vb_row_mean(tape, absolute);
+    struct vb_variable ended[] = { absolute, negative, off };
+    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
+        vb_tape_drop(tape, ended[i]);
+    return mean;
+}
+
+/* l1_loss() under autocast is in fp32. */
+static struct vb_variable distance_part(struct vb_tape *tape, const struct vb_assignment *s,
+                                        struct vb_variable distances, struct vb_variable boxes,
+                                        struct vb_variable score_sum, struct vb_variable weight,
+                                        struct vb_variable image_size)
+{
+    struct vb_variable sides = sides_of(tape, s, boxes);
+    vb_tape_assign(tape, &sides, in_images(tape, s, sides, image_size));
+    struct vb_variable shares = in_images(tape, s, distances, image_size);
+    struct vb_variable picked = rows(tape, s, shares, VB_SIDES);
+    struct vb_variable here = vb_tape_cast(tape, picked, VB_FLOAT32);
+    struct vb_variable there = rows(tape, s, sides, VB_SIDES);
+    struct vb_variable mean = mean_error(tape, here, there);
+    struct vb_variable weighted = vb_binary(tape, VB_OP_MUL, mean, weight);
+    struct vb_variable ended[] = { here, picked, there, mean };
+    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
+        vb_tape_drop(tape, ended[i]);
+    struct vb_variable part = vb_share(tape, vb_tape_hold(tape, weighted), score_sum);
+    vb_done(tape, weighted);
+    vb_done(tape, shares);
+    vb_done(tape, sides);
+    return part;
+}
+
 struct vb_box_loss vb_box_loss(struct vb_tape *tape, const struct vb_assignment *s,
                                struct vb_variable distances, struct vb_variable boxes,
-                               struct vb_variable wanted, struct vb_variable score_sum)
+                               struct vb_variable wanted, struct vb_variable score_sum,
+                               struct vb_variable image_size)
 {
     struct vb_variable iou = vb_undefined, weight = vb_undefined;
     struct vb_box_loss loss;
     loss.iou = iou_part(tape, s, boxes, wanted, score_sum, &iou, &weight);
-    loss.distribution = distribution_part(tape, s, distances, wanted, score_sum, weight);
+    loss.distribution =
+        distances.shape.dims[2] == VB_SIDES
+            ? distance_part(tape, s, distances, wanted, score_sum, weight, image_size)
+            : distribution_part(tape, s, distances, wanted, score_sum, weight);
     vb_done(tape, weight);
     vb_done(tape, iou);
     return loss;

@@ -111,10 +111,17 @@ static struct vb_variable run_concat(const struct walk *walk, const struct vb_op
     return vb_concat(walk->tape, pieces, op->n_inputs, op->axis);
 }
 
+static struct vb_variable run_pile(const struct walk *walk, const struct vb_op *op)
+{
+    struct vb_variable pieces[VB_MAX_INPUTS];
+    for (uint32_t i = 0; i < op->n_inputs; i++)
+        pieces[i] = walk->values[op->inputs[i]];
+    return vb_pile(walk->tape, pieces, op->n_inputs);
+}
+
 static struct vb_variable run_permute(const struct walk *walk, const struct vb_op *op)
 {
-    static const uint32_t values_last[VB_MAX_DIMS] = { 0, 1, 3, 4, 2 };
-    return vb_permute(walk->tape, walk->values[op->inputs[0]], values_last);
+    return vb_permute(walk->tape, walk->values[op->inputs[0]], op->order);
 }
 
 static struct vb_variable run_add_in_place(const struct walk *walk, const struct vb_op *op)
@@ -160,7 +167,7 @@ static struct vb_variable run_op(const struct walk *walk, uint32_t index)
     case VB_ADD:
         return vb_binary(tape, VB_OP_ADD, x, walk->values[op->inputs[1]]);
     case VB_VIEW:
-        return vb_view(tape, x, out);
+        return op->is_viewed_back ? vb_view_through(tape, x, out) : vb_view(tape, x, out);
     case VB_PERMUTE:
         return run_permute(walk, op);
     case VB_CLONE:
@@ -180,6 +187,18 @@ static struct vb_variable run_op(const struct walk *walk, uint32_t index)
         return vb_unary(tape, VB_OP_MUL_NUMBER, x, op->factor);
     case VB_SOFTMAX:
         return vb_softmax(tape, x);
+    case VB_AVGPOOL:
+        return vb_avg_pool2d(tape, x, &op->window, out);
+    case VB_PAD:
+        return vb_zero_pad(tape, x, out);
+    case VB_ADD_ZERO:
+        return vb_unary(tape, VB_OP_ADD_NUMBER, x, 0);
+    case VB_PILE:
+        return run_pile(walk, op);
+    case VB_SUM_FIRST:
+        return vb_sum_first(tape, x);
+    case VB_GAIN:
+        return vb_gain(tape, x, parameter_of(walk, index, 0));
     case VB_SPLIT:
         break;
     }

@@ -53,9 +53,8 @@ static struct vb_variable decode_v5(struct vb_tape *tape, const struct vb_graph 
     return all;
 }
 
-/* The distances' means, by a convolution whose weights are the bins; corners, then centre and size.
- */
-static struct vb_variable decode_distances(struct vb_tape *tape, struct vb_variable boxes)
+/* The distances' means, by a convolution whose weights are the bins. */
+static struct vb_variable means_of(struct vb_tape *tape, struct vb_variable boxes)
 {
     static const struct vb_conv_shape one_by_one = {
         { .kernel_h = 1, .kernel_w = 1, .stride = 1, .dilation = 1 }, 1
@@ -69,6 +68,16 @@ static struct vb_variable decode_distances(struct vb_tape *tape, struct vb_varia
         vb_conv2d(tape, likely, weight, vb_undefined, &one_by_one, &VB_SHAPE(n, 1, SIDES, anchors));
     vb_done(tape, likely);
     vb_done(tape, weight);
+    return mean;
+}
+
+/* Corners from the distances, or from their means, then centre and size. */
+static struct vb_variable decode_distances(struct vb_tape *tape, struct vb_variable boxes)
+{
+    uint32_t n = boxes.shape.dims[0], anchors = boxes.shape.dims[2];
+    struct vb_variable mean = boxes.shape.dims[1] == SIDES
+                                  ? vb_view(tape, boxes, &VB_SHAPE(n, 1, SIDES, anchors))
+                                  : means_of(tape, boxes);
     struct vb_variable halves[2];
     vb_split(tape, mean, 2, (uint32_t[]){ 2, 2 }, 2, halves);
     struct vb_variable low = vb_unary(tape, VB_OP_ADD_NUMBER, halves[0], 1);
@@ -95,7 +104,7 @@ static struct vb_variable decode_v8(struct vb_tape *tape, const struct vb_graph 
     }
     struct vb_variable all = vb_concat(tape, flat, graph->n_levels, 2);
     struct vb_variable halves[2];
-    vb_split(tape, all, 1, (uint32_t[]){ BINS * SIDES, graph->classes }, 2, halves);
+    vb_split(tape, all, 1, (uint32_t[]){ SIDES * graph->bins, graph->classes }, 2, halves);
     struct vb_variable boxes = decode_distances(tape, halves[0]);
     struct vb_variable scores = vb_unary(tape, VB_OP_SIGMOID, halves[1], 0);
     const struct vb_variable pair[] = { boxes, scores };

@@ -184,12 +184,16 @@ struct vb_variable vb_conv_transpose2d(struct vb_tape *tape, struct vb_variable 
 static void batch_norm_backward(struct vb_tape *tape, const struct vb_node *node,
                                 const struct vb_variable *outputs, struct vb_variable *inputs)
 {
+    struct vb_variable y = vb_in_order(tape, outputs[0]);
     inputs[0] = new_input(tape, node);
     inputs[1] = vb_parameter_gradient(tape, &node->inputs[1]);
     inputs[2] = vb_parameter_gradient(tape, &node->inputs[2]);
-    struct vb_variable all[] = { outputs[0],     node->saved[0], node->inputs[1], node->saved[1],
-                                 node->saved[2], inputs[0],      inputs[1],       inputs[2] };
+    struct vb_variable all[] = {
+        y,         node->saved[0], node->inputs[1], node->saved[1], node->saved[2],
+        inputs[0], inputs[1],      inputs[2]
+    };
     vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_BATCH_NORM_BACKWARD }, all, 8);
+    vb_tape_drop(tape, y);
     if (!vb_needs(node, 0))
         vb_tape_assign(tape, &inputs[0], vb_undefined);
 }
@@ -253,17 +257,19 @@ struct vb_variable vb_silu_in_place(struct vb_tape *tape, struct vb_variable x)
     return y;
 }
 
-/* grad_input is there before the copy that makes a slice of a concatenation's gradient contiguous.
- */
+/* grad_input is there before the copies that make x and a slice of a concatenation's gradient
+ * contiguous. */
 static void max_pool_backward(struct vb_tape *tape, const struct vb_node *node,
                               const struct vb_variable *outputs, struct vb_variable *inputs)
 {
     inputs[0] = new_input(tape, node);
+    struct vb_variable x = vb_in_order(tape, node->saved[0]);
     struct vb_variable dense = vb_in_order(tape, outputs[0]);
     struct vb_variable all[] = { dense, node->saved[1], inputs[0] };
     const struct vb_call call = { .op = VB_OP_MAX_POOL_BACKWARD, .window = node->detail };
     vb_tape_apply(tape, &call, all, 3);
     vb_tape_drop(tape, dense);
+    vb_tape_drop(tape, x);
 }
 
 struct vb_variable vb_max_pool2d(struct vb_tape *tape, struct vb_variable x,
@@ -271,7 +277,8 @@ struct vb_variable vb_max_pool2d(struct vb_tape *tape, struct vb_variable x,
 {
     struct vb_variable y = vb_tape_new_image(tape, "output", out, x.dtype);
     struct vb_variable indices = vb_tape_new_image(tape, "indices", out, VB_INT64);
-    struct vb_variable all[] = { x, y, indices };
+    struct vb_variable dense = vb_in_order(tape, x);
+    struct vb_variable all[] = { dense, y, indices };
     const struct vb_call_window of = { .n = x.shape.dims[0],
                                        .c = x.shape.dims[1],
                                        .h = x.shape.dims[2],
@@ -285,6 +292,7 @@ struct vb_variable vb_max_pool2d(struct vb_tape *tape, struct vb_variable x,
         .flops = (double)vb_shape_elements(out) * window->kernel_h * window->kernel_w,
     };
     vb_tape_apply(tape, &call, all, 3);
+    vb_tape_drop(tape, dense);
 
     struct vb_node *node = vb_tape_node(tape, max_pool_backward, &x, 1, 1);
     if (node != NULL)

@@ -50,6 +50,16 @@ struct vb_variable vb_relu_in_place(struct vb_tape *tape, struct vb_variable x);
 struct vb_variable vb_max_pool2d(struct vb_tape *tape, struct vb_variable x,
                                  const struct vb_window *window, const struct vb_shape *out);
 
+/* Without padding; keeps x. Source: aten/src/ATen/native/cuda/AveragePool2d.cu, whose one kernel is
+ * made of others here: the memory is the same. */
+struct vb_variable vb_avg_pool2d(struct vb_tape *tape, struct vb_variable x,
+                                 const struct vb_window *window, const struct vb_shape *out);
+
+/* Zeros to the right of x and below, up to `out`; keeps nothing. Source:
+ * aten/src/ATen/native/PadNd.cpp. */
+struct vb_variable vb_zero_pad(struct vb_tape *tape, struct vb_variable x,
+                               const struct vb_shape *out);
+
 /* Nearest, to `out`. */
 struct vb_variable vb_upsample(struct vb_tape *tape, struct vb_variable x,
                                const struct vb_shape *out);
@@ -57,6 +67,12 @@ struct vb_variable vb_upsample(struct vb_tape *tape, struct vb_variable x,
 /* Along `axis`; the result's type is the widest of theirs. */
 struct vb_variable vb_concat(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n,
                              uint32_t axis);
+
+/* Images of one shape along a new first axis; the result's type is the widest of theirs. */
+struct vb_variable vb_pile(struct vb_tape *tape, const struct vb_variable *pieces, uint32_t n);
+
+/* x summed over its first axis; autocast: in fp32. Keeps nothing. */
+struct vb_variable vb_sum_first(struct vb_tape *tape, struct vb_variable x);
 
 /* The last two axes in the other order: a view. */
 struct vb_variable vb_transpose(struct vb_tape *tape, struct vb_variable x);
@@ -69,6 +85,9 @@ void vb_split(struct vb_tape *tape, struct vb_variable x, uint32_t axis, const u
 /* The same storage in another shape, or with its axes in another order (result's axis i is x's
  * `order[i]`). */
 struct vb_variable vb_view(struct vb_tape *tape, struct vb_variable x, const struct vb_shape *out);
+/* The same where the gradient, too, can be seen in x's shape, whatever order it lies in. */
+struct vb_variable vb_view_through(struct vb_tape *tape, struct vb_variable x,
+                                   const struct vb_shape *out);
 struct vb_variable vb_permute(struct vb_tape *tape, struct vb_variable x, const uint32_t *order);
 
 /* Every second pixel from the `quarter`th of four on, which lie in the order of columns: a view, as
@@ -90,6 +109,9 @@ struct vb_variable vb_linear(struct vb_tape *tape, struct vb_variable x, struct 
 
 /* The same storage, through which no gradient flows. */
 struct vb_variable vb_detach(struct vb_tape *tape, struct vb_variable x);
+
+/* x [N,C,H,W] times gain [C]; keeps both. Not cast: the result's type is the wider one. */
+struct vb_variable vb_gain(struct vb_tape *tape, struct vb_variable x, struct vb_variable gain);
 
 /* x [..,m,k], z [..,k,n] -> [..,m,n]: keeps both. Autocast casts both. */
 struct vb_variable vb_matmul(struct vb_tape *tape, struct vb_variable x, struct vb_variable z);

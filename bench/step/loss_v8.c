@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YOLOv8's loss, and YOLOv10's, which is two of them: all anchors' predictions side by side, boxes
- * as distributions over distances, the assigner's targets, then binary cross entropy on every class
- * score, and the loss of the boxes. Names of the traced program hold what they name until they are
- * given something else or the function returns. */
+/* YOLOv8's loss, and YOLOv10's and YOLO26's, which are two of them: all anchors' predictions side
+ * by side, boxes as distributions over distances (YOLO26's as distances), the assigner's targets,
+ * then binary cross entropy on every class score, and the loss of the boxes. Names of the traced
+ * program hold what they name until they are given something else or the function returns. */
 
 #include <math.h>
 
@@ -17,8 +17,12 @@
 
 enum { MAX_LEVELS = 8, MAX_TERMS = 5 };
 
-/* topk of ultralytics' assigners. */
-enum { ONE_TO_MANY = 10, ONE_TO_ONE = 1 };
+/* topk of ultralytics' assigners: YOLOv10's second, and YOLO26's, whose topk2 is 1. */
+enum { ONE_TO_MANY = 10, ONE_TO_ONE = 1, FEW_TO_ONE = 7 };
+
+/* What YOLO26's two losses count for before the first epoch has ended (ultralytics 8.4's E2ELoss).
+ */
+static const double share_of_many = 0.8, share_of_one = 0.2;
 
 /* A task's terms, where which stands in its vector, and what each counts for: ultralytics 8.3's
  * cfg/default.yaml (box, cls, dfl, pose, kobj; masks count as boxes do). */
@@ -69,7 +73,7 @@ static void side_by_side(struct vb_tape *tape, const struct vb_graph *graph,
     }
     struct vb_variable all = vb_concat(tape, flat, graph->n_levels, 2);
     struct vb_variable halves[2];
-    vb_split(tape, all, 1, (uint32_t[]){ VB_DISTANCES, graph->classes }, 2, halves);
+    vb_split(tape, all, 1, (uint32_t[]){ VB_SIDES * graph->bins, graph->classes }, 2, halves);
     for (uint32_t i = 0; i < graph->n_levels; i++)
         vb_done(tape, flat[i]);
     vb_done(tape, all);
@@ -95,7 +99,6 @@ static struct vb_variable image_size_of(struct vb_tape *tape, const struct vb_gr
     return size;
 }
 
-/* Cell centres and strides of all anchors, and the boxes padded to as many an image. */
 /* What the task predicts beside boxes and scores. A head of oriented boxes ends with angles from a
  * quarter of a turn below to three above, which are made here. */
 static void prepare_own(struct vb_tape *tape, const struct vb_graph *graph,
@@ -114,6 +117,7 @@ static void prepare_own(struct vb_tape *tape, const struct vb_graph *graph,
     vb_done(tape, x);
 }
 
+/* Cell centres and strides of all anchors, and the boxes padded to as many an image. */
 static void prepare(struct vb_tape *tape, struct vb_assignment *s, const struct vb_graph *graph,
                     const struct vb_targets *targets, struct names *names)
 {
@@ -134,6 +138,21 @@ static void prepare(struct vb_tape *tape, struct vb_assignment *s, const struct 
     s->n_inside = vb_targets_count_inside(targets, graph, dtype);
 }
 
+/* Each side's distance is the mean of its distribution, or what was predicted itself. */
+static struct vb_variable means_of(struct vb_tape *tape, const struct vb_assignment *s,
+                                   struct vb_variable distances, struct vb_variable projection)
+{
+    if (distances.shape.dims[2] == VB_SIDES)
+        return vb_tape_hold(tape, distances);
+    struct vb_variable bins =
+        vb_view(tape, distances, &VB_SHAPE(s->batch, s->anchors, VB_SIDES, VB_BINS));
+    struct vb_variable likely = vb_softmax(tape, bins);
+    vb_done(tape, bins);
+    struct vb_variable mean = vb_matvec(tape, likely, projection);
+    vb_done(tape, likely);
+    return mean;
+}
+
 static void join_corners(struct vb_tape *tape, struct names *names, struct vb_variable mean)
 {
     struct vb_variable halves[2];
@@ -147,16 +166,11 @@ static void join_corners(struct vb_tape *tape, struct names *names, struct vb_va
     vb_done(tape, corners[1]);
 }
 
-/* Each side's distance is the mean of its distribution; the box from it. */
+/* Boxes from the distances. */
 static void decode(struct vb_tape *tape, const struct vb_assignment *s, struct names *names,
                    struct vb_variable projection)
 {
-    struct vb_variable bins =
-        vb_view(tape, names->distances, &VB_SHAPE(s->batch, s->anchors, VB_SIDES, VB_BINS));
-    struct vb_variable likely = vb_softmax(tape, bins);
-    vb_done(tape, bins);
-    struct vb_variable mean = vb_matvec(tape, likely, projection);
-    vb_done(tape, likely);
+    struct vb_variable mean = means_of(tape, s, names->distances, projection);
     if (s->sides == VB_ORIENTED)
         names->boxes = vb_decode_rotated(tape, mean, names->own, names->centres);
     else
@@ -182,8 +196,8 @@ static void box_terms(struct vb_tape *tape, const struct vb_assignment *s,
     struct vb_variable in_cells = in_place
                                       ? vb_tape_hold(tape, s->boxes_wanted)
                                       : vb_binary(tape, VB_OP_DIV, s->boxes_wanted, s->strides);
-    struct vb_box_loss parts =
-        vb_box_loss(tape, s, names->distances, names->boxes, in_cells, names->score_sum);
+    struct vb_box_loss parts = vb_box_loss(tape, s, names->distances, names->boxes, in_cells,
+                                           names->score_sum, names->image_size);
     vb_done(tape, in_cells);
     vb_set_entry(tape, &names->loss, terms->box, parts.iou);
     vb_set_entry(tape, &names->loss, terms->distribution, parts.distribution);
@@ -239,7 +253,7 @@ static void all_terms(struct vb_tape *tape, const struct vb_own *own, struct nam
 
 /* One head's assigner: how many anchors a box may have, and how many there are in all. */
 struct rules {
-    uint32_t top_k, n_foreground;
+    uint32_t top_k, top_k_last, n_foreground;
 };
 
 static struct vb_assignment sizes_of(const struct vb_graph *graph, const struct vb_targets *targets,
@@ -252,6 +266,7 @@ static struct vb_assignment sizes_of(const struct vb_graph *graph, const struct 
         .classes = graph->classes,
         .boxes = targets->most_in_an_image,
         .top_k = rules->top_k,
+        .top_k_last = rules->top_k_last,
         .sides = graph->task == VB_TASK_OBB ? VB_ORIENTED : VB_CORNERS,
         .n_foreground = rules->n_foreground < most ? rules->n_foreground : most,
     };
@@ -303,12 +318,12 @@ static struct vb_loss loss_of(struct vb_tape *tape, const struct vb_graph *graph
     return hand_over(tape, &s, &names);
 }
 
-static void make_projection(struct vb_tape *tape, struct vb_variable *projection)
+static void make_projection(struct vb_tape *tape, uint32_t bins, struct vb_variable *projection)
 {
     if (!vb_is_defined(projection))
         *projection =
             vb_make_named(tape, "projection", &(struct vb_call){ .op = VB_OP_RANGE, .b = 1 },
-                          &VB_SHAPE(VB_BINS), VB_FLOAT32, NULL, 0);
+                          &VB_SHAPE(bins), VB_FLOAT32, NULL, 0);
 }
 
 /* Both losses are held until the sums are made. */
@@ -323,20 +338,35 @@ static struct vb_loss sum_losses(struct vb_tape *tape, struct vb_loss many, stru
     return sum;
 }
 
+/* The same by their shares; what is logged is the second's. */
+static struct vb_loss weigh_losses(struct vb_tape *tape, struct vb_loss many, struct vb_loss one)
+{
+    struct vb_loss sum = { .total = vb_undefined, .items = one.items };
+    struct vb_variable most = vb_unary(tape, VB_OP_MUL_NUMBER, many.parts, share_of_many);
+    struct vb_variable rest = vb_unary(tape, VB_OP_MUL_NUMBER, one.parts, share_of_one);
+    sum.parts = vb_binary(tape, VB_OP_ADD, most, rest);
+    struct vb_variable ended[] = { most, rest, many.parts, many.items, one.parts };
+    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
+        vb_tape_drop(tape, ended[i]);
+    return sum;
+}
+
 struct vb_loss vb_loss_v8(struct vb_tape *tape, const struct vb_graph *graph,
                           const struct vb_variable *predictions, const struct vb_targets *targets,
                           struct vb_loss_constants *constants)
 {
-    const struct rules of_many = { ONE_TO_MANY, targets->n_foreground };
-    const struct rules of_one = { ONE_TO_ONE, targets->n_one_to_one };
-    make_projection(tape, &constants->projection);
+    bool is_weighed = graph->bins == 1;
+    const struct rules of_many = { ONE_TO_MANY, 0, targets->n_foreground };
+    const struct rules of_one = { is_weighed ? FEW_TO_ONE : ONE_TO_ONE, is_weighed ? 1 : 0,
+                                  targets->n_one_to_one };
+    make_projection(tape, graph->bins, &constants->projection);
     if (graph->is_end_to_end)
-        make_projection(tape, &constants->projection_one_to_one);
+        make_projection(tape, graph->bins, &constants->projection_one_to_one);
     struct vb_loss many = loss_of(tape, graph, predictions, targets, &of_many,
                                   constants->projection, constants->labels);
     if (!graph->is_end_to_end)
         return many;
     struct vb_loss one = loss_of(tape, graph, predictions + graph->n_levels, targets, &of_one,
                                  constants->projection_one_to_one, constants->labels);
-    return sum_losses(tape, many, one);
+    return is_weighed ? weigh_losses(tape, many, one) : sum_losses(tape, many, one);
 }

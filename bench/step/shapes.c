@@ -131,7 +131,11 @@ static void view_backward(struct vb_tape *tape, const struct vb_node *node,
     const struct vb_variable *x = &node->inputs[0];
     bool is_copied = outputs[0].is_dense && !outputs[0].is_ordered;
     if (is_copied) {
+        bool ok;
         inputs[0] = vb_tape_new_image(tape, "contiguous", &x->shape, outputs[0].dtype);
+        (void)vb_reshaped(inputs[0], &outputs[0].shape, &ok);
+        if (!ok) /* no image, whose channels lie last */
+            vb_strides_in_order(&x->shape, inputs[0].strides);
         vb_tape_copy(tape, outputs[0], reshaped(inputs[0], &outputs[0].shape));
     } else {
         inputs[0] = reshaped(vb_tape_hold(tape, outputs[0]), &x->shape);
@@ -142,6 +146,20 @@ struct vb_variable vb_view(struct vb_tape *tape, struct vb_variable x, const str
 {
     struct vb_variable y = reshaped(vb_tape_hold(tape, x), out);
     vb_tape_output(tape, vb_tape_node(tape, view_backward, &x, 1, 1), 0, &y);
+    return y;
+}
+
+static void view_through_backward(struct vb_tape *tape, const struct vb_node *node,
+                                  const struct vb_variable *outputs, struct vb_variable *inputs)
+{
+    inputs[0] = reshaped(vb_tape_hold(tape, outputs[0]), &node->inputs[0].shape);
+}
+
+struct vb_variable vb_view_through(struct vb_tape *tape, struct vb_variable x,
+                                   const struct vb_shape *out)
+{
+    struct vb_variable y = reshaped(vb_tape_hold(tape, x), out);
+    vb_tape_output(tape, vb_tape_node(tape, view_through_backward, &x, 1, 1), 0, &y);
     return y;
 }
 

@@ -31,6 +31,8 @@ static void begin_parameter(struct vb_builder *self, uint32_t i, struct vb_varia
         vb_tape_apply(&self->tape, &(struct vb_call){ .op = VB_OP_RANGE, .b = 1 }, &y, 1);
     } else if (kind_of(graph, i) == VB_BATCHNORM) {
         vb_tape_fill(&self->tape, y, graph->parameters[i].role == VB_ROLE_NORM);
+    } else if (kind_of(graph, i) == VB_GAIN) {
+        vb_tape_fill(&self->tape, y, 0.01);
     } else {
         const struct vb_call call = { .op = VB_OP_UNIFORM, .a = i, .b = bound_of(graph, i) };
         vb_tape_apply(&self->tape, &call, &y, 1);
@@ -88,21 +90,23 @@ static void begin_v5(struct vb_tape *tape, const struct vb_graph *graph,
     vb_tape_apply(tape, &call, both, 2);
 }
 
-/* One branch for the sides of boxes, one for the classes. */
+/* One branch for the sides of boxes, one for the classes; ultralytics 8.4 begins distances with 2.
+ */
 static void begin_v8(struct vb_tape *tape, const struct vb_graph *graph,
                      const struct vb_level *level, struct vb_variable sides,
                      struct vb_variable classes)
 {
     double a_side = 640.0 / level->stride;
-    vb_tape_fill(tape, sides, 1);
+    vb_tape_fill(tape, sides, graph->bins == 1 ? 2 : 1);
     vb_tape_fill(tape, classes, log(5.0 / graph->classes / (a_side * a_side)));
 }
 
-static void begin_head(struct vb_builder *self, const uint32_t *storages)
+/* The biases that end the branches; `after` more biases follow those of the head. */
+static void begin_head(struct vb_builder *self, const uint32_t *storages, uint32_t after)
 {
     const struct vb_graph *graph = self->graph;
     for (uint32_t i = 0; i < graph->n_levels && graph->head != VB_HEAD_CLASSIFY; i++) {
-        uint32_t following = graph->n_levels - 1 - i;
+        uint32_t following = after + graph->n_levels - 1 - i;
         struct vb_variable last = last_bias(self, storages, following);
         if (!vb_is_defined(&last))
             return;
@@ -141,6 +145,7 @@ void vb_make_weights(struct vb_builder *self, enum vb_category category, uint32_
             begin_buffer(self, i, made);
     }
     self->tape.module = "";
-    if (!is_copy)
-        begin_head(self, storages);
+    for (uint32_t after = 0; after < vb_n_predictions(graph) * 2 && !is_copy;
+         after += 2 * graph->n_levels)
+        begin_head(self, storages, after);
 }

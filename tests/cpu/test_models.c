@@ -245,3 +245,19 @@ Test(models, with_blocks_within_blocks_are_what_naive_loops_give)
 {
     compare_model("yolo11n");
 }
+
+Test(models, with_attention_within_areas_are_what_naive_loops_give)
+{
+    compare_model("yolo12n");
+}
+
+/* YOLO12's larger sizes have numbers that multiply channels. */
+Test(models, with_residual_areas_are_what_naive_loops_give)
+{
+    compare_model(VB_TEST_DATA "/models/areas.yaml");
+}
+
+Test(models, with_attention_in_a_block_and_distances_are_what_naive_loops_give)
+{
+    compare_model("yolo26n");
+}

@@ -134,7 +134,10 @@ static void compare_statistics(const struct vb_reference *reference, const struc
                            theirs);
         }
     }
-    cr_assert_eq(worst.n, 2 * 57); /* YOLOv5n has 57 batch normalisations */
+    uint32_t n_norms = 0;
+    for (uint32_t k = 0; k < graph->n_ops; k++)
+        n_norms += graph->ops[k].kind == VB_BATCHNORM;
+    cr_assert_eq(worst.n, 2 * n_norms);
     tell("running statistics", &worst);
 }
 
@@ -147,9 +150,9 @@ static void compare_gradients(const struct vb_reference *reference, const struct
     tell("gradients", &worst);
 }
 
-Test(step, of_yolov5_is_what_naive_loops_give)
+static void compare_with_loops(const char *model)
 {
-    struct vb_point point = point_of("yolov5n", 2, 64);
+    struct vb_point point = point_of(model, 2, 64);
     struct vb_host_run run;
     struct vb_reference reference;
     struct worst predictions = { 0 }, loss = { 0 };
@@ -172,6 +175,22 @@ Test(step, of_yolov5_is_what_naive_loops_give)
     compare_gradients(&reference, &run);
     vb_reference_close(&reference);
     vb_host_run_close(&run);
+}
+
+Test(step, of_yolov5_is_what_naive_loops_give)
+{
+    compare_with_loops("yolov5n");
+}
+
+Test(step, of_yolov3_tiny_is_what_naive_loops_give)
+{
+    compare_with_loops("yolov3-tiny");
+}
+
+/* A small network of YOLOv9's modules with a head whose loss the loops know. */
+Test(step, of_yolov9s_modules_is_what_naive_loops_give)
+{
+    compare_with_loops(VB_TEST_DATA "/models/gelan.yaml");
 }
 
 static void train(const char *model, const char *device_name, uint32_t steps,

@@ -2,10 +2,11 @@
 #ifndef VB_TESTS_STEP_PLAIN_V8_H
 #define VB_TESTS_STEP_PLAIN_V8_H
 
-/* YOLOv8's loss as loops over boxes and anchors, in doubles, with nothing of step/ but its inputs.
- * Sources: task alignment (Feng et al. 2021, alpha and beta of ultralytics), distribution focal
- * loss (Li et al. 2020), complete IoU (Zheng et al. 2020). What PyTorch takes as given, the
- * assignment and alpha of CIoU, is kept when it is first worked out: so differences are gradients.
+/* YOLOv8's loss, and one of YOLO26's two, as loops over boxes and anchors, in doubles, with nothing
+ * of step/ but its inputs. Sources: task alignment (Feng et al. 2021, alpha and beta of
+ * ultralytics), distribution focal loss (Li et al. 2020), complete IoU (Zheng et al. 2020). What
+ * PyTorch takes as given, the assignment and alpha of CIoU, is kept when it is first worked out: so
+ * differences are gradients.
  */
 
 #include <criterion/criterion.h>
@@ -21,8 +22,8 @@ enum { PLAIN_LEVELS = 4, PLAIN_BINS = 16, PLAIN_TOP = 10 };
 struct plain {
     const struct vb_graph *graph;
     const struct vb_targets *targets;
-    uint32_t top;                      /* anchors that a box may have */
-    double *predictions[PLAIN_LEVELS]; /* [batch,64 + classes,h,w] */
+    int top, top_last;                 /* anchors of a box; of these, once settled; 0: all */
+    double *predictions[PLAIN_LEVELS]; /* [batch,4 bins + classes,h,w] */
     uint32_t n_anchors;
     /* Of each anchor of each image: the box that it learns or NULL, with what score, and CIoU's
      * alpha. */
@@ -36,6 +37,7 @@ struct plain {
 /* An anchor of an image: its centre in cells, and where its channels are. */
 struct plain_anchor {
     double x, y, stride;
+    int bins;
     const double *channels;
     size_t next; /* from one channel to the next */
 };
@@ -50,9 +52,11 @@ static inline struct plain_anchor plain_anchor(const struct plain *plain, uint32
             anchor -= cells;
             continue;
         }
-        size_t channels = 4 * PLAIN_BINS + plain->graph->classes;
-        return (struct plain_anchor){ anchor % level->grid_w + 0.5, anchor / level->grid_w + 0.5,
+        size_t channels = 4 * plain->graph->bins + plain->graph->classes;
+        return (struct plain_anchor){ anchor % level->grid_w + 0.5,
+                                      anchor / level->grid_w + 0.5,
                                       level->stride,
+                                      (int)plain->graph->bins,
                                       plain->predictions[l] + image * channels * cells + anchor,
                                       cells };
     }
@@ -62,8 +66,8 @@ static inline struct plain_anchor plain_anchor(const struct plain *plain, uint32
 static inline double plain_log_sum(const struct plain_anchor *anchor, int side)
 {
     double sum = 0;
-    for (int i = 0; i < PLAIN_BINS; i++)
-        sum += exp(anchor->channels[(size_t)(side * PLAIN_BINS + i) * anchor->next]);
+    for (int i = 0; i < anchor->bins; i++)
+        sum += exp(anchor->channels[(size_t)(side * anchor->bins + i) * anchor->next]);
     return log(sum);
 }
 
@@ -72,16 +76,18 @@ static inline void plain_decode(const struct plain_anchor *anchor, double *corne
 {
     for (int side = 0; side < 4; side++) {
         double log_sum = plain_log_sum(anchor, side), mean = 0;
-        for (int i = 0; i < PLAIN_BINS; i++)
-            mean +=
-                i * exp(anchor->channels[(size_t)(side * PLAIN_BINS + i) * anchor->next] - log_sum);
+        if (anchor->bins == 1)
+            mean = anchor->channels[(size_t)side * anchor->next];
+        for (int i = 0; i < anchor->bins; i++)
+            mean += i * exp(anchor->channels[(size_t)(side * anchor->bins + i) * anchor->next] -
+                            log_sum);
         corners[side] = (side % 2 == 0 ? anchor->x : anchor->y) + (side < 2 ? -mean : mean);
     }
 }
 
 static inline double plain_logit(const struct plain_anchor *anchor, uint32_t label)
 {
-    return anchor->channels[(4 * PLAIN_BINS + label) * anchor->next];
+    return anchor->channels[((size_t)(4 * anchor->bins) + label) * anchor->next];
 }
 
 /* The box's corners in pixels divided by `unit`. */
@@ -149,10 +155,10 @@ static inline void plain_measure(const struct plain *plain, struct plain_row *ro
     }
 }
 
-/* The ten best, of equal ones the first; of these, those inside. */
+/* The best so many, of equal ones the first; of these, those inside. */
 static inline void plain_take_best(const struct plain *plain, struct plain_row *row)
 {
-    for (uint32_t k = 0; k < plain->top; k++) {
+    for (int k = 0; k < plain->top; k++) {
         uint32_t best = UINT32_MAX;
         for (uint32_t i = 0; i < plain->n_anchors; i++) {
             if (!row->takes[i] && (best == UINT32_MAX || row->aligns[i] > row->aligns[best]))
@@ -177,6 +183,18 @@ static inline void plain_settle(struct plain *plain, struct plain_row *rows, uin
             rows[k].takes[i] = k == best;
         plain->n_contended += n_claims > 1;
     }
+}
+
+/* Of the anchors that a box has the best, where it may keep but one. */
+static inline void plain_keep_best(const struct plain *plain, struct plain_row *row)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < plain->n_anchors; i++) {
+        if (row->takes[i] && (!row->takes[best] || row->aligns[i] > row->aligns[best]))
+            best = i;
+    }
+    for (uint32_t i = 0; i < plain->n_anchors; i++)
+        row->takes[i] = row->takes[i] && i == best;
 }
 
 static inline void plain_give(struct plain *plain, const struct plain_row *row)
@@ -210,6 +228,8 @@ static inline void plain_assign(struct plain *plain, const struct vb_target *box
     }
     plain_settle(plain, rows, n);
     for (uint32_t k = 0; k < n; k++) {
+        if (plain->top_last == 1)
+            plain_keep_best(plain, &rows[k]);
         plain_give(plain, &rows[k]);
         free(rows[k].overlaps);
         free(rows[k].aligns);
@@ -241,10 +261,28 @@ static inline double plain_distribution(const struct plain_anchor *anchor, const
         distance = fmin(fmax(distance, 0), PLAIN_BINS - 1 - 0.01);
         int bin = (int)distance;
         double log_sum = plain_log_sum(anchor, side);
-        double left = anchor->channels[(size_t)(side * PLAIN_BINS + bin) * anchor->next] - log_sum;
+        double left =
+            anchor->channels[(size_t)(side * anchor->bins + bin) * anchor->next] - log_sum;
         double right =
-            anchor->channels[(size_t)(side * PLAIN_BINS + bin + 1) * anchor->next] - log_sum;
+            anchor->channels[(size_t)(side * anchor->bins + bin + 1) * anchor->next] - log_sum;
         loss -= left * (bin + 1 - distance) + right * (distance - bin);
+    }
+    return loss / 4;
+}
+
+/* What the distances are off in shares of the image, the mean over the sides. */
+static inline double plain_error(const struct plain *plain, const struct plain_anchor *anchor,
+                                 const double *corners)
+{
+    const struct vb_level *level = &plain->graph->levels[0];
+    double sizes[] = { level->grid_w * (double)level->stride,
+                       level->grid_h * (double)level->stride };
+    double loss = 0;
+    for (int side = 0; side < 4; side++) {
+        double from = side % 2 == 0 ? anchor->x : anchor->y;
+        double distance = side < 2 ? from - corners[side] : corners[side] - from;
+        double off = anchor->channels[(size_t)side * anchor->next] - distance;
+        loss += fabs(off) * anchor->stride / sizes[side % 2];
     }
     return loss / 4;
 }
@@ -267,7 +305,9 @@ static inline void plain_add(struct plain *plain, uint32_t image, uint32_t i)
     if (!plain->has_alphas)
         plain->alphas[at] = -1;
     plain->box += (1 - plain_ciou(predicted, corners, &plain->alphas[at])) * plain->scores[at];
-    plain->distribution += plain_distribution(&anchor, corners) * plain->scores[at];
+    double off = anchor.bins == 1 ? plain_error(plain, &anchor, corners)
+                                  : plain_distribution(&anchor, corners);
+    plain->distribution += off * plain->scores[at];
 }
 
 /* The sum of the parts, times the batch. */
@@ -301,7 +341,7 @@ static inline struct plain plain_open(const struct vb_graph *graph,
         size_t cells = (size_t)graph->levels[l].grid_h * graph->levels[l].grid_w;
         plain.n_anchors += (uint32_t)cells;
         plain.predictions[l] =
-            calloc(graph->batch * (4 * PLAIN_BINS + graph->classes) * cells, sizeof(double));
+            calloc(graph->batch * (4 * graph->bins + graph->classes) * cells, sizeof(double));
     }
     size_t n = (size_t)graph->batch * plain.n_anchors;
     plain.wanted = calloc(n, sizeof *plain.wanted);

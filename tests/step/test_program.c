@@ -217,6 +217,23 @@ static uint64_t peak_of(struct vb_point point, enum vb_phase until)
     return peak;
 }
 
+Test(program, of_each_built_in_model_is_balanced_and_grows_with_the_batch)
+{
+    for (size_t i = 0; i < vb_catalogue_size; i++) {
+        uint64_t peaks[3] = { 0 };
+        for (uint32_t batch = 1; batch <= 2; batch++) {
+            struct vb_point point = small_point(vb_catalogue_names[i]);
+            point.imgsz = 128;
+            point.batch = batch;
+            expect_balanced(&point);
+            point.precision = VB_FP16;
+            expect_balanced(&point);
+            peaks[batch] = peak_of(point, VB_PHASE_OPTIMIZER);
+        }
+        cr_expect_gt(peaks[2], peaks[1], "%s", vb_catalogue_names[i]);
+    }
+}
+
 Test(program, composes_a_mosaic_in_twelve_bytes_a_pixel_twice)
 {
     struct vb_point point = small_point("yolov5n");

@@ -2,7 +2,7 @@
 /* The operators one after the other, each from its definition. Every value has an array of its own,
  * also where the graph says that it shares another's storage. */
 
-#include "reference.h"
+#include "image.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,13 +10,6 @@
 #include <string.h>
 
 #define EPSILON 1e-3
-
-/* Sides of a value as an image. */
-struct image {
-    size_t n, c, h, w;
-    double *at;       /* element (n,c,y,x) at ((n C + c) H + y) W + x */
-    double *gradient; /* likewise */
-};
 
 static void *zeroed(size_t n, size_t size)
 {
@@ -88,19 +81,6 @@ uint32_t vb_reference_parameter(const struct vb_graph *graph, uint32_t op, uint3
     while (first < graph->n_parameters && graph->parameters[first].op != op)
         first++;
     return first + which;
-}
-
-static struct image image_of(const struct vb_reference *self, uint32_t value)
-{
-    const uint32_t *dims = self->graph->values[value].shape.dims;
-    return (struct image){
-        dims[0], dims[1], dims[2], dims[3], self->values[value], self->gradients[value]
-    };
-}
-
-static size_t place(const struct image *image, size_t n, size_t c, size_t y, size_t x)
-{
-    return ((n * image->c + c) * image->h + y) * image->w + x;
 }
 
 /* Where a window's tap lies in the input; false: in the padding. */
@@ -291,7 +271,7 @@ static void run_upsample(struct vb_reference *self, const struct vb_op *op, bool
     for (size_t n = 0; n < y.n; n++) {
         for (size_t c = 0; c < y.c; c++) {
             for (size_t i = 0; i < y.h * y.w; i++) {
-                size_t from = place(&x, n, c, i / y.w / 2, i % y.w / 2);
+                size_t from = place(&x, n, c, i / y.w / (y.h / x.h), i % y.w / (y.w / x.w));
                 size_t at = place(&y, n, c, 0, 0) + i;
                 if (!is_backward)
                     y.at[at] = x.at[from];
@@ -367,19 +347,30 @@ static void run_add(struct vb_reference *self, const struct vb_op *op, bool is_b
     }
 }
 
-/* x [N,A,V,H,W] to y [N,A,H,W,V]; x [..,m,n] to y [..,n,m]; of other kinds, x as it lies. */
-static size_t moved(const struct vb_shape *y, enum vb_op_kind kind, size_t i)
+/* Where element i of y is in x, whose axes lie in another order. */
+static size_t permuted(const struct vb_shape *x, const struct vb_shape *y, const uint32_t *order,
+                       size_t i)
 {
-    if (kind == VB_TRANSPOSE) {
+    size_t from = 0;
+    for (uint32_t axis = y->n_dims; axis-- > 0; i /= y->dims[axis]) {
+        size_t at = i % y->dims[axis];
+        for (uint32_t k = order[axis] + 1; k < x->n_dims; k++)
+            at *= x->dims[k];
+        from += at;
+    }
+    return from;
+}
+
+/* x [..,m,n] to y [..,n,m]; of other kinds, x as it lies or its axes in another order. */
+static size_t moved(const struct vb_shape *x, const struct vb_shape *y, const struct vb_op *op,
+                    size_t i)
+{
+    if (op->kind == VB_TRANSPOSE) {
         size_t rows = y->dims[y->n_dims - 2], columns = y->dims[y->n_dims - 1];
         size_t row = i / columns % rows, column = i % columns;
         return i / (rows * columns) * rows * columns + column * rows + row;
     }
-    if (kind != VB_PERMUTE)
-        return i;
-    size_t plane = (size_t)y->dims[2] * y->dims[3], values = y->dims[4];
-    size_t outer = i / (plane * values), pixel = i / values % plane;
-    return (outer * values + i % values) * plane + pixel;
+    return op->kind == VB_PERMUTE ? permuted(x, y, op->order, i) : i;
 }
 
 static void run_reshape(struct vb_reference *self, const struct vb_op *op, bool is_backward)
@@ -388,7 +379,7 @@ static void run_reshape(struct vb_reference *self, const struct vb_op *op, bool 
     const struct vb_shape *shape = &self->graph->values[y].shape;
     size_t n = vb_shape_elements(shape);
     for (size_t i = 0; i < n; i++) {
-        size_t from = moved(shape, op->kind, i);
+        size_t from = moved(&self->graph->values[x].shape, shape, op, i);
         if (!is_backward)
             self->values[y][i] = self->values[x][from];
         else
@@ -480,9 +471,22 @@ static void run_op(struct vb_reference *self, uint32_t index, bool is_backward)
     case VB_ADD_IN_PLACE:
         run_add(self, op, is_backward);
         return;
+    case VB_AVGPOOL:
+        vb_reference_avg_pool(self, op, is_backward);
+        return;
+    case VB_PAD:
+        vb_reference_pad(self, op, is_backward);
+        return;
+    case VB_PILE:
+        vb_reference_pile(self, op, is_backward);
+        return;
+    case VB_SUM_FIRST:
+        vb_reference_sum_first(self, op, is_backward);
+        return;
     case VB_VIEW:
     case VB_PERMUTE:
     case VB_CLONE:
+    case VB_ADD_ZERO:
     case VB_TRANSPOSE:
     case VB_STACK:
     case VB_UNSTACK:
@@ -494,6 +498,9 @@ static void run_op(struct vb_reference *self, uint32_t index, bool is_backward)
         return;
     case VB_MATMUL:
         run_matmul(self, op, is_backward);
+        return;
+    case VB_GAIN:
+        vb_reference_gain(self, index, is_backward);
         return;
     case VB_SCALE:
         run_scale(self, op, is_backward);

@@ -47,15 +47,15 @@ static void append_row(const struct vb_judged *row, struct vb_text *out)
         (void)snprintf(error, sizeof error, "%+.1f %%", vb_prediction_error(&row->prediction));
     }
     vb_text_append(out,
-                   "| %5" PRIu32 " | %-1.1s | %-12.12s | %-12.12s | %9.20s"
+                   "| %5" PRIu32 " | %-1.1s | %-12.12s | %-8.8s | %9.20s"
                    " | %6s | %6.2f | %8s |\n",
                    run->line, run->trust, row->gpu, vb_validation_short_model(row), size, planned,
                    gib(run->bytes), error);
 }
 
 static const char row_header[] =
-    "|  line | t | GPU          | model        | bat@imgsz | plan   | run    | error    |\n"
-    "| ----: | - | :----------- | :----------- | --------: | -----: | -----: | -------: |\n";
+    "|  line | t | GPU          | model    | bat@imgsz | plan   | run    | error    |\n"
+    "| ----: | - | :----------- | :------- | --------: | -----: | -----: | -------: |\n";
 
 static void append_rows(const struct vb_validation *validation, struct vb_text *out)
 {

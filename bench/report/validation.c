@@ -47,15 +47,15 @@ static void append_row(const struct vb_judged *row, struct vb_text *out)
         (void)snprintf(error, sizeof error, "%+.1f %%", vb_prediction_error(&row->prediction));
     }
     vb_text_append(out,
-                   "| %5" PRIu32 " | %-1.1s | %-12.12s | %-12.12s | %9.20s"
+                   "| %5" PRIu32 " | %-1.1s | %-12.12s | %-8.8s | %9.20s"
                    " | %6s | %6.2f | %8s |\n",
                    run->line, run->trust, row->gpu, vb_validation_short_model(row), size, planned,
                    gib(run->bytes), error);
 }
 
 static const char row_header[] =
-    "|  line | t | GPU          | model        | bat@imgsz | plan   | run    | error    |\n"
-    "| ----: | - | :----------- | :----------- | --------: | -----: | -----: | -------: |\n";
+    "|  line | t | GPU          | model    | bat@imgsz | plan   | run    | error    |\n"
+    "| ----: | - | :----------- | :------- | --------: | -----: | -----: | -------: |\n";
 
 static void append_rows(const struct vb_validation *validation, struct vb_text *out)
 {
@@ -94,23 +94,35 @@ struct vb_remark *vb_validation_remarks(const struct vb_validation *validation, 
     return remarks;
 }
 
+/* A blank and a word, on the next line where they do not fit. */
+static void append_word(const char *word, size_t length, size_t *column, struct vb_text *out)
+{
+    if (*column + 1 + length > LINE_WIDTH) {
+        vb_text_append(out, "\n ");
+        *column = 1;
+    }
+    vb_text_append(out, " %.*s", (int)length, word);
+    *column += 1 + length;
+}
+
 /* "- 3: the reason (lines 4, 8, 15)", broken at blanks. */
 static void append_group(const struct vb_remark *remarks, size_t n, struct vb_text *out)
 {
-    int column = 0;
     size_t before = out->length;
-    vb_text_append(out, "- %zu: %s (line%s", n, remarks[0].text, n > 1 ? "s" : "");
-    column = (int)(out->length - before) % LINE_WIDTH;
+    vb_text_append(out, "- %zu:", n);
+    size_t column = out->length - before;
+    for (const char *word = remarks[0].text; *word != '\0';) {
+        size_t length = strcspn(word, " ");
+        append_word(word, length, &column, out);
+        word += length + strspn(word + length, " ");
+    }
+    const char *lines = n > 1 ? "(lines" : "(line";
+    append_word(lines, strlen(lines), &column, out);
     for (size_t i = 0; i < n; i++) {
         char item[24];
         int width =
-            snprintf(item, sizeof item, " %" PRIu32 "%s", remarks[i].line, i + 1 < n ? "," : ")");
-        if (column + width > LINE_WIDTH) {
-            vb_text_append(out, "\n ");
-            column = 1;
-        }
-        vb_text_append(out, "%s", item);
-        column += width;
+            snprintf(item, sizeof item, "%" PRIu32 "%s", remarks[i].line, i + 1 < n ? "," : ")");
+        append_word(item, (size_t)width, &column, out);
     }
     vb_text_append(out, "\n");
 }

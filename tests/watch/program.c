@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A program that uses CUDA in the way its argument names, for run.sh to watch. Exit status 70: what
  * it holds CUDA and the watching to did not hold, stderr says what.   program HOW [ARGUMENT] */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -120,11 +122,29 @@ static void wait_for(pid_t child, int status)
     CHECK(WIFEXITED(ended) && WEXITSTATUS(ended) == status);
 }
 
+/* Of all files of the watching; 0: it is not watched. */
+static off_t watched_bytes(void)
+{
+    const char *folder = getenv("VRAMBENCH_WATCH_FOLDER");
+    DIR *files = folder != NULL ? opendir(folder) : NULL;
+    struct stat about;
+    off_t sum = 0;
+    for (const struct dirent *file; files != NULL && (file = readdir(files)) != NULL;)
+        sum += fstatat(dirfd(files), file->d_name, &about, 0) == 0 && S_ISREG(about.st_mode)
+                   ? about.st_size
+                   : 0;
+    if (files != NULL)
+        (void)closedir(files);
+    return sum;
+}
+
 /* A child cannot use what its parent opened, and leaves its file alone. */
 static void fork_after(void)
 {
     open_cuda();
     const CUdeviceptr a = take(16);
+    rest(1000); /* until it is written, and nothing more is */
+    const off_t before = watched_bytes();
     const pid_t child = fork();
     if (child == 0) {
         CUdeviceptr address = 0;
@@ -132,6 +152,7 @@ static void fork_after(void)
         exit(3); /* its exit handlers run too */
     }
     wait_for(child, 3);
+    CHECK(watched_bytes() == before);
     const CUdeviceptr b = take(8);
     give(b);
     give(a);
@@ -268,7 +289,7 @@ static void stay_as_it_was(void)
     CHECK(signal(SIGALRM, on_alarm) != SIG_ERR);
     open_cuda();
     errno = EDOM; /* which the driver's stand-in leaves alone where it can do what is asked */
-    for (int i = 0; i < 600; i++)
+    for (int i = 0; i < 200; i++)
         give(take(1));
     CHECK(errno == EDOM);
     const int now = open("/dev/null", O_RDONLY);
@@ -307,13 +328,13 @@ static void close_all(void)
     close_cuda();
 }
 
-/* A limit that the file of the watching runs into. */
+/* A limit that the file of the watching is beyond already, but for its beginning. */
 static void limit_files(void)
 {
-    const struct rlimit none = { 200, 200 };
+    const struct rlimit none = { 100, 100 };
     open_cuda();
     CHECK(setrlimit(RLIMIT_FSIZE, &none) == 0);
-    for (int i = 0; i < 600; i++)
+    for (int i = 0; i < 200; i++)
         give(take(1));
     rest(600);
     close_cuda();

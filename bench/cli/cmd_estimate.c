@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* About a run, unless another workload is asked for: what people want to fit is all of it. */
 
-#include "base/bytes.h"
-#include "cli/answer.h"
 #include "cli/autobatch.h"
 #include "cli/commands.h"
-#include "cli/point_options.h"
-
-struct options {
-    struct cli_point_options point;
-    const char *budget, *risk, *shared, *calibration, *json;
-};
+#include "cli/question.h"
 
 static enum vb_status answer_point(const struct cli_asked *asked, const struct vb_point *point,
                                    bool json, int *exit_status, struct vb_error *err)
@@ -31,62 +24,28 @@ static enum vb_status answer_point(const struct cli_asked *asked, const struct v
     return status;
 }
 
-static enum vb_status estimate(const struct options *options, int *exit_status,
-                               struct vb_error *err)
+static enum vb_status estimate(const struct cli_question_options *options, bool json,
+                               int *exit_status, struct vb_error *err)
 {
-    struct vb_point point;
-    struct vb_arena arena = { 0 };
-    struct cli_asked asked = { .is_shared = options->shared != NULL, .arena = &arena };
-    char name[320];
-    enum vb_status status = cli_read_point(&options->point, &point, err);
-    if (status == VB_OK && !cli_is_given(&options->point, "workload"))
-        point.workload = VB_WHOLE_RUN;
-    if (status == VB_OK && options->budget != NULL)
-        status = vb_bytes_parse(options->budget, &asked.budget_bytes, err);
-    if (status == VB_OK)
-        status = cli_read_risk(options->risk, &asked.risk, err);
-    if (status == VB_OK)
-        status = cli_ask(&point, &asked, err);
-    cli_device_name(&options->point, name, sizeof name);
-    asked.device_name = name;
-    if (status == VB_OK)
-        status = vb_device_open(name, &asked.device, err);
-    if (status == VB_OK && vb_device_info(asked.device)->measures)
-        status =
-            vb_fail(err, VB_E_INPUT,
-                    "--device %s: an estimate is a plan, for virtual:GPU; what runs is measured "
-                    "by 'vrambench point' and 'vrambench sweep'",
-                    name);
-    if (status == VB_OK && point.workload != VB_AUTOBATCH)
-        status = cli_ask_calibration(&point, options->calibration, &asked, err);
-    if (status == VB_OK && point.workload == VB_AUTOBATCH)
-        status = cli_estimate_autobatch(&asked, &point, options->json != NULL, exit_status, err);
+    struct cli_question question;
+    enum vb_status status = cli_question_open(options, &question, err);
+    if (status == VB_OK && question.point.workload == VB_AUTOBATCH)
+        status = cli_estimate_autobatch(&question.asked, &question.point, json, exit_status, err);
     else if (status == VB_OK)
-        status = answer_point(&asked, &point, options->json != NULL, exit_status, err);
-    vb_device_close(asked.device);
-    vb_arena_clear(&arena);
+        status = answer_point(&question.asked, &question.point, json, exit_status, err);
+    cli_question_close(&question);
     return status;
 }
 
 int cmd_estimate(int argc, char **argv)
 {
-    struct options options = { 0 };
-    struct cli_option table[CLI_MAX_POINT_OPTIONS + 8];
+    struct cli_question_options options = { 0 };
+    struct cli_option table[CLI_MAX_POINT_OPTIONS + CLI_N_QUESTION_OPTIONS + 1];
+    const char *json = NULL;
     size_t n = 0;
     int exit_status = 0;
-    cli_add_point_options(&options.point, table, &n);
-    const struct cli_option own[] = {
-        { "budget", "SIZE", "may be used, in place of the GPU's: 22.5GiB", &options.budget, NULL },
-        { "risk", "1%", "of running out, that a batch which fits may have; 5%", &options.risk,
-          NULL },
-        { "shared", NULL, "in a notebook's kernel, where other models may still be on the GPU",
-          &options.shared, NULL },
-        { "calibration", "FILE|FOLDER", "of 'vrambench fit', in place of those in results/",
-          &options.calibration, NULL },
-        { "json", NULL, "the answer as one JSON object", &options.json, NULL },
-    };
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        table[n++] = own[i];
+    cli_add_question_options(&options, table, &n);
+    table[n++] = (struct cli_option){ "json", NULL, "the answer as one JSON object", &json, NULL };
     const struct cli_command command = {
         .usage = "vrambench estimate --model NAME --batch N --imgsz N --gpu NAME [options]",
         .summary =
@@ -107,6 +66,6 @@ int cmd_estimate(int argc, char **argv)
     struct vb_error err = { 0 };
     if (!cli_begin(&command, argc, argv, &positional, &exit_status))
         return exit_status;
-    enum vb_status status = estimate(&options, &exit_status, &err);
+    enum vb_status status = estimate(&options, json != NULL, &exit_status, &err);
     return status == VB_OK ? exit_status : cli_fail(status, &err);
 }

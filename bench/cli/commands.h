@@ -5,6 +5,7 @@
 /* The commands: each is given its own arguments (argv[0] is its name) and returns the exit status.
  * To add one: write cmd_<name>.c, declare it here, list it in main.c. */
 
+int cmd_advise(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

@@ -80,9 +80,23 @@ static int cell(const char **text)
     return length > 0 ? length : CHANGE_COLUMNS;
 }
 
+/* The allocator's settings say themselves whose they are. */
+static const char *shorten(const char *changes, char *text, size_t room)
+{
+    static const char key[] = "alloc_conf=";
+    const char *at = strstr(changes, key);
+    if (changes[0] == '\0')
+        return "as asked";
+    if (at == NULL)
+        return changes;
+    (void)snprintf(text, room, "%.*s%s", (int)(at - changes), changes, at + strlen(key));
+    return text;
+}
+
 static void print_row(const struct cli_advice_row *row)
 {
-    const char *text = row->changes[0] != '\0' ? row->changes : "as asked";
+    char shortened[sizeof row->changes];
+    const char *text = shorten(row->changes, shortened, sizeof shortened);
     char probability[16], rate[16] = "";
     int length = cell(&text);
     if (row->answer.images_per_second > 0)

@@ -37,6 +37,9 @@ static enum vb_status add_suggestions(const struct cli_advisor *advisor,
         row.kind = kind;
         row.rank = (uint32_t)i + 1;
         row.class = vb_cost_class_names[items[i].class];
+        if (kind == CLI_ROW_STEP && i > 0)
+            cli_changes_text(advisor, &items[i - 1].candidate, &items[i].candidate, row.changes,
+                             sizeof row.changes);
         status = add_row(rows, &row, err);
     }
     return status;
@@ -59,24 +62,6 @@ static enum vb_status add_step(struct cli_advisor *advisor, const struct vb_cand
     return add_row(rows, &row, err);
 }
 
-/* From failing to fitting, one change after the other. */
-static enum vb_status add_chain_steps(struct cli_advisor *advisor, const struct vb_grid *grid,
-                                      const struct vb_suggestion *suggestion,
-                                      struct cli_advice_rows *rows, struct vb_error *err)
-{
-    struct vb_chain steps[VB_N_CHANGES];
-    size_t n = vb_advise_steps(grid, &suggestion->chain, steps);
-    struct vb_candidate before = { advisor->question->point, VB_ASKED_GPU };
-    enum vb_status status = add_step(advisor, &before, &before, 0, rows, err);
-    for (size_t i = 0; i < n && status == VB_OK; i++) {
-        const struct vb_candidate candidate =
-            vb_chain_apply(&advisor->grid_question, grid, &steps[i]);
-        status = add_step(advisor, &before, &candidate, (uint32_t)i + 1, rows, err);
-        before = candidate;
-    }
-    return status;
-}
-
 /* What the search found, as rows. */
 static enum vb_status look(struct cli_advisor *advisor, struct vb_advice *advice,
                            struct cli_advice_rows *rows, struct vb_error *err)
@@ -90,8 +75,8 @@ static enum vb_status look(struct cli_advisor *advisor, struct vb_advice *advice
     if (status != VB_OK || advice->now.fits)
         return status;
     status = add_suggestions(advisor, advice->items, advice->n, CLI_ROW_FITS, rows, err);
-    if (status == VB_OK && advice->n > 0 && advice->items[0].n_changes > 1)
-        status = add_chain_steps(advisor, grid, &advice->items[0], rows, err);
+    if (status == VB_OK && advice->n_steps > 1)
+        status = add_suggestions(advisor, advice->steps, advice->n_steps, CLI_ROW_STEP, rows, err);
     if (status == VB_OK)
         status = add_suggestions(advisor, advice->helps, advice->n_helps, CLI_ROW_HELPS, rows, err);
     if (status == VB_OK && advice->n == 0)

@@ -16,8 +16,7 @@
 
 enum {
     MAX_KNOWN = 512,
-    BEYOND = 3,     /* levels of imgsz looked at beyond the boundary */
-    FEW_LEVELS = 3, /* are tried one after the other */
+    BEYOND = 3, /* levels of imgsz looked at beyond the boundary */
     MAX_COSTS = VB_N_CHANGES * VB_MOST_LEVELS,
 };
 
@@ -44,12 +43,42 @@ static struct known *find_known(struct search *self, const struct vb_chain *chai
     return NULL;
 }
 
+/* Whether a chain is at least as strong as another: memory does not fall where all its levels do.
+ * That is so of all but the settings of the allocator, the layout and the GPU, which have to be the
+ * same. What the host composes the device need not compose less of. */
+static bool is_as_strong(const struct vb_chain *strong, const struct vb_chain *weak)
+{
+    const uint32_t *a = strong->levels, *b = weak->levels;
+    for (int i = 0; i < VB_N_CHANGES; i++) {
+        bool is_part = i == VB_CHANGE_MIXUP || i == VB_CHANGE_COPY_PASTE;
+        if (a[i] < b[i] && !(is_part && a[VB_CHANGE_ON_HOST] > 0))
+            return false;
+    }
+    return a[VB_CHANGE_ALLOCATOR] == b[VB_CHANGE_ALLOCATOR] &&
+           a[VB_CHANGE_CHANNELS_LAST] == b[VB_CHANGE_CHANNELS_LAST] &&
+           a[VB_CHANGE_GPU] == b[VB_CHANGE_GPU];
+}
+
+/* Whether something as strong is known not to fit. */
+static bool is_ruled_out(const struct search *self, const struct vb_chain *chain)
+{
+    for (size_t i = 0; i < self->n_known; i++) {
+        if (!self->known[i].answer.fits && is_as_strong(&self->known[i].chain, chain))
+            return true;
+    }
+    return false;
+}
+
 static enum vb_status ask(struct search *self, const struct vb_chain *chain, bool wants_need,
                           struct vb_advise_answer *out, struct vb_error *err)
 {
     struct known *known = find_known(self, chain);
     if (known != NULL && (known->answer.need_bytes > 0 || !wants_need)) {
         *out = known->answer;
+        return VB_OK;
+    }
+    if (!wants_need && is_ruled_out(self, chain)) {
+        *out = (struct vb_advise_answer){ 0 };
         return VB_OK;
     }
     const struct vb_candidate candidate = vb_chain_apply(self->question, self->grid, chain);
@@ -66,6 +95,41 @@ static enum vb_status ask(struct search *self, const struct vb_chain *chain, boo
     return VB_OK;
 }
 
+static uint32_t count(const struct vb_chain *chain)
+{
+    uint32_t n = 0;
+    for (int change = 0; change < VB_N_CHANGES; change++)
+        n += chain->levels[change] > 0;
+    return n;
+}
+
+/* Of the allocator's settings neither is the stronger one; the first is taken for all. */
+static uint32_t strongest(const struct vb_axis *axis)
+{
+    return axis->change == VB_CHANGE_ALLOCATOR && axis->n > 0 ? 1 : (uint32_t)axis->n;
+}
+
+/* Where the host may compose images, not composing them saves no more: a chain does without, and
+ * where it is not enough it is not worth telling. */
+static bool is_for_chains(const struct vb_grid *grid, enum vb_change change)
+{
+    return grid->axes[VB_CHANGE_ON_HOST].n == 0 ||
+           (change != VB_CHANGE_MOSAIC && change != VB_CHANGE_MIXUP &&
+            change != VB_CHANGE_COPY_PASTE);
+}
+
+/* A change alone at its strongest is shown whether it fits or not: all of its answer is wanted, and
+ * it is got with one plan. */
+static bool is_shown(const struct search *self, const struct vb_chain *chain)
+{
+    for (int i = 0; i < VB_N_CHANGES; i++) {
+        if (chain->levels[i] > 0)
+            return count(chain) == 1 && chain->levels[i] == strongest(&self->grid->axes[i]) &&
+                   is_for_chains(self->grid, (enum vb_change)i);
+    }
+    return false;
+}
+
 /* Whether the chain fits with that level of the axis in place of its own. */
 static enum vb_status fits_at(struct search *self, const struct vb_chain *chain,
                               enum vb_change change, uint32_t level, bool *fits,
@@ -74,7 +138,7 @@ static enum vb_status fits_at(struct search *self, const struct vb_chain *chain,
     struct vb_chain changed = *chain;
     struct vb_advise_answer answer;
     changed.levels[change] = level;
-    enum vb_status status = ask(self, &changed, false, &answer, err);
+    enum vb_status status = ask(self, &changed, is_shown(self, &changed), &answer, err);
     *fits = status == VB_OK && answer.fits;
     return status;
 }
@@ -125,17 +189,9 @@ static enum vb_status cheapest(struct search *self, const struct vb_chain *chain
                                struct vb_error *err)
 {
     *level = 0;
-    if (most > FEW_LEVELS && (change == VB_CHANGE_BATCH || change == VB_CHANGE_IMGSZ))
+    if (change == VB_CHANGE_BATCH || change == VB_CHANGE_IMGSZ || change == VB_CHANGE_MODEL)
         return halve(self, chain, change, most, level, err);
     return first_of(self, chain, change, most, level, err);
-}
-
-static uint32_t count(const struct vb_chain *chain)
-{
-    uint32_t n = 0;
-    for (int change = 0; change < VB_N_CHANGES; change++)
-        n += chain->levels[change] > 0;
-    return n;
 }
 
 static enum vb_status describe(struct search *self, const struct vb_chain *chain,
@@ -151,12 +207,6 @@ static enum vb_status describe(struct search *self, const struct vb_chain *chain
     return ask(self, chain, true, &out->answer, err);
 }
 
-/* Of the allocator's settings neither is the stronger one; the first is taken for all. */
-static uint32_t strongest(const struct vb_axis *axis)
-{
-    return axis->change == VB_CHANGE_ALLOCATOR && axis->n > 0 ? 1 : (uint32_t)axis->n;
-}
-
 static enum vb_status try_alone(struct search *self, const struct vb_axis *axis,
                                 struct vb_advice *out, struct vb_error *err)
 {
@@ -165,7 +215,7 @@ static enum vb_status try_alone(struct search *self, const struct vb_axis *axis,
     if (axis->n == 0)
         return VB_OK;
     enum vb_status status = cheapest(self, &chain, axis->change, (uint32_t)axis->n, &level, err);
-    if (status != VB_OK)
+    if (status != VB_OK || (level == 0 && !is_for_chains(self->grid, axis->change)))
         return status;
     chain.levels[axis->change] = level > 0 ? level : strongest(axis);
     return describe(self, &chain, level > 0 ? &out->items[out->n++] : &out->helps[out->n_helps++],
@@ -195,7 +245,8 @@ static uint64_t cost_alone(const struct vb_grid *grid, enum vb_change change, ui
 static void list_costs(struct search *self)
 {
     for (int change = 0; change < VB_N_CHANGES; change++) {
-        for (uint32_t i = 1; i <= self->grid->axes[change].n; i++)
+        bool counts = is_for_chains(self->grid, (enum vb_change)change);
+        for (uint32_t i = 1; counts && i <= self->grid->axes[change].n; i++)
             self->costs[self->n_costs++] = cost_alone(self->grid, (enum vb_change)change, i);
     }
     qsort(self->costs, self->n_costs, sizeof *self->costs, ascending);
@@ -207,7 +258,7 @@ static struct vb_chain all_up_to(const struct search *self, uint64_t cost)
     struct vb_chain chain = { { 0 } };
     for (int change = 0; change < VB_N_CHANGES; change++) {
         const struct vb_axis *axis = &self->grid->axes[change];
-        uint32_t level = strongest(axis);
+        uint32_t level = is_for_chains(self->grid, axis->change) ? strongest(axis) : 0;
         while (level > 0 && cost_alone(self->grid, axis->change, level) > cost)
             level--;
         chain.levels[change] = level;
@@ -302,6 +353,38 @@ static enum vb_status add_chain(struct search *self, struct vb_advice *out, stru
     return VB_OK;
 }
 
+/* The cheapest change of the chain that is not in the other. */
+static int cheapest_left(const struct vb_grid *grid, const struct vb_chain *chain,
+                         const struct vb_chain *so_far)
+{
+    uint64_t least = UINT64_MAX;
+    int found = -1;
+    for (int i = 0; i < VB_N_CHANGES; i++) {
+        if (chain->levels[i] == so_far->levels[i])
+            continue;
+        uint64_t cost = cost_alone(grid, (enum vb_change)i, chain->levels[i]);
+        if (cost < least) {
+            least = cost;
+            found = i;
+        }
+    }
+    return found;
+}
+
+static enum vb_status add_steps(struct search *self, struct vb_advice *out, struct vb_error *err)
+{
+    const struct vb_chain *chain = &out->items[0].chain;
+    struct vb_chain so_far = { { 0 } };
+    enum vb_status status = VB_OK;
+    int next = cheapest_left(self->grid, chain, &so_far);
+    while (next >= 0 && status == VB_OK) {
+        so_far.levels[next] = chain->levels[next];
+        status = describe(self, &so_far, &out->steps[out->n_steps++], err);
+        next = cheapest_left(self->grid, chain, &so_far);
+    }
+    return status;
+}
+
 static enum vb_status advise(struct search *self, struct vb_advice *out, struct vb_error *err)
 {
     const struct vb_chain nothing = { { 0 } };
@@ -314,7 +397,8 @@ static enum vb_status advise(struct search *self, struct vb_advice *out, struct 
     if (status != VB_OK)
         return status;
     qsort(out->items, out->n, sizeof *out->items, by_cost);
-    return add_chain(self, out, err);
+    status = add_chain(self, out, err);
+    return status == VB_OK && out->n > 0 ? add_steps(self, out, err) : status;
 }
 
 enum vb_status vb_advise(const struct vb_advise_question *question, const struct vb_grid *grid,
@@ -330,24 +414,4 @@ enum vb_status vb_advise(const struct vb_advise_question *question, const struct
     out->n_plans = self->n_plans;
     free(self);
     return status;
-}
-
-size_t vb_advise_steps(const struct vb_grid *grid, const struct vb_chain *chain,
-                       struct vb_chain steps[VB_N_CHANGES])
-{
-    struct vb_chain left = *chain, so_far = { { 0 } };
-    size_t n = 0;
-    for (; count(&left) > 0; n++) {
-        int next = -1;
-        for (int i = 0; i < VB_N_CHANGES; i++) {
-            if (left.levels[i] > 0 &&
-                (next < 0 || cost_alone(grid, (enum vb_change)i, left.levels[i]) <
-                                 cost_alone(grid, (enum vb_change)next, left.levels[next])))
-                next = i;
-        }
-        so_far.levels[next] = left.levels[next];
-        left.levels[next] = 0;
-        steps[n] = so_far;
-    }
-    return n;
 }

@@ -40,6 +40,10 @@ struct vb_advice {
     size_t n;
     struct vb_suggestion helps[VB_N_CHANGES]; /* changes that are not enough, at their strongest */
     size_t n_helps;
+    /* From failing to fitting: the first item's changes one after the other, cheapest first, each
+     * step with one more. */
+    struct vb_suggestion steps[VB_N_CHANGES];
+    size_t n_steps;
     struct vb_suggestion nearest; /* where nothing fits: all changes at once */
     size_t n_plans;
 };
@@ -50,10 +54,5 @@ struct vb_advice {
 VB_CHECKED enum vb_status vb_advise(const struct vb_advise_question *question,
                                     const struct vb_grid *grid, vb_advise_plan *plan, void *context,
                                     struct vb_advice *out, struct vb_error *err);
-
-/* The chain's changes one after the other, the cheapest first: each step has one more. Returns
- * their number. */
-size_t vb_advise_steps(const struct vb_grid *grid, const struct vb_chain *chain,
-                       struct vb_chain steps[VB_N_CHANGES]);
 
 #endif

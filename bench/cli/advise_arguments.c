@@ -30,6 +30,12 @@ static void say(struct line *note, const char *text)
     add(note, "%s%s", note->text[0] != '\0' ? "; " : "", text);
 }
 
+/* "yolov5s" is the name of weights; files are named as they are. */
+static const char *ending(const char *model)
+{
+    return strchr(model, '.') != NULL ? "" : ".pt";
+}
+
 static const char *const optimizer_arguments[3] = { "SGD", "Adam", "AdamW" };
 
 static void add_ultralytics(const struct vb_trainer *trainer, const struct vb_point *from,
@@ -37,8 +43,7 @@ static void add_ultralytics(const struct vb_trainer *trainer, const struct vb_po
 {
     uint32_t effective = vb_effective_batch(to, trainer->nominal_batch);
     add(line, "yolo train model=%s%s batch=%" PRIu32 " imgsz=%" PRIu32 " amp=%s", to->model,
-        strchr(to->model, '.') != NULL ? "" : ".pt", to->batch, to->imgsz,
-        to->precision == VB_FP32 ? "False" : "True");
+        ending(to->model), to->batch, to->imgsz, to->precision == VB_FP32 ? "False" : "True");
     if (to->batch != from->batch || to->accumulate > 0)
         add(line, " nbs=%" PRIu32, effective);
     if (to->optimizer != from->optimizer)
@@ -60,8 +65,8 @@ static void add_yolov5(const struct vb_trainer *trainer, const struct vb_point *
     struct vb_point plain = *to;
     plain.accumulate = 0;
     add(line, "python train.py %s %s%s --batch-size %" PRIu32 " --img %" PRIu32,
-        strchr(to->model, '.') != NULL ? "--cfg" : "--weights", to->model,
-        strchr(to->model, '.') != NULL ? "" : ".pt", to->batch, to->imgsz);
+        strstr(to->model, ".y") != NULL ? "--cfg" : "--weights", to->model, ending(to->model),
+        to->batch, to->imgsz);
     if (to->optimizer != from->optimizer)
         add(line, " --optimizer %s", optimizer_arguments[to->optimizer]);
     if (to->multiscale)

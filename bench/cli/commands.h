@@ -19,6 +19,7 @@ int cmd_point(int argc, char **argv);
 int cmd_program(int argc, char **argv);
 int cmd_publish(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_schedule(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
 int cmd_validate(int argc, char **argv);
 

@@ -273,10 +273,9 @@ static enum vb_status is_hopeless(struct cli_advisor *self, const struct vb_cand
     return VB_OK;
 }
 
-enum vb_status cli_advisor_plan(void *context, const struct vb_candidate *candidate,
+enum vb_status cli_advisor_plan(struct cli_advisor *self, const struct vb_candidate *candidate,
                                 bool wants_need, struct vb_advise_answer *out, struct vb_error *err)
 {
-    struct cli_advisor *self = context;
     bool is = false;
     *out = (struct vb_advise_answer){ 0 };
     if (candidate->gpu == VB_ASKED_GPU &&
@@ -287,7 +286,12 @@ enum vb_status cli_advisor_plan(void *context, const struct vb_candidate *candid
     enum vb_status status = wants_need ? VB_OK : is_hopeless(self, candidate, &is, err);
     if (status == VB_OK && !is)
         status = plan_on(self, candidate, wants_need, out, err);
-    if (status == VB_E_INPUT || status == VB_E_UNSUPPORTED)
-        status = VB_OK; /* such a candidate cannot be; the point asked about was planned before */
     return status;
+}
+
+enum vb_status cli_advisor_try(void *context, const struct vb_candidate *candidate, bool wants_need,
+                               struct vb_advise_answer *out, struct vb_error *err)
+{
+    enum vb_status status = cli_advisor_plan(context, candidate, wants_need, out, err);
+    return status == VB_E_INPUT || status == VB_E_UNSUPPORTED ? VB_OK : status;
 }

@@ -38,10 +38,15 @@ VB_CHECKED enum vb_status cli_advisor_open(struct cli_question *question, const 
                                            struct vb_error *err);
 void cli_advisor_close(struct cli_advisor *advisor);
 
-/* A vb_advise_plan; the context is the advisor. */
-VB_CHECKED enum vb_status cli_advisor_plan(void *context, const struct vb_candidate *candidate,
-                                           bool wants_need, struct vb_advise_answer *out,
-                                           struct vb_error *err);
+/* Plans a candidate; `wants_need` as a vb_advise_plan has it. Statuses as vb_measure_need()'s. */
+VB_CHECKED enum vb_status cli_advisor_plan(struct cli_advisor *advisor,
+                                           const struct vb_candidate *candidate, bool wants_need,
+                                           struct vb_advise_answer *out, struct vb_error *err);
+
+/* The same as a vb_advise_plan, whose context is the advisor: what cannot be does not fit. */
+VB_CHECKED enum vb_status cli_advisor_try(void *context, const struct vb_candidate *candidate,
+                                          bool wants_need, struct vb_advise_answer *out,
+                                          struct vb_error *err);
 
 /* The candidate's GPU by the name that --gpu takes. */
 const char *cli_advisor_gpu(const struct cli_advisor *advisor, size_t gpu);

@@ -7,7 +7,7 @@
 
 #include "base/bytes.h"
 
-enum { CHANGE_COLUMNS = 29, LINE_COLUMNS = 80 };
+enum { CHANGE_COLUMNS = 26, LINE_COLUMNS = 80 };
 #define GIB 1073741824.0
 
 enum vb_status cli_read_table_format(const char *text, enum vb_table_format *out,
@@ -129,8 +129,8 @@ static void print_table(const struct cli_advice_rows *rows, enum cli_row_kind ki
     if (count(rows, kind) == 0)
         return;
     printf("\n%s\n\n"
-           "|  # | cost     | change                        |    GiB | P(fits) | img/s | eff. |\n"
-           "| -: | :------- | :---------------------------- | -----: | ------: | ----: | ---: |\n",
+           "|  # | cost     | change                     |    GiB | P(fits) | img/s | eff. |\n"
+           "| -: | :------- | :------------------------- | -----: | ------: | ----: | ---: |\n",
            heading);
     for (size_t i = 0; i < rows->n; i++) {
         if (rows->items[i].kind == kind)
@@ -170,8 +170,8 @@ static void print_now(const struct cli_printed_advice *advice)
 static void print_end(const struct cli_printed_advice *advice)
 {
     const struct cli_answer *now = &advice->advisor->now;
-    printf("\nimg/s are modelled (a roofline: no GPU is quicker); eff.: images between two steps\n"
-           "of the optimizer; ");
+    printf("\nimg/s are modelled (a roofline: no GPU is quicker); eff.: images between two\n"
+           "steps of the optimizer\n");
     if (now->reason == NULL)
         printf("P(fits) as 'vrambench estimate' has it, risk %g %%\n",
                advice->advisor->question->asked.risk * 100);

@@ -71,7 +71,7 @@ static enum vb_status look(struct cli_advisor *advisor, struct vb_advice *advice
         return vb_fail(err, VB_E_SYSTEM, "no host memory left to look for advice");
     vb_grid_make(&advisor->grid_question, grid);
     enum vb_status status =
-        vb_advise(&advisor->grid_question, grid, cli_advisor_plan, advisor, advice, err);
+        vb_advise(&advisor->grid_question, grid, cli_advisor_try, advisor, advice, err);
     if (status != VB_OK || advice->now.fits)
         return status;
     status = add_suggestions(advisor, advice->items, advice->n, CLI_ROW_FITS, rows, err);

@@ -20,15 +20,15 @@ static double rate(const struct cli_phase *phase)
 static void print_phase(const struct cli_phase *phase, size_t number)
 {
     char probability[16];
-    printf("| %2zu | %5" PRIu32 " | %-6s | %6" PRIu32 " | %7" PRIu32 " |", number,
+    printf("| %2zu | %5" PRIu32 " | %-6s | %6" PRIu32 " | %4" PRIu32 " |", number,
            phase->point.imgsz, vb_mosaic_names[phase->point.mosaic], phase->epochs,
            phase->largest_batch);
     if (phase->point.batch == 0) {
-        printf("  none |      |        |         |       |\n");
+        printf("  none |      |       |         |       |\n");
         return;
     }
     printf(
-        " %5" PRIu32 " | %4" PRIu32 " | %6.2f | %7s | %5.1f |\n", phase->point.batch,
+        " %5" PRIu32 " | %4" PRIu32 " | %5.2f | %7s | %5.1f |\n", phase->point.batch,
         phase->accumulate, phase->answer.estimate.need_bytes / GIB,
         cli_probability_text(phase->answer.estimate.probability, probability, sizeof probability),
         phase->seconds / 3600);
@@ -108,14 +108,15 @@ static void print_end(const struct cli_schedule *schedule)
 static void print_md(const struct cli_schedule *schedule)
 {
     const struct vb_device_info *info = vb_device_info(schedule->question->asked.device);
-    printf("%.40s %s on %.40s, %.2f GiB usable\neffective batch %" PRIu32
-           "; largest: the batch that fits; sums: batches to a step of the optimizer\n\n",
+    printf("%.40s %s on %.40s, %.2f GiB usable\n"
+           "effective batch %" PRIu32
+           "; fits: the largest batch that does; sums: batches to a step\n"
+           "of the optimizer\n\n",
            schedule->question->point.model, vb_precision_names[schedule->question->point.precision],
            info->product, (double)(info->capacity_bytes - info->context_bytes) / GIB,
            schedule->effective_batch);
-    printf(
-        "|  # | imgsz | mosaic | epochs | largest | batch | sums |    GiB | P(fits) | hours |\n"
-        "| -: | ----: | :----- | -----: | ------: | ----: | ---: | -----: | ------: | ----: |\n");
+    printf("|  # | imgsz | mosaic | epochs | fits | batch | sums |   GiB | P(fits) | hours |\n"
+           "| -: | ----: | :----- | -----: | ---: | ----: | ---: | ----: | ------: | ----: |\n");
     for (size_t i = 0; i < schedule->n_phases; i++)
         print_phase(&schedule->phases[i], i + 1);
     if (cli_schedule_fits(schedule))

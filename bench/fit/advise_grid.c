@@ -42,10 +42,10 @@ const char *const vb_cost_table[] = {
     "  smaller batch of 16 or more, gradients of as many images summed;",
     "numerics: 1 fp16 (AMP), 2 channels-last;",
     "training: 1 no copy-paste, 2 no MixUp, 3 a batch of 8 to 15 (batch",
-    "  normalisation sees as few), 4 SGD for Adam, 6 no mosaic, 7 a batch of 4 to 7,",
-    "  8 of 2 or 3, 9 of 1, 10 + n an image n % smaller a side (down to 320), 100 + 10n",
-    "  the model of the family n sizes below;",
-    "money: the nth GPU of sweeps/gpus by memory.",
+    "  normalisation sees as few), 4 SGD for Adam, 6 no mosaic, 7 a batch of 4 to",
+    "  7, 8 of 2 or 3, 9 of 1, 10 + n an image n % smaller a side (down to 320),",
+    "  100 + 10 n the model of the family n sizes below;",
+    "money: the nth GPU of sweeps/gpus with more memory.",
 };
 const size_t vb_cost_table_size = sizeof vb_cost_table / sizeof *vb_cost_table;
 

@@ -45,6 +45,21 @@ static enum vb_status set_number(const struct vb_option *option, const char *tex
     return VB_OK;
 }
 
+static enum vb_status set_decimal(const struct vb_option *option, const char *text, double *out,
+                                  struct vb_error *err)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || strspn(text, "0123456789.") != strlen(text))
+        return vb_fail(err, VB_E_INPUT, "%s is '%s', expected a number, %s", option->name, text,
+                       option->values);
+    if (value < option->low || value > option->high)
+        return vb_fail(err, VB_E_INPUT, "%s is %s, expected %" PRIu32 " to %" PRIu32, option->name,
+                       text, option->low, option->high);
+    *out = value;
+    return VB_OK;
+}
+
 static enum vb_status set_switch(const struct vb_option *option, const char *text, bool *out,
                                  struct vb_error *err)
 {
@@ -89,6 +104,8 @@ enum vb_status vb_option_set(const struct vb_option *option, const char *text, v
         return VB_OK;
     case VB_OPTION_NUMBER:
         return set_number(option, text, member, err);
+    case VB_OPTION_DECIMAL:
+        return set_decimal(option, text, member, err);
     case VB_OPTION_SWITCH:
         return set_switch(option, text, member, err);
     case VB_OPTION_NAME:
@@ -106,6 +123,9 @@ void vb_option_get(const struct vb_option *option, const void *object, char *tex
         break;
     case VB_OPTION_NUMBER:
         (void)snprintf(text, room, "%" PRIu32, *(const uint32_t *)member);
+        break;
+    case VB_OPTION_DECIMAL:
+        (void)snprintf(text, room, "%.10g", *(const double *)member);
         break;
     case VB_OPTION_SWITCH:
         (void)snprintf(text, room, "%s", *(const bool *)member ? "on" : "off");

@@ -16,10 +16,16 @@ struct vb_option {
     const char *name;
     const char *values; /* what it takes, in words or as a list: "fp32, fp16, bf16" */
     const char *help;   /* one line */
-    enum vb_option_kind { VB_OPTION_TEXT, VB_OPTION_NUMBER, VB_OPTION_SWITCH, VB_OPTION_NAME } kind;
+    enum vb_option_kind {
+        VB_OPTION_TEXT,
+        VB_OPTION_NUMBER,
+        VB_OPTION_DECIMAL,
+        VB_OPTION_SWITCH,
+        VB_OPTION_NAME
+    } kind;
     size_t offset;            /* in the struct */
     size_t room;              /* of a text */
-    uint32_t low, high;       /* of a number */
+    uint32_t low, high;       /* of a number or a decimal, whose member is a double */
     const char *const *names; /* of a name, whose member is an enum */
     size_t n_names;
 };
@@ -29,6 +35,8 @@ struct vb_option {
     VB_OPTION_TEXT, offsetof(type, member), sizeof(((type *)0)->member), 0, 0, NULL, 0
 #define VB_NUMBER_OPTION(type, member, low, high)                                                  \
     VB_OPTION_NUMBER, offsetof(type, member), 0, low, high, NULL, 0
+#define VB_DECIMAL_OPTION(type, member, low, high)                                                 \
+    VB_OPTION_DECIMAL, offsetof(type, member), 0, low, high, NULL, 0
 #define VB_SWITCH_OPTION(type, member) VB_OPTION_SWITCH, offsetof(type, member), 0, 0, 0, NULL, 0
 #define VB_NAME_OPTION(type, member, names)                                                        \
     VB_OPTION_NAME, offsetof(type, member), 0, 0, 0, names, sizeof names / sizeof *names

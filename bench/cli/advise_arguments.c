@@ -48,6 +48,8 @@ static void add_ultralytics(const struct vb_trainer *trainer, const struct vb_po
         add(line, " nbs=%" PRIu32, effective);
     if (to->optimizer != from->optimizer)
         add(line, " optimizer=%s", optimizer_arguments[to->optimizer]);
+    if (to->freeze > 0)
+        add(line, " freeze=%" PRIu32, to->freeze);
     if (to->mosaic == VB_MOSAIC_OFF && from->mosaic != VB_MOSAIC_OFF)
         add(line, " mosaic=0.0");
     if (from->mixup && !to->mixup && to->mosaic != VB_MOSAIC_CPU)
@@ -69,6 +71,8 @@ static void add_yolov5(const struct vb_trainer *trainer, const struct vb_point *
         to->batch, to->imgsz);
     if (to->optimizer != from->optimizer)
         add(line, " --optimizer %s", optimizer_arguments[to->optimizer]);
+    if (to->freeze > 0)
+        add(line, " --freeze %" PRIu32, to->freeze);
     if (to->multiscale)
         add(line, " --multi-scale");
     if (vb_effective_batch(&plain, trainer->nominal_batch) != effective)

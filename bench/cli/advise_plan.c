@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "device/gpu_spec.h"
 #include "model/catalogue.h"
-#include "step/upload.h"
+#include "step/sized.h"
 #include "sweep/measure.h"
 
 #define SURE_SHARE 0.9 /* of what a point needs here, it needs on any GPU */
@@ -100,7 +100,8 @@ static enum vb_status read_kept(const char *keep, uint32_t *kept, struct vb_erro
             return vb_fail(
                 err, VB_E_INPUT,
                 "--keep is '%s', expected names of model, batch, imgsz, precision, "
-                "mosaic, mixup, copy_paste, optimizer, channels_last, alloc_conf, gpu%s%s",
+                "mosaic, mixup, copy_paste, optimizer, freeze, channels_last, alloc_conf, "
+                "gpu%s%s",
                 name, near != NULL ? "; did you mean " : "", near != NULL ? near : "");
         *kept |= found;
     }

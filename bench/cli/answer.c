@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "device/gpu_spec.h"
-#include "model/catalogue.h"
+#include "step/sized.h"
 #include "sweep/measure.h"
 
 enum { MAX_BATCH = 4096, SHARE_BACK = 16, MAX_TRIES = 12 };
@@ -16,12 +16,12 @@ static enum vb_status name_family(const struct vb_point *point, struct cli_asked
                                   struct vb_error *err)
 {
     struct vb_arena arena = { 0 };
+    struct vb_description description;
     struct vb_graph graph;
     vb_band_family(point->model, asked->family, sizeof asked->family);
     if (!cli_is_own_model(point->model) || strncmp(asked->family, "yolo", 4) == 0)
         return VB_OK;
-    enum vb_status status =
-        vb_catalogue_expand(point->model, 1, point->imgsz, point->classes, &arena, &graph, err);
+    enum vb_status status = vb_point_graph(point, &arena, &description, &graph, err);
     if (status == VB_OK && graph.head == VB_HEAD_V5)
         (void)snprintf(asked->family, sizeof asked->family, "yolov5");
     else if (status == VB_OK && graph.head == VB_HEAD_V8)
@@ -58,6 +58,9 @@ enum vb_status cli_ask_calibration(const struct vb_point *point, const char *pat
         .workload = point->workload,
         .architecture = vb_gpu_spec_architecture,
     };
+    /* A calibration's terms grow with batch and imgsz: of squares, and with all layers trained. */
+    if (point->freeze > 0 || point->rect > 0)
+        return VB_OK;
     enum vb_status status = cli_find_calibrations(path, out->arena, &found, err);
     if (status == VB_OK)
         out->nearest = vb_calibration_nearest(found.items, found.n, &question);

@@ -16,7 +16,7 @@
 #include "cli/sweep_report.h"
 #include "cli/sweep_run.h"
 #include "memory/pool.h"
-#include "model/catalogue.h"
+#include "step/sized.h"
 #include "step/upload.h"
 #include "sweep/measure.h"
 #include "sweep/runner.h"
@@ -139,22 +139,30 @@ static enum vb_status open_device(const struct options *options, const struct vb
     return VB_OK;
 }
 
+/* Whether two points' graphs can be, or not, alike. */
+static bool is_alike(const struct vb_point *a, const struct vb_point *b)
+{
+    return a != NULL && strcmp(a->model, b->model) == 0 && a->imgsz == b->imgsz &&
+           a->rect == b->rect && a->mosaic == b->mosaic && a->freeze == b->freeze;
+}
+
 /* Everything that can be wrong with the points is told before the first is run. */
 static enum vb_status check_points(const char *path, const struct vb_sweep *sweep,
                                    struct vb_error *err)
 {
     struct vb_error inner = { 0 };
-    const char *model = "";
-    uint32_t imgsz = 0;
+    const struct vb_point *before = NULL;
     for (size_t i = 0; i < sweep->n_points; i++) {
         struct vb_arena arena = { 0 };
+        struct vb_description description;
         struct vb_graph graph;
         const struct vb_point *point = &sweep->points[i];
+        struct vb_point one = *point;
         struct vb_pool_options pool;
         enum vb_status status = VB_OK;
-        if (strcmp(model, point->model) != 0 || imgsz != point->imgsz)
-            status = vb_catalogue_expand(point->model, 1, point->imgsz, point->classes, &arena,
-                                         &graph, &inner);
+        one.batch = 1;
+        if (!is_alike(before, point))
+            status = vb_point_graph(&one, &arena, &description, &graph, &inner);
         if (status == VB_OK)
             status = vb_pool_options_parse(point->alloc_conf, &pool, &inner);
         if (status == VB_OK)
@@ -162,8 +170,7 @@ static enum vb_status check_points(const char *path, const struct vb_sweep *swee
         vb_arena_clear(&arena);
         if (status != VB_OK)
             return vb_fail(err, status, "%s: %s", path, inner.text);
-        model = point->model;
-        imgsz = point->imgsz;
+        before = point;
     }
     return VB_OK;
 }

@@ -11,7 +11,7 @@
 #include "device/conv_list.h"
 #include "device/plan_table.h"
 #include "device/workspace_model.h"
-#include "model/catalogue.h"
+#include "step/sized.h"
 #include "sweep/grid.h"
 
 #define WORKSPACES "sweeps/workspaces"
@@ -27,12 +27,12 @@ enum vb_status cli_oracle_add(struct cli_oracle_convs *convs, const struct vb_po
     static const struct vb_conv_rules rules = { .deterministic = true, .tf32 = true };
     static const struct vb_plan_answer unanswered = { .engine = VB_PLAN_NONE };
     struct vb_arena arena = { 0 };
+    struct vb_description description;
     struct vb_graph graph;
     struct vb_conv *list = NULL;
     size_t n = 0;
 
-    enum vb_status status = vb_catalogue_expand(point->model, point->batch, point->imgsz,
-                                                point->classes, &arena, &graph, err);
+    enum vb_status status = vb_point_graph(point, &arena, &description, &graph, err);
     if (status == VB_OK)
         status = vb_conv_list(&graph, types[point->precision], point->channels_last, &arena, &list,
                               &n, err);
@@ -48,8 +48,8 @@ enum vb_status cli_oracle_add(struct cli_oracle_convs *convs, const struct vb_po
 static bool is_same_graph(const struct vb_point *a, const struct vb_point *b)
 {
     return strcmp(a->model, b->model) == 0 && a->batch == b->batch && a->imgsz == b->imgsz &&
-           a->classes == b->classes && a->precision == b->precision &&
-           a->channels_last == b->channels_last;
+           vb_point_classes(a) == vb_point_classes(b) && a->rect == b->rect &&
+           a->precision == b->precision && a->channels_last == b->channels_last;
 }
 
 enum vb_status cli_oracle_add_sweeps(struct cli_oracle_convs *convs, const char *path,

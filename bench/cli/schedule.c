@@ -12,7 +12,7 @@
 #include "device/execute.h"
 #include "fit/advise_grid.h"
 #include "step/run.h"
-#include "step/upload.h"
+#include "step/sized.h"
 #include "sweep/measure.h"
 
 enum {

@@ -218,8 +218,11 @@ static enum vb_status try_alone(struct search *self, const struct vb_axis *axis,
     if (status != VB_OK || (level == 0 && !is_for_chains(self->grid, axis->change)))
         return status;
     chain.levels[axis->change] = level > 0 ? level : strongest(axis);
-    return describe(self, &chain, level > 0 ? &out->items[out->n++] : &out->helps[out->n_helps++],
-                    err);
+    if (level > 0)
+        return describe(self, &chain, &out->items[out->n++], err);
+    status = describe(self, &chain, &out->helps[out->n_helps], err);
+    out->n_helps += out->helps[out->n_helps].answer.need_bytes > 0; /* else it cannot be */
+    return status;
 }
 
 static int by_cost(const void *a, const void *b)

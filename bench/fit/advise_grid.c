@@ -6,10 +6,24 @@
 
 const char *const vb_cost_class_names[VB_N_COST_CLASSES] = { "same", "numerics", "training",
                                                              "money" };
-const char *const vb_change_keys[VB_N_CHANGES] = { "alloc_conf", "mosaic",        "batch",
-                                                   "precision",  "channels_last", "copy_paste",
-                                                   "mixup",      "optimizer",     "mosaic",
-                                                   "imgsz",      "model",         "gpu" };
+const char *const vb_change_keys[VB_N_CHANGES] = {
+    [VB_CHANGE_ALLOCATOR] = "alloc_conf",
+    [VB_CHANGE_ON_HOST] = "mosaic",
+    [VB_CHANGE_BATCH] = "batch",
+    [VB_CHANGE_PRECISION] = "precision",
+    [VB_CHANGE_CHANNELS_LAST] = "channels_last",
+    [VB_CHANGE_COPY_PASTE] = "copy_paste",
+    [VB_CHANGE_MIXUP] = "mixup",
+    [VB_CHANGE_OPTIMIZER] = "optimizer",
+    [VB_CHANGE_FREEZE] = "freeze",
+    [VB_CHANGE_MOSAIC] = "mosaic",
+    [VB_CHANGE_IMGSZ] = "imgsz",
+    [VB_CHANGE_MODEL] = "model",
+    [VB_CHANGE_GPU] = "gpu",
+};
+
+/* The backbone of YOLOv5 and YOLOv8: layers 0 to 9, as both trainers' guides freeze it. */
+enum { BACKBONE_LAYERS = 10 };
 
 /* Batch normalisation takes its statistics from one batch, not from all whose gradients are summed:
  * down to 16 images nothing is lost, below more and more is. Source: Wu and He, Group
@@ -26,6 +40,7 @@ enum {
     PLACE_MIXUP = 2,
     PLACE_BATCH_8 = 3,
     PLACE_OPTIMIZER = 4,
+    PLACE_FREEZE = 5,
     PLACE_MOSAIC = 6,
     PLACE_BATCH_4 = 7,
     PLACE_BATCH_2 = 8,
@@ -42,9 +57,10 @@ const char *const vb_cost_table[] = {
     "  smaller batch of 16 or more, gradients of as many images summed;",
     "numerics: 1 fp16 (AMP), 2 channels-last;",
     "training: 1 no copy-paste, 2 no MixUp, 3 a batch of 8 to 15 (batch",
-    "  normalisation sees as few), 4 SGD for Adam, 6 no mosaic, 7 a batch of 4 to",
-    "  7, 8 of 2 or 3, 9 of 1, 10 + n an image n % smaller a side (down to 320),",
-    "  100 + 10 n the model of the family n sizes below;",
+    "  normalisation sees as few), 4 SGD for Adam, 5 the first 10 layers frozen,",
+    "  6 no mosaic, 7 a batch of 4 to 7, 8 of 2 or 3, 9 of 1, 10 + n an image n %",
+    "  smaller a side (down to 320), 100 + 10 n the model of the family n sizes",
+    "  below;",
     "money: the nth GPU of sweeps/gpus with more memory.",
 };
 const size_t vb_cost_table_size = sizeof vb_cost_table / sizeof *vb_cost_table;
@@ -141,6 +157,10 @@ static void add_levels(const struct vb_advise_question *question, struct vb_axis
         if (point->optimizer != VB_SGD)
             add(axis, VB_SGD, VB_COST_TRAINING, PLACE_OPTIMIZER);
         break;
+    case VB_CHANGE_FREEZE:
+        if (point->freeze == 0)
+            add(axis, BACKBONE_LAYERS, VB_COST_TRAINING, PLACE_FREEZE);
+        break;
     case VB_CHANGE_MOSAIC:
         if (composes)
             add(axis, 0, VB_COST_TRAINING, PLACE_MOSAIC);
@@ -207,6 +227,9 @@ static void apply(const struct vb_advise_question *question, enum vb_change chan
         break;
     case VB_CHANGE_OPTIMIZER:
         point->optimizer = (enum vb_optimizer)value;
+        break;
+    case VB_CHANGE_FREEZE:
+        point->freeze = value;
         break;
     case VB_CHANGE_MOSAIC:
         compose_nowhere(point, VB_MOSAIC_OFF);

@@ -36,12 +36,13 @@ enum vb_change {
     VB_CHANGE_COPY_PASTE,
     VB_CHANGE_MIXUP,
     VB_CHANGE_OPTIMIZER,
+    VB_CHANGE_FREEZE,
     VB_CHANGE_MOSAIC,
     VB_CHANGE_IMGSZ,
     VB_CHANGE_MODEL,
     VB_CHANGE_GPU,
 };
-enum { VB_N_CHANGES = 12 };
+enum { VB_N_CHANGES = 13 };
 /* By which --keep names what must stay. */
 extern const char *const vb_change_keys[VB_N_CHANGES];
 

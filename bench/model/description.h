@@ -31,6 +31,7 @@ struct vb_description {
     float anchors[8][16];     /* width and height of each, in pixels */
     struct vb_layer *layers;
     uint32_t n_layers;
+    uint32_t frozen_layers; /* the first so many are not trained; a file does not say so */
 };
 
 /* Reads a description. Where it gives `scales`, the one that the file's name ends with is taken

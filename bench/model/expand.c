@@ -211,10 +211,11 @@ static enum vb_status weave_graph(const struct vb_description *description,
     if (layers == NULL)
         return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left to expand it", description->file);
     *weave = (struct vb_weave){ .arena = arena, .file = description->file, .path = "model" };
-    weave->graph = (struct vb_graph){ .model = description->model,
-                                      .batch = extent->batch,
-                                      .imgsz = extent->height,
-                                      .classes = classes };
+    weave->graph =
+        (struct vb_graph){ .model = description->model,
+                           .batch = extent->batch,
+                           .imgsz = extent->height > extent->width ? extent->height : extent->width,
+                           .classes = classes };
     struct vb_shape image = { 4, { extent->batch, 3, extent->height, extent->width } };
     (void)vb_weave_value(weave, &image);
     for (uint32_t i = 0; i < description->n_layers; i++) {
@@ -240,8 +241,16 @@ static enum vb_status weave_graph(const struct vb_description *description,
     return VB_OK;
 }
 
-/* Parameters and buffers in one list, and their sums. */
-static enum vb_status gather_parameters(struct vb_weave *weave, struct vb_error *err)
+/* "model.7.conv.weight" is layer 7's. */
+static uint32_t layer_of(const struct vb_parameter *parameter)
+{
+    return (uint32_t)strtoul(parameter->name + strlen("model."), NULL, 10);
+}
+
+/* Parameters and buffers in one list, and their sums; those of the first `frozen_layers` get no
+ * gradient. */
+static enum vb_status gather_parameters(struct vb_weave *weave, uint32_t frozen_layers,
+                                        struct vb_error *err)
 {
     struct vb_graph *graph = &weave->graph;
     struct vb_parameter *all =
@@ -252,6 +261,8 @@ static enum vb_status gather_parameters(struct vb_weave *weave, struct vb_error 
     memcpy(all + graph->n_parameters, weave->buffers, graph->n_buffers * sizeof *all);
     graph->parameters = all;
     for (uint32_t i = 0; i < graph->n_parameters; i++) {
+        if (layer_of(&all[i]) < frozen_layers)
+            all[i].is_frozen = true;
         graph->parameter_elements += all[i].elements;
         if (!all[i].is_frozen)
             graph->trainable_elements += all[i].elements;
@@ -320,7 +331,7 @@ enum vb_status vb_expand_for(const struct vb_description *description,
     if (status == VB_OK)
         status = weave_graph(description, extent, n_classes, arena, &weave, err);
     if (status == VB_OK)
-        status = gather_parameters(&weave, err);
+        status = gather_parameters(&weave, description->frozen_layers, err);
     if (status != VB_OK)
         return status;
 

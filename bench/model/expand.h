@@ -19,7 +19,7 @@ VB_CHECKED enum vb_status vb_expand(const struct vb_description *description, ui
                                     uint32_t imgsz, uint32_t classes, struct vb_arena *arena,
                                     struct vb_graph *out, struct vb_error *err);
 
-/* The same for images that need not be square; the graph's imgsz is their height. */
+/* The same for images that need not be square; the graph's imgsz is the longer side. */
 VB_CHECKED enum vb_status vb_expand_for(const struct vb_description *description,
                                         const struct vb_extent *extent, uint32_t classes,
                                         struct vb_arena *arena, struct vb_graph *out,

@@ -67,8 +67,8 @@ struct vb_level {
 };
 
 struct vb_graph {
-    const char *model; /* as the user named it */
-    uint32_t batch, imgsz, classes;
+    const char *model;              /* as the user named it */
+    uint32_t batch, imgsz, classes; /* imgsz: the longer side of the images */
     enum vb_head head;
     uint32_t n_levels;
     struct vb_level levels[8];

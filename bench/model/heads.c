@@ -13,7 +13,10 @@ static void add_level(const struct vb_site *site, uint32_t index, uint32_t outpu
     struct vb_level *level = &graph->levels[index];
     graph->n_levels = index + 1;
     *level = (struct vb_level){
-        .grid_h = h, .grid_w = w, .output = output, .stride = h > 0 ? graph->imgsz / h : 0
+        .grid_h = h,
+        .grid_w = w,
+        .output = output,
+        .stride = h > 0 ? graph->values[0].shape.dims[2] / h : 0,
     };
     level->n_anchors = site->description->n_anchors;
     memcpy(level->anchors, site->description->anchors[index], sizeof level->anchors);

@@ -14,7 +14,9 @@ enum vb_member_kind {
     VB_MEMBER_TEXT,  /* absent while empty */
     VB_MEMBER_BYTES, /* uint64_t, absent while 0; counts too */
     VB_MEMBER_U32,
+    VB_MEMBER_COUNT, /* uint32_t, absent while 0 */
     VB_MEMBER_BOOL,
+    VB_MEMBER_FLAG,     /* bool, absent while false */
     VB_MEMBER_NAME,     /* an enum by its name */
     VB_MEMBER_POSITIVE, /* double, absent while 0 */
 };

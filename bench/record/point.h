@@ -28,8 +28,13 @@ struct vb_point {
     char torch[32];
     enum vb_workload workload;
     uint32_t batch;
-    uint32_t imgsz;   /* pixels a side, square */
+    uint32_t imgsz;   /* pixels a side; of images that are not square the longer one */
     uint32_t classes; /* 0: as many as the model's file says */
+    bool single_cls;  /* the model tells one class apart, whatever the data has */
+    /* Images are not square: the shorter side is this share of the longer one, brought to strides
+     * as loaders do (step/sized.h). 0: they are. No mosaics are composed then. */
+    double rect;
+    uint32_t freeze; /* the first so many of the model's layers are not trained */
     enum vb_precision precision;
     enum vb_mosaic mosaic;
     bool mixup;      /* each image is a mean of two mosaics; on the device alone */
@@ -51,6 +56,12 @@ struct vb_point {
     uint32_t warmup;      /* steps before the ones that count */
     uint32_t steps;
 };
+
+/* Classes that its model is made for; 0: as many as the model's file says. */
+static inline uint32_t vb_point_classes(const struct vb_point *point)
+{
+    return point->single_cls ? 1 : point->classes;
+}
 
 /* What a point is unless something else is said. `model`, `batch` and `imgsz` are left empty. */
 struct vb_point vb_point_default(void);

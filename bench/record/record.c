@@ -53,6 +53,9 @@ const struct vb_member vb_point_members[] = {
     MEMBER(vb_point, targets, VB_MEMBER_U32),
     MEMBER(vb_point, most, VB_MEMBER_U32),
     MEMBER(vb_point, classes, VB_MEMBER_U32),
+    MEMBER(vb_point, single_cls, VB_MEMBER_FLAG),
+    MEMBER(vb_point, rect, VB_MEMBER_POSITIVE),
+    MEMBER(vb_point, freeze, VB_MEMBER_COUNT),
     NAMED(vb_point, thop, vb_choice_names),
     MEMBER(vb_point, ema, VB_MEMBER_BOOL),
     NAMED(vb_point, deterministic, vb_choice_names),
@@ -127,8 +130,14 @@ static json_t *write_member(const struct vb_member *member, const void *base)
     }
     case VB_MEMBER_U32:
         return json_integer(*(const uint32_t *)(const void *)at);
+    case VB_MEMBER_COUNT: {
+        uint32_t value = *(const uint32_t *)(const void *)at;
+        return value > 0 ? json_integer(value) : NULL;
+    }
     case VB_MEMBER_BOOL:
         return json_boolean(*(const bool *)(const void *)at);
+    case VB_MEMBER_FLAG:
+        return *(const bool *)(const void *)at ? json_true() : NULL;
     case VB_MEMBER_NAME:
         return json_string(member->names[*(const int *)(const void *)at]);
     case VB_MEMBER_POSITIVE: {
@@ -240,10 +249,10 @@ static enum vb_status read_member(const struct vb_member *member, const json_t *
                                   struct vb_error *err)
 {
     void *at = (char *)base + member->offset;
-    bool may_miss = member->kind == VB_MEMBER_TEXT || member->kind == VB_MEMBER_BYTES ||
-                    member->kind == VB_MEMBER_POSITIVE;
+    bool must_be = member->kind == VB_MEMBER_U32 || member->kind == VB_MEMBER_BOOL ||
+                   member->kind == VB_MEMBER_NAME;
     if (value == NULL)
-        return may_miss ? VB_OK : bad_member(member, err);
+        return must_be ? bad_member(member, err) : VB_OK;
     json_int_t number = json_integer_value(value);
     switch (member->kind) {
     case VB_MEMBER_TEXT:
@@ -257,11 +266,13 @@ static enum vb_status read_member(const struct vb_member *member, const json_t *
         *(uint64_t *)at = (uint64_t)number;
         return VB_OK;
     case VB_MEMBER_U32:
+    case VB_MEMBER_COUNT:
         if (!json_is_integer(value) || number < 0 || number > UINT32_MAX)
             return bad_member(member, err);
         *(uint32_t *)at = (uint32_t)number;
         return VB_OK;
     case VB_MEMBER_BOOL:
+    case VB_MEMBER_FLAG:
         if (!json_is_boolean(value))
             return bad_member(member, err);
         *(bool *)at = json_is_true(value);

@@ -21,16 +21,20 @@ struct vb_label_text vb_label_value(const struct vb_member *member, const struct
         (void)snprintf(out.text, sizeof out.text, "%.24s", slash != NULL ? slash + 1 : text);
         break;
     case VB_MEMBER_U32:
+    case VB_MEMBER_COUNT:
         (void)snprintf(out.text, sizeof out.text, "%" PRIu32, *(const uint32_t *)at);
         break;
     case VB_MEMBER_BOOL:
+    case VB_MEMBER_FLAG:
         (void)snprintf(out.text, sizeof out.text, "%s", *(const bool *)at ? "on" : "off");
         break;
     case VB_MEMBER_NAME:
         (void)snprintf(out.text, sizeof out.text, "%s", member->names[*(const int *)at]);
         break;
-    case VB_MEMBER_BYTES:
     case VB_MEMBER_POSITIVE:
+        (void)snprintf(out.text, sizeof out.text, "%g", *(const double *)at);
+        break;
+    case VB_MEMBER_BYTES:
         break; /* no setting is one */
     }
     return out;

@@ -259,6 +259,7 @@ enum vb_status vb_autobatch_build(const struct vb_graph *graph,
     if (status != VB_OK)
         return status;
     self.tape.parameter_names[graph->n_parameters] = "images";
+    self.tape.frozen_in_eval = false; /* that is for epochs */
     status = set_up(&profile, err);
     out->first_step = out->n_instructions;
     uint32_t largest = capacity_bytes < LARGE_DEVICE_BYTES ? USUAL_LARGEST : rules->largest;

@@ -159,6 +159,7 @@ enum vb_status vb_builder_init(struct vb_builder *self, const struct vb_graph *g
     if (recipe->torch.cublas_in_pool)
         self->tape.cublas_bytes[0] = self->tape.cublas_bytes[1] =
             recipe->trainer.deterministic ? VB_MIB(32) : 8519680;
+    self->tape.frozen_in_eval = recipe->trainer.frozen_norms_in_eval;
     self->tape.n_parameters = graph->n_parameters + 1; /* the profiled image is the last */
     self->tape.gradients = vb_arena_alloc(arena, n + 1, sizeof *self->tape.gradients);
     self->tape.parameter_names = vb_arena_alloc(arena, n + 1, sizeof(char *));

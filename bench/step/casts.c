@@ -32,8 +32,9 @@ struct vb_variable vb_tape_cast(struct vb_tape *tape, struct vb_variable variabl
 {
     if (!vb_is_defined(&variable) || variable.dtype == dtype)
         return vb_tape_hold(tape, variable);
-    /* A fused model's parameters ask for no gradient, so they are cast each time. */
-    if (variable.parameter == VB_NONE || tape->is_fused)
+    /* What asks for no gradient, as a fused model's or a frozen layer's parameters, is cast each
+     * time. Source: aten/src/ATen/autocast_mode.cpp, cached_cast(). */
+    if (variable.parameter == VB_NONE || tape->is_fused || !variable.requires_grad)
         return copy_as(tape, variable, dtype);
 
     for (size_t i = 0; i < tape->n_casts; i++) {

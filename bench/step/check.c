@@ -6,6 +6,7 @@
 #include "step/fuse.h"
 #include "step/infer.h"
 #include "step/math.h"
+#include "step/sized.h"
 
 /* The smallest model of a family that is in the catalogue stands for the one that each version
  * takes (yolov8n, yolo11n, yolo26n): they differ by a few MiB at this size. */
@@ -68,7 +69,7 @@ static enum vb_status make(struct vb_builder *self, const struct vb_description 
         status = vb_catalogue_describe(nano_model, arena, &out->nano, err);
     if (status == VB_OK)
         status = vb_expand_for(out->is_nano ? &out->nano : description, extent,
-                               out->is_nano ? 0 : self->point->classes, arena, &out->graph, err);
+                               out->is_nano ? 0 : self->graph->classes, arena, &out->graph, err);
     if (status != VB_OK)
         return status;
     out->storages = self->storages;

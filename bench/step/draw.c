@@ -55,7 +55,7 @@ enum vb_status vb_draw_graph(struct vb_builder *self, const struct vb_descriptio
     struct vb_graph graph;
     size_t n = 0;
     enum vb_status status =
-        vb_expand_for(description, &one, self->point->classes, tape->program->arena, &graph, err);
+        vb_expand_for(description, &one, self->graph->classes, tape->program->arena, &graph, err);
     if (status != VB_OK)
         return status;
     vb_builder_enter(self, VB_PHASE_DRAW, VB_TEMPORARY);

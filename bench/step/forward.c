@@ -15,14 +15,18 @@ struct walk {
     uint32_t *next_ending;      /* of each value: the next that is let go of with it; 0 */
 };
 
-/* The operator's weight (place 0) or bias (place 1); undefined where it has none. */
+/* The operator's weight (place 0) or bias (place 1); undefined where it has none. What is frozen
+ * asks for no gradient. */
 static struct vb_variable parameter_of(const struct walk *walk, uint32_t op, uint32_t place)
 {
     uint32_t index = walk->first_parameter[op];
     if (index == VB_NONE || index + place >= walk->graph->n_parameters ||
         walk->graph->parameters[index + place].op != op)
         return vb_undefined;
-    return vb_tape_parameter(walk->tape, index + place, walk->storages[index + place]);
+    struct vb_variable leaf =
+        vb_tape_parameter(walk->tape, index + place, walk->storages[index + place]);
+    leaf.requires_grad = !walk->graph->parameters[index + place].is_frozen;
+    return leaf;
 }
 
 /* num_batches_tracked + 1 before the normalisation: a new tensor takes the old one's place. */
@@ -69,8 +73,13 @@ static struct vb_variable run_batch_norm(const struct walk *walk, uint32_t op, s
         .momentum = is_classifier ? 0.1 : 0.03,
         .epsilon = is_classifier ? 1e-5 : 1e-3,
     };
+    struct vb_tape *tape = walk->tape;
+    bool was_eval = tape->is_eval;
+    tape->is_eval = was_eval || (tape->frozen_in_eval && !norm.weight.requires_grad);
     count_batch(walk, op);
-    return vb_batch_norm(walk->tape, x, &norm);
+    struct vb_variable y = vb_batch_norm(tape, x, &norm);
+    tape->is_eval = was_eval;
+    return y;
 }
 
 static void run_split(const struct walk *walk, const struct vb_op *op)

@@ -48,7 +48,7 @@ struct vb_variable vb_parameter_gradient(struct vb_tape *tape, const struct vb_v
 {
     enum vb_category category = tape->category;
     const char *what = "weight";
-    if (parameter->parameter != VB_NONE)
+    if (parameter->parameter != VB_NONE && parameter->requires_grad)
         tape->category = VB_GRADIENTS;
     struct vb_variable gradient =
         vb_tape_new_image(tape, what, &parameter->shape, parameter->dtype);

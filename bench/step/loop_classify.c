@@ -46,6 +46,11 @@ static enum vb_status check_point(const struct vb_builder *self, struct vb_error
     if (self->point->mosaic == VB_MOSAIC_ON)
         return vb_fail(err, VB_E_INPUT, "mosaic is %s, but %s is a classifier: set it to off",
                        vb_mosaic_names[self->point->mosaic], model);
+    if (self->point->freeze > 0 || self->point->rect > 0)
+        return vb_fail(err, VB_E_INPUT,
+                       "%s is given, but that is what yolov5's and ultralytics' trainers can, and "
+                       "%s is trained by a plain loop: set it to 0",
+                       self->point->freeze > 0 ? "freeze" : "rect", model);
     if (self->point->accumulate > 1)
         return vb_fail(err, VB_E_INPUT,
                        "accumulate is %u, but the loop of the classifier %s steps after each "

@@ -65,6 +65,7 @@ static const struct vb_option trainer_options[] = {
       VB_NAME_OPTION(struct vb_trainer, validation_loss, loss_names) },
     { "multiscale_percent", "0 to 99", "", TRAINER_NUMBER(multiscale_percent, 0, 99) },
     { "unit", "GB, GiB", "", VB_NAME_OPTION(struct vb_trainer, unit, vb_unit_names) },
+    { "frozen_norms_in_eval", "on, off", "", TRAINER_SWITCH(frozen_norms_in_eval) },
     { "loads_on_device", "on, off", "", TRAINER_SWITCH(loads_on_device) },
     { "autobatch_repeats", "1 to 10", "", TRAINER_NUMBER(autobatch.repeats, 1, 10) },
     { "autobatch_largest", "16 to 64", "", TRAINER_NUMBER(autobatch.largest, 16, 64) },

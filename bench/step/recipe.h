@@ -80,6 +80,7 @@ struct vb_trainer {
     enum vb_validation_loss validation_loss;
     uint32_t multiscale_percent; /* sizes are drawn from this share below imgsz to as much above */
     enum vb_unit unit;           /* of the printed GPU_mem */
+    bool frozen_norms_in_eval;   /* batch normalisation of frozen layers is in evaluation mode */
     bool loads_on_device; /* the checkpoint is read to the device, and is there until training */
     struct vb_profiler autobatch;
 };

@@ -11,6 +11,7 @@
 #include "model/expand.h"
 #include "step/check.h"
 #include "step/draw.h"
+#include "step/sized.h"
 #include "step/validate_epoch.h"
 
 enum {
@@ -162,6 +163,7 @@ uint32_t vb_largest_draw(uint32_t imgsz, uint32_t percent, uint32_t stride)
     return (uint32_t)((end - 1) / stride * stride);
 }
 
+/* The shorter side grows alike, brought up to strides. */
 static enum vb_status expand_largest(struct epoch *epoch, struct vb_arena *arena,
                                      struct vb_graph *out, struct vb_error *err)
 {
@@ -169,7 +171,11 @@ static enum vb_status expand_largest(struct epoch *epoch, struct vb_arena *arena
     uint32_t percent = epoch->builder->recipe->trainer.multiscale_percent;
     uint32_t stride = vb_loader_stride(graph);
     uint32_t side = vb_largest_draw(graph->imgsz, percent, stride);
-    const struct vb_extent extent = { graph->batch, side, side };
+    const uint32_t *dims = graph->values[0].shape.dims;
+    const struct vb_extent extent = {
+        graph->batch, vb_loader_side((double)side / graph->imgsz, dims[2], 0, stride),
+        vb_loader_side((double)side / graph->imgsz, dims[3], 0, stride)
+    };
     if (!epoch->builder->point->multiscale || graph->head == VB_HEAD_CLASSIFY)
         return VB_OK;
     epoch->largest = out;
@@ -181,7 +187,8 @@ static enum vb_status expand_last(const struct vb_graph *graph,
                                   const struct vb_description *description, struct vb_arena *arena,
                                   struct vb_graph *out, struct vb_error *err)
 {
-    const struct vb_extent extent = { graph->batch / 2, graph->imgsz, graph->imgsz };
+    const uint32_t *dims = graph->values[0].shape.dims;
+    const struct vb_extent extent = { graph->batch / 2, dims[2], dims[3] };
     return vb_expand_for(description, &extent, graph->classes, arena, out, err);
 }
 

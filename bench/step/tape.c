@@ -376,7 +376,7 @@ static void run_node(struct vb_tape *tape, struct vb_node *node)
             continue;
         if (input->node != VB_NONE)
             accumulate(tape, &tape->nodes[input->node].buffers[input->output], gradients[i]);
-        else if (input->parameter != VB_NONE)
+        else if (input->parameter != VB_NONE && input->requires_grad)
             accumulate_parameter(tape, input->parameter, gradients[i]);
         else
             vb_tape_drop(tape, gradients[i]);

@@ -34,7 +34,7 @@ struct vb_variable {
     bool requires_grad;
     uint32_t node;      /* that made it; VB_NONE for a leaf */
     uint32_t output;    /* which of the node's */
-    uint32_t parameter; /* a leaf that gets a gradient; else VB_NONE */
+    uint32_t parameter; /* a leaf that gets a gradient, unless it is frozen; else VB_NONE */
 };
 
 struct vb_tape;
@@ -89,9 +89,10 @@ struct vb_tape {
     const char *module;                                  /* in which it is */
     struct vb_joined_name joined_names[VB_JOINED_NAMES]; /* where a hash of theirs says */
     bool is_backward;
-    bool is_grad_off; /* torch.no_grad() */
-    bool is_eval;     /* model.eval(): batch normalisation keeps no statistics ... */
-    bool is_fused;    /* ... and with model.fuse() is part of the convolution */
+    bool is_grad_off;    /* torch.no_grad() */
+    bool is_eval;        /* model.eval(): batch normalisation keeps no statistics ... */
+    bool frozen_in_eval; /* that of frozen layers is so in training too */
+    bool is_fused;       /* ... and with model.fuse() is part of the convolution */
     bool autocast;
     enum vb_dtype autocast_dtype;
     struct vb_cast *casts;

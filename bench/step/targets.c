@@ -43,10 +43,10 @@ static void add_boxes(struct vb_target *items, struct vb_targets *targets, uint3
     targets->n_foreground = targets->n * ANCHORS_A_BOX;
 }
 
-/* Pictures that an image is composed of. */
+/* Pictures that an image is composed of: one where batches are rectangular. */
 static uint32_t parts_of(const struct vb_point *point)
 {
-    return point->mosaic == VB_MOSAIC_OFF ? 1 : MOSAIC_PARTS;
+    return point->mosaic == VB_MOSAIC_OFF || point->rect > 0 ? 1 : MOSAIC_PARTS;
 }
 
 /* The share of images with more than `x` times as many boxes as a part has: of a sum of `parts`

@@ -6,18 +6,10 @@
 #include "step/math.h"
 #include "step/view.h"
 
-enum { LEAST_STRIDE = 32, BOX_COLUMNS = 6 };
+enum { BOX_COLUMNS = 6 };
 
 /* What pictures and pastes are drawn from. */
 enum { SEED_BATCH = 1, SEED_SECOND = 2 };
-
-uint32_t vb_loader_stride(const struct vb_graph *graph)
-{
-    uint32_t stride = LEAST_STRIDE;
-    for (uint32_t i = 0; i < graph->n_levels; i++)
-        stride = graph->levels[i].stride > stride ? graph->levels[i].stride : stride;
-    return stride;
-}
 
 static struct vb_variable image_tensor(struct vb_tape *tape, const struct vb_graph *graph,
                                        const char *what, enum vb_dtype dtype, uint32_t images,

@@ -16,9 +16,6 @@ struct vb_batch {
     struct vb_variable classes, boxes, image_indices;
 };
 
-/* What loaders bring sizes to multiples of: the model's largest stride, 32 at least. */
-uint32_t vb_loader_stride(const struct vb_graph *graph);
-
 /* A batch of the graph's images, held. */
 struct vb_variable vb_new_images(struct vb_tape *tape, const struct vb_graph *graph,
                                  const char *what, enum vb_dtype dtype);

@@ -9,6 +9,7 @@
 #include "step/infer.h"
 #include "step/math.h"
 #include "step/nms.h"
+#include "step/sized.h"
 
 enum {
     BATCHES = 2,
@@ -16,6 +17,9 @@ enum {
     EPOCH_BATCHES = 100, /* as the run takes the training set's */
     NUMBER = 1000,       /* of the drawn batch: none of training's */
 };
+
+/* In strides: how much wider validation's images are. */
+static const double validation_pad = 0.5;
 
 /* What the loop of validation names. */
 struct validation {
@@ -34,9 +38,13 @@ enum vb_status vb_expand_validation(const struct vb_builder *self,
                                     struct vb_error *err)
 {
     const struct vb_graph *graph = self->graph;
-    uint32_t side = graph->imgsz + vb_loader_stride(graph);
-    const struct vb_extent extent = { graph->batch * self->recipe->trainer.validation_factor, side,
-                                      side };
+    uint32_t stride = vb_loader_stride(graph);
+    double share = self->point->rect > 0 ? self->point->rect : 1;
+    const struct vb_extent extent = {
+        graph->batch * self->recipe->trainer.validation_factor,
+        vb_loader_side(share, graph->imgsz, validation_pad, stride),
+        vb_loader_side(1, graph->imgsz, validation_pad, stride),
+    };
     return vb_expand_for(description, &extent, graph->classes, self->tape.program->arena, out, err);
 }
 

@@ -26,7 +26,7 @@ static double bound_of(const struct vb_graph *graph, uint32_t i)
 static void begin_parameter(struct vb_builder *self, uint32_t i, struct vb_variable y)
 {
     const struct vb_graph *graph = self->graph;
-    if (graph->parameters[i].is_frozen) { /* v8's bins */
+    if (graph->parameters[i].op == UINT32_MAX) { /* v8's bins */
         y = vb_flat(y);
         vb_tape_apply(&self->tape, &(struct vb_call){ .op = VB_OP_RANGE, .b = 1 }, &y, 1);
     } else if (kind_of(graph, i) == VB_BATCHNORM) {

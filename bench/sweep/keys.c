@@ -5,6 +5,7 @@
 
 #define TEXT(member) VB_TEXT_OPTION(struct vb_point, member)
 #define NUMBER(member, low, high) VB_NUMBER_OPTION(struct vb_point, member, low, high)
+#define DECIMAL(member, low, high) VB_DECIMAL_OPTION(struct vb_point, member, low, high)
 #define SWITCH(member) VB_SWITCH_OPTION(struct vb_point, member)
 #define NAME(member, names) VB_NAME_OPTION(struct vb_point, member, names)
 
@@ -14,7 +15,7 @@ const struct vb_option vb_keys[] = {
       "whose code trains, as ultralytics-8.3.176", TEXT(trainer) },
     { "torch", "a version, as 2.6.0", "PyTorch's; without one: the newest", TEXT(torch) },
     { "batch", "1 to 65536", "images in a batch", NUMBER(batch, 1, 65536) },
-    { "imgsz", "a multiple of the model's stride", "pixels a side, square",
+    { "imgsz", "a multiple of the model's stride", "pixels a side; with rect of the longer one",
       NUMBER(imgsz, 1, 16384) },
     { "precision", "fp32, fp16, bf16",
       "of the arithmetic; fp16 and bf16 are autocast over fp32 weights",
@@ -34,6 +35,12 @@ const struct vb_option vb_keys[] = {
       NUMBER(most, 0, 10000) },
     { "classes", "0 to 10000", "classes to tell apart; 0: as many as the model's file says",
       NUMBER(classes, 0, 10000) },
+    { "single_cls", "on, off", "one class, whatever the data has", SWITCH(single_cls) },
+    { "rect", "0 to 1",
+      "the images' shorter side as a share of the longer one, as 0.75 of 4:3; 0: square",
+      DECIMAL(rect, 0, 1) },
+    { "freeze", "0 to 999", "the model's first layers are not trained: so many",
+      NUMBER(freeze, 0, 999) },
     { "thop", "recipe, on, off", "AutoBatch counts operations first, where thop is installed",
       NAME(thop, vb_choice_names) },
     { "ema", "on, off", "an averaged copy of the weights is kept", SWITCH(ema) },

@@ -4,17 +4,16 @@
 #include <stdio.h>
 
 #include "device/execute.h"
-#include "model/catalogue.h"
-#include "model/expand.h"
 #include "step/autobatch.h"
 #include "step/build.h"
 #include "step/run.h"
+#include "step/sized.h"
 
 /* What people copy from each other: weights, gradients and one optimizer state in fp32, and the
  * batch. It leaves out the activations, which are nearly all of it. */
 static uint64_t rule_of_thumb(const struct vb_graph *graph)
 {
-    uint64_t batch = (uint64_t)graph->batch * 3 * graph->imgsz * graph->imgsz * sizeof(float);
+    uint64_t batch = vb_shape_elements(&graph->values[0].shape) * sizeof(float);
     return graph->parameter_elements * sizeof(float) * 3 + batch;
 }
 
@@ -28,10 +27,7 @@ enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
         return vb_fail(err, VB_E_UNSUPPORTED,
                        "workload %s is only planned: take --device virtual:GPU, or workload train",
                        vb_workload_names[point->workload]);
-    enum vb_status status = vb_catalogue_describe(point->model, arena, &description, err);
-    if (status == VB_OK)
-        status =
-            vb_expand(&description, point->batch, point->imgsz, point->classes, arena, graph, err);
+    enum vb_status status = vb_point_graph(point, arena, &description, graph, err);
     if (status == VB_OK)
         status = vb_recipe_find(point, vb_family_of(graph), &out->recipe, err);
     if (status != VB_OK)

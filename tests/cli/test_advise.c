@@ -237,6 +237,7 @@ static size_t list_changes(const struct situation *s, struct change *changes)
         VALUE(add(changes, &n, "channels_last", NUMERICS * 2), "on");
     if (point->optimizer != VB_SGD)
         VALUE(add(changes, &n, "optimizer", TRAINING * 4), "sgd");
+    VALUE(add(changes, &n, "freeze", TRAINING * 5), "10");
     if (!is_kept(s, "batch"))
         list_batches(s, changes, &n);
     for (uint32_t size = 320 / stride * stride; size < point->imgsz && !is_kept(s, "imgsz");

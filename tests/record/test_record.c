@@ -24,13 +24,18 @@ Test(record, keeps_the_peaks_of_a_runs_parts)
                                 .peak_part = VB_PART_FIRST,
                                 .oom_part = VB_PART_VALIDATION };
     char *line = NULL;
-    record.point.multiscale = record.point.copy_paste = true;
+    record.point.multiscale = record.point.copy_paste = record.point.single_cls = true;
+    record.point.freeze = 10;
+    record.point.rect = 0.5625;
     record.parts[VB_PART_CHECK] = (struct vb_part_peaks){ 1, 2 };
     record.parts[VB_PART_VALIDATION] = (struct vb_part_peaks){ 3, 4 };
     struct vb_record read = print_and_parse(&record, &line);
     cr_expect(strstr(line, "\"oom_part\":\"validation\"") != NULL, "%s", line);
     cr_expect(read.point.multiscale);
     cr_expect(read.point.copy_paste);
+    cr_expect(read.point.single_cls);
+    cr_expect_eq(read.point.freeze, 10);
+    cr_expect(read.point.rect == 0.5625);
     cr_expect_not(read.point.mixup);
     cr_expect_str_eq(read.unit, "GiB");
     cr_expect_eq(read.peak_part, VB_PART_FIRST);

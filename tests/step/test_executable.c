@@ -6,8 +6,8 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "model/catalogue.h"
 #include "step/build.h"
+#include "step/sized.h"
 
 /* A tensor's memory. */
 struct memory {
@@ -190,13 +190,12 @@ static void expect_executable(const struct vb_point *point)
 {
     struct vb_arena arena = { 0 };
     struct vb_error err = { 0 };
+    struct vb_description description;
     struct vb_graph graph;
     struct vb_recipe recipe;
     struct vb_program program;
     enum { ROUNDS = 2 };
-    cr_assert_eq(
-        vb_catalogue_expand(point->model, point->batch, point->imgsz, 0, &arena, &graph, &err),
-        VB_OK, "%s", err.text);
+    cr_assert_eq(vb_point_graph(point, &arena, &description, &graph, &err), VB_OK, "%s", err.text);
     cr_assert_eq(vb_recipe_find(point, vb_family_of(&graph), &recipe, &err), VB_OK, "%s", err.text);
     cr_assert_eq(
         vb_program_build(&graph, point, &recipe, NULL, VB_CHANNELS_LAST, &arena, &program, &err),
@@ -261,6 +260,18 @@ Test(executable, programs_that_compose_and_accumulate_do_too)
         point.mixup = setting / 2 % 2 == 0;
         point.copy_paste = setting / 4 == 0;
         point.accumulate = 2;
+        expect_executable(&point);
+    }
+}
+
+Test(executable, programs_of_frozen_layers_and_of_rectangles_do_too)
+{
+    for (int setting = 0; setting < 2 * 3 * 2; setting++) {
+        struct vb_point point = small_point(setting % 2 == 0 ? "yolov5n" : "yolov8n");
+        point.precision = (enum vb_precision)(setting / 2 % 3);
+        point.freeze = setting / 6 == 0 ? 10 : 22;
+        point.rect = setting / 6 == 0 ? 0.5 : 0;
+        point.single_cls = setting / 6 == 0;
         expect_executable(&point);
     }
 }

@@ -198,7 +198,8 @@ static void print_md(const struct cli_printed_advice *advice)
     print_table(rows, CLI_ROW_FITS, "what makes it fit, cheapest first:");
     print_table(rows, CLI_ROW_STEP, "the first of them, change by change:");
     print_commands(rows, CLI_ROW_FITS);
-    print_table(rows, CLI_ROW_HELPS, "not enough alone, at the strongest:");
+    print_table(rows, CLI_ROW_HELPS,
+                "not enough alone, at the strongest (others save little or nothing alone):");
     print_table(rows, CLI_ROW_NEAREST, "NOTHING FITS; what comes nearest is all of it at once:");
     print_commands(rows, CLI_ROW_NEAREST);
     print_end(advice);

@@ -73,7 +73,7 @@ static void print_commands(const struct cli_schedule *schedule)
     for (size_t i = 0; i < schedule->n_phases; i++) {
         const struct cli_phase *phase = &schedule->phases[i];
         struct vb_point point = phase->point;
-        char arguments[768], note[256], all[1024], head[16];
+        char arguments[768], note[256], all[1024], head[32];
         if (i > 0) /* it goes on from what the phase before left */
             (void)snprintf(point.model, sizeof point.model, "last.pt");
         cli_training_arguments(&schedule->recipe.trainer, &schedule->question->point, &point,

@@ -109,8 +109,7 @@ static uint32_t strongest(const struct vb_axis *axis)
     return axis->change == VB_CHANGE_ALLOCATOR && axis->n > 0 ? 1 : (uint32_t)axis->n;
 }
 
-/* Where the host may compose images, not composing them saves no more: a chain does without, and
- * where it is not enough it is not worth telling. */
+/* Where the host may compose images, not composing them saves no more: a chain does without. */
 static bool is_for_chains(const struct vb_grid *grid, enum vb_change change)
 {
     return grid->axes[VB_CHANGE_ON_HOST].n == 0 ||
@@ -118,14 +117,22 @@ static bool is_for_chains(const struct vb_grid *grid, enum vb_change change)
             change != VB_CHANGE_COPY_PASTE);
 }
 
-/* A change alone at its strongest is shown whether it fits or not: all of its answer is wanted, and
- * it is got with one plan. */
+/* Of what is not enough alone, only what saves much as a rule is worth the time of telling how
+ * much. */
+static bool is_worth_telling(enum vb_change change)
+{
+    return change == VB_CHANGE_PRECISION || change == VB_CHANGE_BATCH ||
+           change == VB_CHANGE_IMGSZ || change == VB_CHANGE_MODEL || change == VB_CHANGE_GPU;
+}
+
+/* Such a change alone at its strongest is shown whether it fits or not: all of its answer is
+ * wanted, and it is got with one plan. */
 static bool is_shown(const struct search *self, const struct vb_chain *chain)
 {
     for (int i = 0; i < VB_N_CHANGES; i++) {
         if (chain->levels[i] > 0)
             return count(chain) == 1 && chain->levels[i] == strongest(&self->grid->axes[i]) &&
-                   is_for_chains(self->grid, (enum vb_change)i);
+                   is_worth_telling((enum vb_change)i);
     }
     return false;
 }
@@ -215,7 +222,7 @@ static enum vb_status try_alone(struct search *self, const struct vb_axis *axis,
     if (axis->n == 0)
         return VB_OK;
     enum vb_status status = cheapest(self, &chain, axis->change, (uint32_t)axis->n, &level, err);
-    if (status != VB_OK || (level == 0 && !is_for_chains(self->grid, axis->change)))
+    if (status != VB_OK || (level == 0 && !is_worth_telling(axis->change)))
         return status;
     chain.levels[axis->change] = level > 0 ? level : strongest(axis);
     if (level > 0)

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -396,14 +395,6 @@ static void check_many(uint64_t seed)
             continue;
         check(&s);
         n++;
-        {
-            struct rusage a, b;
-            getrusage(RUSAGE_SELF, &a);
-            getrusage(RUSAGE_CHILDREN, &b);
-            fprintf(stderr, "%zu %d draws self %ld.%02ld children %ld.%02ld\n", n, draws,
-                    a.ru_utime.tv_sec, a.ru_utime.tv_usec / 10000, b.ru_utime.tv_sec,
-                    b.ru_utime.tv_usec / 10000);
-        }
     }
     cr_assert_eq(n, SITUATIONS);
 }

@@ -151,6 +151,7 @@ enum vb_status cli_advisor_open(struct cli_question *question, const char *calib
 {
     struct vb_compiled compiled;
     struct vb_arena arena = { 0 };
+    struct vb_point step = question->point;
     *out = (struct cli_advisor){ .question = question, .calibration = calibration };
     struct vb_advise_question *grid = &out->grid_question;
     grid->point = question->point;
@@ -162,8 +163,9 @@ enum vb_status cli_advisor_open(struct cli_question *question, const char *calib
     if (status == VB_OK && question->point.workload == VB_AUTOBATCH)
         status = vb_fail(err, VB_E_INPUT,
                          "workload autobatch is no training: take run, or train for one step");
+    step.workload = VB_TRAIN; /* the recipe and the strides are the same */
     if (status == VB_OK)
-        status = vb_compile(&question->point, UINT64_MAX, VB_ONLY_PLANNED, &arena, &compiled, err);
+        status = vb_compile(&step, UINT64_MAX, VB_ONLY_PLANNED, &arena, &compiled, err);
     if (status == VB_OK) {
         out->recipe = compiled.recipe;
         grid->nominal_batch = compiled.recipe.trainer.nominal_batch;

@@ -10,12 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "device/gpu_spec.h"
-#include "fit/estimate.h"
-#include "fit/residuals.h"
+#include "judge.h"
 #include "sweep/keys.h"
-#include "sweep/measure.h"
 
 #ifdef __SANITIZE_ADDRESS__
 enum { SITUATIONS = 3 }; /* ten times as slow */
@@ -43,7 +39,6 @@ struct gpu {
 
 static struct gpu gpus[MAX_GPUS]; /* by memory, then name */
 static size_t n_gpus;
-static struct vb_residuals residuals;
 static struct vb_arena kept;
 
 struct situation {
@@ -77,11 +72,8 @@ static int by_memory(const void *a, const void *b)
 static void set_up(void)
 {
     const char **names = NULL;
-    char path[4096], *text = NULL;
-    size_t bytes = 0;
     struct vb_error err;
-    setenv("VRAMBENCH_CUDNN", "off", 1);
-    setenv("VRAMBENCH_CACHE", "", 1);
+    judge_set_up(&kept);
     cr_assert_eq(vb_gpu_spec_names(&kept, &names, &n_gpus, &err), VB_OK);
     cr_assert(n_gpus > 100 && n_gpus <= MAX_GPUS);
     for (size_t i = 0; i < n_gpus; i++) {
@@ -92,51 +84,16 @@ static void set_up(void)
         vb_gpu_spec_clear(&spec);
     }
     qsort(gpus, n_gpus, sizeof *gpus, by_memory);
-    vb_file_shipped("sweeps/published/residuals.csv", path, sizeof path);
-    cr_assert_eq(vb_file_read(path, 1 << 24, &text, &bytes, &err), VB_OK);
-    cr_assert_eq(vb_residuals_parse(path, text, bytes, &kept, &residuals, &err), VB_OK);
-}
-
-static bool judge(const struct vb_record *record, const struct vb_device_info *info,
-                  struct vb_arena *arena)
-{
-    struct vb_band band;
-    char family[64];
-    vb_band_family(record->point.model, family, sizeof family);
-    const struct vb_question question = {
-        .traits = { .architecture = vb_gpu_spec_architecture(info->compute_capability),
-                    .family = family,
-                    .precision = record->point.precision,
-                    .workload = record->point.workload,
-                    .torch = vb_band_torch(record->recipe),
-                    .boxes = record->point.targets,
-                    .planned_bytes = (double)record->peak_reserved_bytes,
-                    .has_fitted_workspaces = vb_band_is_fitted(record->workspaces) },
-    };
-    enum vb_status status =
-        vb_band_find(residuals.rows, residuals.n, &question, arena, &band, NULL);
-    if (status == VB_E_UNSUPPORTED)
-        return record->peak_reserved_bytes <= record->usable_bytes;
-    cr_assert_eq(status, VB_OK);
-    return 1 - vb_band_fits(&band, (double)record->peak_reserved_bytes,
-                            (double)record->usable_bytes) <=
-           VB_USUAL_RISK;
 }
 
 static bool fits(const struct vb_point *point, size_t gpu)
 {
-    struct vb_arena arena = { 0 };
-    struct vb_record record;
     struct vb_error err;
     char name[80];
     (void)snprintf(name, sizeof name, "virtual:%s", gpus[gpu].name);
     if (gpus[gpu].device == NULL)
         cr_assert_eq(vb_device_open(name, &gpus[gpu].device, &err), VB_OK, "%s", err.text);
-    bool does = vb_measure(point, gpus[gpu].device, false, &arena, &record, NULL) == VB_OK &&
-                record.state == VB_STATE_OK &&
-                judge(&record, vb_device_info(gpus[gpu].device), &arena);
-    vb_arena_clear(&arena);
-    return does;
+    return judge(point, gpus[gpu].device);
 }
 
 static struct situation draw(uint64_t *state)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Alone: along each axis levels grow dearer as they grow stronger, so its cheapest one that fits is
- * found by halving (batch, imgsz) or one after the other, and the cheapest of those is the cheapest
- * single change of all.
+ * found by halving (batch, imgsz, model) or one after the other, and the cheapest of those is the
+ * cheapest single change of all.
  *
  * A chain: everything that costs at most so much at once, "so much" found by halving; then, from
  * the dearest change down, each is made as weak as it may be with the others as they are. So no
@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "fit/advise_rules.h"
 
 enum {
     MAX_KNOWN = 512,
@@ -43,27 +45,11 @@ static struct known *find_known(struct search *self, const struct vb_chain *chai
     return NULL;
 }
 
-/* Whether a chain is at least as strong as another: memory does not fall where all its levels do.
- * That is so of all but the settings of the allocator, the layout and the GPU, which have to be the
- * same. What the host composes the device need not compose less of. */
-static bool is_as_strong(const struct vb_chain *strong, const struct vb_chain *weak)
-{
-    const uint32_t *a = strong->levels, *b = weak->levels;
-    for (int i = 0; i < VB_N_CHANGES; i++) {
-        bool is_part = i == VB_CHANGE_MIXUP || i == VB_CHANGE_COPY_PASTE;
-        if (a[i] < b[i] && !(is_part && a[VB_CHANGE_ON_HOST] > 0))
-            return false;
-    }
-    return a[VB_CHANGE_ALLOCATOR] == b[VB_CHANGE_ALLOCATOR] &&
-           a[VB_CHANGE_CHANNELS_LAST] == b[VB_CHANGE_CHANNELS_LAST] &&
-           a[VB_CHANGE_GPU] == b[VB_CHANGE_GPU];
-}
-
 /* Whether something as strong is known not to fit. */
 static bool is_ruled_out(const struct search *self, const struct vb_chain *chain)
 {
     for (size_t i = 0; i < self->n_known; i++) {
-        if (!self->known[i].answer.fits && is_as_strong(&self->known[i].chain, chain))
+        if (!self->known[i].answer.fits && vb_chain_is_as_strong(&self->known[i].chain, chain))
             return true;
     }
     return false;
@@ -95,44 +81,15 @@ static enum vb_status ask(struct search *self, const struct vb_chain *chain, boo
     return VB_OK;
 }
 
-static uint32_t count(const struct vb_chain *chain)
-{
-    uint32_t n = 0;
-    for (int change = 0; change < VB_N_CHANGES; change++)
-        n += chain->levels[change] > 0;
-    return n;
-}
-
-/* Of the allocator's settings neither is the stronger one; the first is taken for all. */
-static uint32_t strongest(const struct vb_axis *axis)
-{
-    return axis->change == VB_CHANGE_ALLOCATOR && axis->n > 0 ? 1 : (uint32_t)axis->n;
-}
-
-/* Where the host may compose images, not composing them saves no more: a chain does without. */
-static bool is_for_chains(const struct vb_grid *grid, enum vb_change change)
-{
-    return grid->axes[VB_CHANGE_ON_HOST].n == 0 ||
-           (change != VB_CHANGE_MOSAIC && change != VB_CHANGE_MIXUP &&
-            change != VB_CHANGE_COPY_PASTE);
-}
-
-/* Of what is not enough alone, only what saves much as a rule is worth the time of telling how
- * much. */
-static bool is_worth_telling(enum vb_change change)
-{
-    return change == VB_CHANGE_PRECISION || change == VB_CHANGE_BATCH ||
-           change == VB_CHANGE_IMGSZ || change == VB_CHANGE_MODEL || change == VB_CHANGE_GPU;
-}
-
-/* Such a change alone at its strongest is shown whether it fits or not: all of its answer is
+/* A change that is worth telling is shown at its strongest, fit or not: all of its answer is
  * wanted, and it is got with one plan. */
 static bool is_shown(const struct search *self, const struct vb_chain *chain)
 {
     for (int i = 0; i < VB_N_CHANGES; i++) {
         if (chain->levels[i] > 0)
-            return count(chain) == 1 && chain->levels[i] == strongest(&self->grid->axes[i]) &&
-                   is_worth_telling((enum vb_change)i);
+            return vb_chain_count(chain) == 1 &&
+                   chain->levels[i] == vb_axis_strongest(&self->grid->axes[i]) &&
+                   vb_is_worth_telling((enum vb_change)i);
     }
     return false;
 }
@@ -206,7 +163,7 @@ static enum vb_status describe(struct search *self, const struct vb_chain *chain
 {
     *out = (struct vb_suggestion){
         .chain = *chain,
-        .n_changes = count(chain),
+        .n_changes = vb_chain_count(chain),
         .cost = vb_chain_cost(self->grid, chain),
         .class = vb_chain_class(self->grid, chain),
         .candidate = vb_chain_apply(self->question, self->grid, chain),
@@ -222,9 +179,9 @@ static enum vb_status try_alone(struct search *self, const struct vb_axis *axis,
     if (axis->n == 0)
         return VB_OK;
     enum vb_status status = cheapest(self, &chain, axis->change, (uint32_t)axis->n, &level, err);
-    if (status != VB_OK || (level == 0 && !is_worth_telling(axis->change)))
+    if (status != VB_OK || (level == 0 && !vb_is_worth_telling(axis->change)))
         return status;
-    chain.levels[axis->change] = level > 0 ? level : strongest(axis);
+    chain.levels[axis->change] = level > 0 ? level : vb_axis_strongest(axis);
     if (level > 0)
         return describe(self, &chain, &out->items[out->n++], err);
     status = describe(self, &chain, &out->helps[out->n_helps], err);
@@ -245,19 +202,12 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static uint64_t cost_alone(const struct vb_grid *grid, enum vb_change change, uint32_t level)
-{
-    struct vb_chain chain = { { 0 } };
-    chain.levels[change] = level;
-    return vb_chain_cost(grid, &chain);
-}
-
 static void list_costs(struct search *self)
 {
     for (int change = 0; change < VB_N_CHANGES; change++) {
-        bool counts = is_for_chains(self->grid, (enum vb_change)change);
+        bool counts = vb_is_for_chains(self->grid, (enum vb_change)change);
         for (uint32_t i = 1; counts && i <= self->grid->axes[change].n; i++)
-            self->costs[self->n_costs++] = cost_alone(self->grid, (enum vb_change)change, i);
+            self->costs[self->n_costs++] = vb_cost_alone(self->grid, (enum vb_change)change, i);
     }
     qsort(self->costs, self->n_costs, sizeof *self->costs, ascending);
 }
@@ -268,8 +218,8 @@ static struct vb_chain all_up_to(const struct search *self, uint64_t cost)
     struct vb_chain chain = { { 0 } };
     for (int change = 0; change < VB_N_CHANGES; change++) {
         const struct vb_axis *axis = &self->grid->axes[change];
-        uint32_t level = is_for_chains(self->grid, axis->change) ? strongest(axis) : 0;
-        while (level > 0 && cost_alone(self->grid, axis->change, level) > cost)
+        uint32_t level = vb_is_for_chains(self->grid, axis->change) ? vb_axis_strongest(axis) : 0;
+        while (level > 0 && vb_cost_alone(self->grid, axis->change, level) > cost)
             level--;
         chain.levels[change] = level;
     }
@@ -285,7 +235,7 @@ static bool next_dearest(const struct search *self, const struct vb_chain *chain
     for (int i = 0; i < VB_N_CHANGES; i++) {
         if (chain->levels[i] == 0)
             continue;
-        uint64_t own = cost_alone(self->grid, (enum vb_change)i, chain->levels[i]);
+        uint64_t own = vb_cost_alone(self->grid, (enum vb_change)i, chain->levels[i]);
         if (own < below && own > *cost) {
             *cost = own;
             *change = (enum vb_change)i;
@@ -363,34 +313,16 @@ static enum vb_status add_chain(struct search *self, struct vb_advice *out, stru
     return VB_OK;
 }
 
-/* The cheapest change of the chain that is not in the other. */
-static int cheapest_left(const struct vb_grid *grid, const struct vb_chain *chain,
-                         const struct vb_chain *so_far)
-{
-    uint64_t least = UINT64_MAX;
-    int found = -1;
-    for (int i = 0; i < VB_N_CHANGES; i++) {
-        if (chain->levels[i] == so_far->levels[i])
-            continue;
-        uint64_t cost = cost_alone(grid, (enum vb_change)i, chain->levels[i]);
-        if (cost < least) {
-            least = cost;
-            found = i;
-        }
-    }
-    return found;
-}
-
 static enum vb_status add_steps(struct search *self, struct vb_advice *out, struct vb_error *err)
 {
     const struct vb_chain *chain = &out->items[0].chain;
     struct vb_chain so_far = { { 0 } };
     enum vb_status status = VB_OK;
-    int next = cheapest_left(self->grid, chain, &so_far);
+    int next = vb_cheapest_left(self->grid, chain, &so_far);
     while (next >= 0 && status == VB_OK) {
         so_far.levels[next] = chain->levels[next];
         status = describe(self, &so_far, &out->steps[out->n_steps++], err);
-        next = cheapest_left(self->grid, chain, &so_far);
+        next = vb_cheapest_left(self->grid, chain, &so_far);
     }
     return status;
 }

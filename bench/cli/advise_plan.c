@@ -168,6 +168,8 @@ enum vb_status cli_advisor_open(struct cli_question *question, const char *calib
         status = vb_compile(&step, UINT64_MAX, VB_ONLY_PLANNED, &arena, &compiled, err);
     if (status == VB_OK) {
         out->recipe = compiled.recipe;
+        if (compiled.recipe.trainer.family == VB_CLASSIFIER) /* its loop sums and freezes nothing */
+            grid->kept |= 1u << VB_CHANGE_BATCH | 1u << VB_CHANGE_FREEZE;
         grid->nominal_batch = compiled.recipe.trainer.nominal_batch;
         grid->stride = vb_loader_stride(&compiled.graph);
         status = find_models(out, err);

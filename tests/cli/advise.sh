@@ -77,6 +77,13 @@ says "nbs=64" "ultralytics' sums"
 cp sweeps/models/yolov8n.yaml "$folder/own.yaml"
 expect 0 "own model" "$program" advise --yaml "$folder/own.yaml" --batch 512 --imgsz 640 --gpu gtx1650
 
+# A classifier's loop sums no gradients and freezes nothing: what is left makes a chain.
+expect 0 "a classifier" "$program" advise --yaml tests/data/models/resnet50.yaml --batch 512 --imgsz 224 \
+    --mosaic off --gpu rtx3060 --workload train --trainer classifier
+says "P(fits) is not known" "no published run"
+says "precision=fp16" "the chain"
+grep -q '| training' "$folder/out" && fail "a classifier is told to sum or to freeze"
+
 for format in csv jsonl; do
     expect 0 "$format" "${article[@]}" --format $format
 done

@@ -56,6 +56,11 @@ done
 [ "$(row 0 fits)" = false ] || fail "the article's first step fits"
 [ "$(row 5 fits)" = true ] || fail "the article's last step does not fit"
 
+# What does not fit has a need with expandable segments too, on a device without bounds.
+expect 1 "no bounds" "$program" estimate --model yolov5x --batch 32 --imgsz 1280 --gpu rtx3090 \
+    --alloc_conf expandable_segments:True
+says "DOES NOT FIT  1" "the need"
+
 # What must stay stays.
 expect 0 "kept batch and imgsz" "${article[@]}" --keep batch,imgsz --format json
 grep '"changes"' "$folder/out" | grep -qE '"[^"]*(batch|imgsz)=' && fail "batch or imgsz was changed"

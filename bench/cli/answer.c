@@ -106,16 +106,12 @@ static enum vb_status judge_calibrated(const struct cli_asked *asked, double nee
     return VB_OK;
 }
 
-/* By published runs. */
-static enum vb_status judge_plan(const struct cli_asked *asked, double need_bytes,
-                                 struct vb_arena *arena, struct cli_answer *out,
-                                 struct vb_error *err)
+static struct vb_question question_of(const struct cli_asked *asked, const struct vb_record *record,
+                                      uint32_t compute_capability, double need_bytes)
 {
-    const struct vb_record *record = &out->record;
-    const struct vb_device_info *info = vb_device_info(asked->device);
-    const struct vb_question question = {
+    return (struct vb_question){
         .is_shared = asked->is_shared,
-        .traits = { .architecture = vb_gpu_spec_architecture(info->compute_capability),
+        .traits = { .architecture = vb_gpu_spec_architecture(compute_capability),
                     .family = asked->family,
                     .precision = record->point.precision,
                     .workload = record->point.workload,
@@ -126,6 +122,17 @@ static enum vb_status judge_plan(const struct cli_asked *asked, double need_byte
                     .is_own_model = cli_is_own_model(record->point.model),
                     .has_rare_settings = record->point.freeze > 0 || record->point.rect > 0 },
     };
+}
+
+/* By published runs. */
+static enum vb_status judge_plan(const struct cli_asked *asked, double need_bytes,
+                                 struct vb_arena *arena, struct cli_answer *out,
+                                 struct vb_error *err)
+{
+    const struct vb_record *record = &out->record;
+    const struct vb_device_info *info = vb_device_info(asked->device);
+    const struct vb_question question =
+        question_of(asked, record, info->compute_capability, need_bytes);
     uint64_t usable = asked->budget_bytes > 0 ? asked->budget_bytes : record->usable_bytes;
     enum vb_status status =
         vb_band_find(asked->residuals.rows, asked->residuals.n, &question, arena, &out->band, err);
@@ -139,6 +146,21 @@ static enum vb_status judge_plan(const struct cli_asked *asked, double need_byte
     if (record->state == VB_STATE_OOM && out->estimate.verdict == VB_FITS)
         out->estimate.verdict = VB_TIGHT; /* the plan itself runs out */
     return VB_OK;
+}
+
+bool cli_answer_may_fit(const struct cli_asked *asked, const struct vb_record *record,
+                        uint32_t compute_capability, double need_bytes, double usable_bytes)
+{
+    struct vb_arena arena = { 0 };
+    struct vb_band band;
+    const struct vb_question question = question_of(asked, record, compute_capability, need_bytes);
+    bool may = need_bytes <= usable_bytes;
+    if (may && asked->nearest.calibration == NULL &&
+        vb_band_find(asked->residuals.rows, asked->residuals.n, &question, &arena, &band, NULL) ==
+            VB_OK)
+        may = vb_estimate_judge(need_bytes, usable_bytes, &band, asked->risk).verdict == VB_FITS;
+    vb_arena_clear(&arena);
+    return may;
 }
 
 /* `apart_bytes`: planned with no workspace in it; only a calibration asks. */
@@ -182,7 +204,35 @@ enum vb_status cli_answer_plan(const struct cli_asked *asked, const struct vb_po
         status = plan_apart(asked, point, &need, arena, &apart, err);
     if (status == VB_OK)
         status = judge(asked, (double)need.peak_reserved_bytes, apart, arena, out, err);
+    out->step_seconds = need.step_seconds;
+    out->need_allocated_bytes = need.peak_allocated_bytes;
     return status;
+}
+
+enum vb_status cli_answer_within(const struct cli_asked *asked, const struct vb_point *point,
+                                 struct vb_arena *arena, struct cli_answer *out,
+                                 struct vb_error *err)
+{
+    double apart = 0;
+    enum vb_status status = vb_measure(point, asked->device, false, arena, &out->record, err);
+    if (status != VB_OK || out->record.state != VB_STATE_OK)
+        return status;
+    status = plan_apart(asked, point, &out->record, arena, &apart, err);
+    if (status == VB_OK)
+        status = judge(asked, (double)out->record.peak_reserved_bytes, apart, arena, out, err);
+    out->step_seconds = out->record.step_seconds;
+    out->need_allocated_bytes = out->record.peak_allocated_bytes;
+    return status;
+}
+
+bool cli_answer_fits(const struct cli_answer *answer)
+{
+    const struct vb_estimate *estimate = &answer->estimate;
+    if (answer->record.state != VB_STATE_OK)
+        return false;
+    if (estimate->verdict == VB_CANNOT_TELL)
+        return estimate->need_bytes <= estimate->usable_bytes;
+    return estimate->verdict == VB_FITS;
 }
 
 int cli_answer_status(const struct cli_answer *answer)

@@ -34,6 +34,9 @@ struct cli_answer {
     struct vb_calibrated calibrated;
     const char *reason;     /* why there is no band; NULL: there is; the question's arena's */
     uint32_t largest_batch; /* that fits; 0: none, or not looked for */
+    /* With no limit where it runs out: modelled seconds of a batch, and the most allocated. */
+    double step_seconds;
+    uint64_t need_allocated_bytes;
 };
 
 /* Reads the residuals into `out->arena` and names the model's family. VB_E_INPUT: no such model,
@@ -51,12 +54,27 @@ VB_CHECKED enum vb_status cli_answer_plan(const struct cli_asked *asked,
                                           const struct vb_point *point, struct vb_arena *arena,
                                           struct cli_answer *out, struct vb_error *err);
 
+/* The same within the device's memory: of a point that runs out nothing but its record is told. */
+VB_CHECKED enum vb_status cli_answer_within(const struct cli_asked *asked,
+                                            const struct vb_point *point, struct vb_arena *arena,
+                                            struct cli_answer *out, struct vb_error *err);
+
+/* Whether the verdict is FITS; where there is nothing to tell from, whether the plan does. */
+bool cli_answer_fits(const struct cli_answer *answer);
+
+/* Whether a plan of `need_bytes` for the point of `record` would fit a GPU of that compute
+ * capability (times 100) that gives so much. */
+bool cli_answer_may_fit(const struct cli_asked *asked, const struct vb_record *record,
+                        uint32_t compute_capability, double need_bytes, double usable_bytes);
+
 /* The largest batch whose verdict is FITS; `answer` is the point's own. 0: none. */
 uint32_t cli_largest_batch(const struct cli_asked *asked, const struct vb_point *point,
                            const struct cli_answer *answer);
 
 int cli_answer_status(const struct cli_answer *answer);
 
+/* The verdict, the terms and the parts alone. */
+void cli_answer_print_why(const struct cli_asked *asked, const struct cli_answer *answer);
 void cli_answer_print(const struct cli_asked *asked, const struct vb_point *point,
                       const struct cli_answer *answer);
 /* Prints a record's JSON object but for its closing brace: more follows. VB_E_SYSTEM: no host

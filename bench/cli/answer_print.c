@@ -183,14 +183,19 @@ static void print_use(const struct vb_point *point, const struct cli_answer *ans
     printf("%s%s\n", point->rect > 0 ? " --rect" : "", point->single_cls ? " --single-cls" : "");
 }
 
+void cli_answer_print_why(const struct cli_asked *asked, const struct cli_answer *answer)
+{
+    print_verdict(asked, answer);
+    print_terms(&answer->record);
+    print_parts(&answer->record);
+    cli_print_ranks(&answer->record);
+}
+
 void cli_answer_print(const struct cli_asked *asked, const struct vb_point *point,
                       const struct cli_answer *answer)
 {
     const struct vb_record *record = &answer->record;
-    print_verdict(asked, answer);
-    print_terms(record);
-    print_parts(record);
-    cli_print_ranks(record);
+    cli_answer_print_why(asked, answer);
     print_log(record);
     printf("recipe: %.70s\nworkspaces: cuDNN %s (%s)\n", record->recipe,
            record->cudnn[0] != '\0' ? record->cudnn : "none", record->workspaces);

@@ -5,11 +5,6 @@
 #include "cli/commands.h"
 #include "cli/question.h"
 
-struct options {
-    struct cli_question question;
-    const char *json;
-};
-
 static enum vb_status answer_point(const struct cli_asked *asked, const struct vb_point *point,
                                    bool json, int *exit_status, struct vb_error *err)
 {
@@ -29,43 +24,28 @@ static enum vb_status answer_point(const struct cli_asked *asked, const struct v
     return status;
 }
 
-static enum vb_status estimate(const struct options *options, int *exit_status,
-                               struct vb_error *err)
+static enum vb_status estimate(const struct cli_question_options *options, bool json,
+                               int *exit_status, struct vb_error *err)
 {
-    struct vb_point point;
-    struct vb_arena arena = { 0 };
-    struct cli_asked asked = { .arena = &arena };
-    enum vb_status status = cli_open_question(&options->question, &point, &asked, err);
-    if (status == VB_OK && point.workload == VB_AUTOBATCH)
-        status = cli_estimate_autobatch(&asked, &point, options->json != NULL, exit_status, err);
+    struct cli_question question;
+    enum vb_status status = cli_question_open(options, &question, err);
+    if (status == VB_OK && question.point.workload == VB_AUTOBATCH)
+        status = cli_estimate_autobatch(&question.asked, &question.point, json, exit_status, err);
     else if (status == VB_OK)
-        status = answer_point(&asked, &point, options->json != NULL, exit_status, err);
-    vb_device_close(asked.device);
-    vb_arena_clear(&arena);
+        status = answer_point(&question.asked, &question.point, json, exit_status, err);
+    cli_question_close(&question);
     return status;
 }
 
 int cmd_estimate(int argc, char **argv)
 {
-    struct options options = { 0 };
-    struct cli_option table[CLI_MAX_POINT_OPTIONS + 8];
+    struct cli_question_options options = { 0 };
+    struct cli_option table[CLI_MAX_POINT_OPTIONS + CLI_N_QUESTION_OPTIONS + 1];
+    const char *json = NULL;
     size_t n = 0;
     int exit_status = 0;
-    struct cli_question *question = &options.question;
-    cli_add_point_options(&question->point, table, &n);
-    const struct cli_option own[] = {
-        { "budget", "SIZE", "may be used, in place of the GPU's: 22.5GiB", &question->budget,
-          NULL },
-        { "risk", "1%", "of running out, that a batch which fits may have; 5%", &question->risk,
-          NULL },
-        { "shared", NULL, "in a notebook's kernel, where other models may still be on the GPU",
-          &question->shared, NULL },
-        { "calibration", "FILE|FOLDER", "of 'vrambench fit', in place of those in results/",
-          &question->calibration, NULL },
-        { "json", NULL, "the answer as one JSON object", &options.json, NULL },
-    };
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        table[n++] = own[i];
+    cli_add_question_options(&options, table, &n);
+    table[n++] = (struct cli_option){ "json", NULL, "the answer as one JSON object", &json, NULL };
     const struct cli_command command = {
         .usage = "vrambench estimate --model NAME --batch N --imgsz N --gpu NAME [options]",
         .summary =
@@ -86,6 +66,6 @@ int cmd_estimate(int argc, char **argv)
     struct vb_error err = { 0 };
     if (!cli_begin(&command, argc, argv, &positional, &exit_status))
         return exit_status;
-    enum vb_status status = estimate(&options, &exit_status, &err);
+    enum vb_status status = estimate(&options, json != NULL, &exit_status, &err);
     return status == VB_OK ? exit_status : cli_fail(status, &err);
 }

@@ -19,14 +19,14 @@
 enum { NOT_EXECUTABLE = 126, NOT_FOUND = 127 };
 
 struct options {
-    struct cli_question question;
+    struct cli_question_options question;
     const char *against, *out;
 };
 
 /* The keys of a point say nothing without a model. */
 static enum vb_status check_plan(const struct options *options, struct vb_error *err)
 {
-    const struct cli_question *question = &options->question;
+    const struct cli_question_options *question = &options->question;
     const bool has_model = options->against != NULL || question->point.yaml != NULL;
     bool has_key = question->calibration != NULL || question->point.gpu != NULL ||
                    question->point.device != NULL;
@@ -43,14 +43,14 @@ static enum vb_status plan(const struct options *options, struct cli_watch_plan 
                            struct vb_error *err)
 {
     struct vb_arena arena = { 0 };
-    struct cli_asked asked = { .arena = &arena };
     struct cli_answer answer = { 0 };
-    struct vb_point point;
-    enum vb_status status = cli_open_question(&options->question, &point, &asked, err);
-    if (status == VB_OK && point.workload == VB_AUTOBATCH)
+    struct cli_question question;
+    enum vb_status status = cli_question_open(&options->question, &question, err);
+    const struct vb_point *point = &question.point;
+    if (status == VB_OK && point->workload == VB_AUTOBATCH)
         status = vb_fail(err, VB_E_INPUT, "--workload autobatch: 'vrambench estimate' answers it");
     if (status == VB_OK)
-        status = cli_answer_plan(&asked, &point, &arena, &answer, err);
+        status = cli_answer_plan(&question.asked, point, &arena, &answer, err);
     if (status == VB_OK) {
         *out = (struct cli_watch_plan){
             .is_asked = true,
@@ -60,11 +60,11 @@ static enum vb_status plan(const struct options *options, struct cli_watch_plan 
             .low_bytes = answer.estimate.interval90.low,
             .high_bytes = answer.estimate.interval90.high,
         };
-        (void)snprintf(out->point, sizeof out->point, "%.80s, batch %u, %u px, %s", point.model,
-                       point.batch, point.imgsz, vb_precision_names[point.precision]);
+        (void)snprintf(out->point, sizeof out->point, "%.80s, batch %u, %u px, %s", point->model,
+                       point->batch, point->imgsz, vb_precision_names[point->precision]);
         (void)snprintf(out->gpu, sizeof out->gpu, "%.120s", answer.record.gpu);
     }
-    vb_device_close(asked.device);
+    cli_question_close(&question);
     vb_arena_clear(&arena);
     return status;
 }

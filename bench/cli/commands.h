@@ -5,6 +5,7 @@
 /* The commands: each is given its own arguments (argv[0] is its name) and returns the exit status.
  * To add one: write cmd_<name>.c, declare it here, list it in main.c. */
 
+int cmd_advise(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
@@ -19,6 +20,7 @@ int cmd_program(int argc, char **argv);
 int cmd_publish(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_schedule(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
 int cmd_validate(int argc, char **argv);
 int cmd_watch(int argc, char **argv);

@@ -20,6 +20,8 @@ static const struct command {
 } commands[] = {
     { "sweep", cmd_sweep, "run or plan every point of an INI file, with tables and charts" },
     { "estimate", cmd_estimate, "one configuration: will it fit, and what takes the memory" },
+    { "advise", cmd_advise, "what to change so that it fits, cheapest first" },
+    { "schedule", cmd_schedule, "training in phases: the batch of each, memory and time" },
     { "merge", cmd_merge, "the results of many machines made one" },
     { "fit", cmd_fit, "measured points to a calibration that estimates answer from" },
     { "report", cmd_report, "a results folder as one page for a browser" },

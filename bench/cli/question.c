@@ -2,36 +2,57 @@
 #include "cli/question.h"
 
 #include "base/bytes.h"
-#include "cli/bands.h"
 
-enum vb_status cli_open_question(const struct cli_question *question, struct vb_point *point,
-                                 struct cli_asked *out, struct vb_error *err)
+void cli_add_question_options(struct cli_question_options *options, struct cli_option *table,
+                              size_t *n)
 {
-    char name[320];
-    enum vb_status status = cli_read_point(&question->point, point, err);
-    out->is_shared = question->shared != NULL;
-    if (status == VB_OK && !cli_is_given(&question->point, "workload"))
-        point->workload = VB_WHOLE_RUN;
-    if (status == VB_OK && question->budget != NULL)
-        status = vb_bytes_parse(question->budget, &out->budget_bytes, err);
+    const struct cli_option own[CLI_N_QUESTION_OPTIONS] = {
+        { "budget", "SIZE", "may be used, in place of the GPU's: 22.5GiB", &options->budget, NULL },
+        { "risk", "1%", "of running out, that a batch which fits may have; 5%", &options->risk,
+          NULL },
+        { "shared", NULL, "in a notebook's kernel, where other models may still be on the GPU",
+          &options->shared, NULL },
+        { "calibration", "FILE|FOLDER", "of 'vrambench fit', in place of those in results/",
+          &options->calibration, NULL },
+    };
+    cli_add_point_options(&options->point, table, n);
+    for (size_t i = 0; i < CLI_N_QUESTION_OPTIONS; i++)
+        table[(*n)++] = own[i];
+}
+
+enum vb_status cli_question_open(const struct cli_question_options *options,
+                                 struct cli_question *out, struct vb_error *err)
+{
+    *out = (struct cli_question){ .asked = { .is_shared = options->shared != NULL } };
+    struct cli_asked *asked = &out->asked;
+    asked->arena = &out->arena;
+    asked->device_name = out->device_name;
+    cli_device_name(&options->point, out->device_name, sizeof out->device_name);
+    enum vb_status status = cli_read_point(&options->point, &out->point, err);
+    if (status == VB_OK && !cli_is_given(&options->point, "workload"))
+        out->point.workload = VB_WHOLE_RUN;
+    if (status == VB_OK && options->budget != NULL)
+        status = vb_bytes_parse(options->budget, &asked->budget_bytes, err);
     if (status == VB_OK)
-        status = cli_read_risk(question->risk, &out->risk, err);
+        status = cli_read_risk(options->risk, &asked->risk, err);
     if (status == VB_OK)
-        status = cli_ask(point, out, err);
-    cli_device_name(&question->point, name, sizeof name);
-    out->device_name = vb_arena_copy(out->arena, name);
-    if (status == VB_OK && out->device_name == NULL)
-        status = vb_fail(err, VB_E_SYSTEM, "no host memory left");
+        status = cli_ask(&out->point, asked, err);
     if (status == VB_OK)
-        status = vb_device_open(name, &out->device, err);
-    if (status == VB_OK && vb_device_info(out->device)->measures)
+        status = vb_device_open(out->device_name, &asked->device, err);
+    if (status == VB_OK && vb_device_info(asked->device)->measures)
         status =
             vb_fail(err, VB_E_INPUT,
                     "--device %s: an estimate is a plan, for virtual:GPU; what runs is measured "
                     "by 'vrambench point' and 'vrambench sweep'",
-                    name);
+                    out->device_name);
     /* Calibrations are of one GPU. */
-    if (status == VB_OK && point->workload != VB_AUTOBATCH && vb_world_of(point) == 1)
-        status = cli_ask_calibration(point, question->calibration, out, err);
+    if (status == VB_OK && out->point.workload != VB_AUTOBATCH && vb_world_of(&out->point) == 1)
+        status = cli_ask_calibration(&out->point, options->calibration, asked, err);
     return status;
+}
+
+void cli_question_close(struct cli_question *question)
+{
+    vb_device_close(question->asked.device);
+    vb_arena_clear(&question->arena);
 }

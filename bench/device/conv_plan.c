@@ -47,7 +47,9 @@ struct vb_conv_planner {
     size_t n_saved;             /* how many of them the disk has */
 
     const struct vb_plan_table *only; /* borrowed; LIBRARY_ABSENT, and no other answers */
-    bool has_table;                   /* LIBRARY_ABSENT: */
+    bool has_looked; /* for a table: where there is none for the GPU, reading them all once is
+                        enough */
+    bool has_table;  /* LIBRARY_ABSENT: */
     struct vb_plan_table table;
     bool has_model;
     struct vb_workspace_model model;
@@ -209,9 +211,10 @@ static enum vb_status know_library(struct vb_conv_planner *planner, struct vb_er
 
 static void use_table(struct vb_conv_planner *planner)
 {
-    if (planner->state == LIBRARY_ABSENT && planner->only == NULL && !planner->has_table &&
-        planner->table.version == 0)
-        planner->has_table = vb_plan_table_find(planner->gpu, &planner->table);
+    if (planner->state != LIBRARY_ABSENT || planner->only != NULL || planner->has_looked)
+        return;
+    planner->has_table = vb_plan_table_find(planner->gpu, &planner->table);
+    planner->has_looked = true;
 }
 
 enum vb_status vb_conv_planner_open_from(const struct vb_gpu_spec *gpu,

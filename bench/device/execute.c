@@ -314,6 +314,29 @@ static enum vb_status prepare(struct vb_walk *walk, struct vb_pool_options *opti
     return check(walk, options, err);
 }
 
+/* Where the walk's pool gets its memory; `walk` outlives the pool. */
+static enum vb_status open_pool(struct vb_walk *walk, const struct vb_pool_options *options,
+                                struct vb_pool **out, struct vb_error *err)
+{
+    const struct vb_source source = { walk, source_reserve, source_release,
+                                      walk->record->capacity_bytes };
+    return vb_pool_open(&source, options, out, err);
+}
+
+/* The program through the walk's pool, and what was seen to the record. */
+static enum vb_status walk_through(struct vb_walk *walk, struct vb_error *err)
+{
+    walk->record->profile = (struct vb_profile){ .n_sizes = walk->program->n_profiled };
+    enum vb_status status = run_program(walk, err);
+    if (status == VB_OK || status == VB_E_NO_FIT) {
+        vb_walk_tell(walk, status);
+        status = vb_device_tell(walk->device, walk->record, err);
+        if (status == VB_OK)
+            status = run_watched(walk, err);
+    }
+    return status;
+}
+
 static enum vb_status execute(const struct vb_program *program, const struct vb_point *point,
                               struct vb_device *device, enum vb_choice_of_plan choice,
                               bool with_curve, struct vb_arena *arena, struct vb_record *record,
@@ -332,22 +355,69 @@ static enum vb_status execute(const struct vb_program *program, const struct vb_
     enum vb_status status = prepare(&walk, &options, err);
     if (status != VB_OK)
         return status;
-
-    record->profile = (struct vb_profile){ .n_sizes = program->n_profiled };
-    struct vb_source source = { &walk, source_reserve, source_release, record->capacity_bytes };
-    status = vb_pool_open(&source, &options, &walk.pool, err);
+    status = open_pool(&walk, &options, &walk.pool, err);
     if (status != VB_OK)
         return status;
-    status = run_program(&walk, err);
-    if (status == VB_OK || status == VB_E_NO_FIT) {
-        vb_walk_tell(&walk, status);
-        status = vb_device_tell(device, record, err);
-        if (status == VB_OK)
-            status = run_watched(&walk, err);
-    }
+    status = walk_through(&walk, err);
     vb_pool_close(walk.pool);
     vb_walk_end_calls(&walk);
     vb_plan_map_clear(&walk.searched);
+    return status;
+}
+
+/* Whoever trained lets go of all that it had. */
+static void let_go(struct vb_walk *walk)
+{
+    for (size_t i = 0; i < walk->program->n_tensors; i++) {
+        vb_walk_give(walk, walk->blocks[i], walk->program->tensors[i].category);
+        walk->blocks[i] = NULL;
+    }
+}
+
+/* One of a sequence; `*pool` is opened by the first, whose walk it keeps as its source's. */
+static enum vb_status execute_next(struct vb_walk *walk, struct vb_walk *first,
+                                   struct vb_pool **pool, struct vb_error *err)
+{
+    struct vb_pool_options options;
+    vb_walk_tell_device(walk);
+    enum vb_status status = prepare(walk, &options, err);
+    if (status == VB_OK && *pool == NULL)
+        status = open_pool(first, &options, pool, err);
+    if (status != VB_OK)
+        return status;
+    walk->pool = *pool;
+    vb_pool_reset_peaks(walk->pool);
+    status = walk_through(walk, err);
+    let_go(walk);
+    vb_walk_end_calls(walk);
+    vb_plan_map_clear(&walk->searched);
+    return status;
+}
+
+enum vb_status vb_execute_sequence(const struct vb_in_sequence *items, size_t n, bool empties,
+                                   struct vb_device *device, struct vb_arena *arena,
+                                   struct vb_error *err)
+{
+    struct vb_walk *walks = vb_arena_alloc(arena, n + 1, sizeof *walks);
+    struct vb_pool *pool = NULL;
+    enum vb_status status = VB_OK;
+    if (walks == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left to execute the programs");
+    for (size_t i = 0; i < n && status == VB_OK; i++) {
+        walks[i] = (struct vb_walk){ .choice = VB_FIRST_PLAN,
+                                     .program = items[i].program,
+                                     .point = items[i].point,
+                                     .device = device,
+                                     .arena = arena,
+                                     .record = items[i].record,
+                                     .eager_bytes = eager_bytes_of(items[i].program, device) };
+        status = execute_next(&walks[i], &walks[0], &pool, err);
+        if (items[i].record->state == VB_STATE_OOM)
+            break;
+        if (empties && status == VB_OK)
+            vb_pool_empty_cache(pool);
+    }
+    vb_pool_close(pool);
     return status;
 }
 

@@ -20,4 +20,20 @@ VB_CHECKED enum vb_status vb_execute(const struct vb_program *program, const str
                                      struct vb_arena *arena, struct vb_record *record,
                                      struct vb_error *err);
 
+/* A program of a sequence; the record has its point, and is filled as above. */
+struct vb_in_sequence {
+    const struct vb_program *program;
+    const struct vb_point *point;
+    struct vb_record *record;
+};
+
+/* The programs one after the other through one pool, as a process has it that trains again and
+ * again: when one ends its tensors are freed and, with `empties`, the cache is emptied too. What a
+ * record tells as reserved counts what was left cached before it; the settings of the pool are the
+ * first one's. Those behind one that ran out are not walked: their records stay as they are. For
+ * devices that plan. */
+VB_CHECKED enum vb_status vb_execute_sequence(const struct vb_in_sequence *items, size_t n,
+                                              bool empties, struct vb_device *device,
+                                              struct vb_arena *arena, struct vb_error *err);
+
 #endif

@@ -4,6 +4,7 @@
  * own, which is how the device sees it. Source: torch-memory.md, part A, 1.10. */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "memory/pool_state.h"
@@ -34,9 +35,6 @@ static struct vb_block *new_range(struct vb_pool *pool, bool is_small, uint64_t 
     range->page_bytes = is_small ? SMALL_PAGE_BYTES : LARGE_PAGE_BYTES;
     uint64_t total = pool->source.total_bytes + pool->source.total_bytes / 8;
     uint64_t n_pages = (total + range->page_bytes - 1) / range->page_bytes;
-    range->pages = calloc(n_pages, sizeof *range->pages);
-    if (range->pages == NULL)
-        goto fail;
     range->bytes = n_pages * range->page_bytes;
     pool->next_range_address -= range->bytes;
     range->address = pool->next_range_address;
@@ -79,11 +77,28 @@ static void unmap_pages(struct vb_pool *pool, struct vb_range *range, uint64_t f
     }
 }
 
+/* Room to tell of so many pages: a range may be of more addresses than the host has memory for. */
+static bool tell_of(struct vb_range *range, uint64_t n_pages)
+{
+    uint64_t room = range->n_pages * 2 > n_pages ? range->n_pages * 2 : n_pages;
+    if (n_pages <= range->n_pages)
+        return true;
+    uint64_t *pages = realloc(range->pages, room * sizeof *pages);
+    if (pages == NULL)
+        return false;
+    memset(pages + range->n_pages, 0, (room - range->n_pages) * sizeof *pages);
+    range->pages = pages;
+    range->n_pages = room;
+    return true;
+}
+
 /* Reserves the pages of a stretch that begins on one; all of them or none. A page's entry is its
  * address plus 1, so that address 0 is one too. */
 static enum vb_status map_pages(struct vb_pool *pool, struct vb_range *range, uint64_t first,
                                 uint64_t end, struct vb_error *err)
 {
+    if (!tell_of(range, end))
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for the pool");
     for (uint64_t i = first; i < end; i++) {
         uint64_t address = 0;
         enum vb_status status =
@@ -257,7 +272,7 @@ void vb_range_close_all(struct vb_pool *pool)
 {
     while (pool->ranges != NULL) {
         struct vb_range *range = pool->ranges;
-        for (uint64_t i = 0; i < range->bytes / range->page_bytes; i++) {
+        for (uint64_t i = 0; i < range->n_pages; i++) {
             if (range->pages[i] != 0)
                 unmap_pages(pool, range, i, i + 1);
         }

@@ -17,7 +17,8 @@ struct vb_half {
 /* An expandable segment: addresses for more than the device holds, mapped page by page. */
 struct vb_range {
     uint64_t address, bytes, page_bytes;
-    uint64_t *pages; /* where each page's memory came from; 0: not mapped */
+    uint64_t *pages;  /* where each page's memory came from; 0: not mapped */
+    uint64_t n_pages; /* told of; those beyond were never mapped */
     struct vb_range *next;
 };
 

@@ -170,16 +170,20 @@ static enum vb_status run_later(struct epoch *epoch, struct vb_error *err)
     return status;
 }
 
-/* The largest size that --multi-scale draws: of imgsz and half of it, all but the last pixel, in
- * whole strides; the shorter side grows alike, brought up to strides. */
+uint32_t vb_largest_draw(uint32_t imgsz, uint32_t percent, uint32_t stride)
+{
+    uint64_t end = (uint64_t)imgsz * (100 + percent) / 100 + stride;
+    return (uint32_t)((end - 1) / stride * stride);
+}
+
+/* The shorter side grows alike, brought up to strides. */
 static enum vb_status expand_largest(struct epoch *epoch, struct vb_arena *arena,
                                      struct vb_graph *out, struct vb_error *err)
 {
     const struct vb_graph *graph = epoch->full;
     uint32_t percent = epoch->builder->recipe->trainer.multiscale_percent;
     uint32_t stride = vb_loader_stride(graph);
-    uint64_t end = (uint64_t)graph->imgsz * (100 + percent) / 100 + stride;
-    uint32_t side = (uint32_t)((end - 1) / stride * stride);
+    uint32_t side = vb_largest_draw(graph->imgsz, percent, stride);
     const uint32_t *dims = graph->values[0].shape.dims;
     const struct vb_extent extent = {
         graph->batch, vb_loader_side((double)side / graph->imgsz, dims[2], 0, stride),

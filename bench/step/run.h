@@ -17,4 +17,9 @@ VB_CHECKED enum vb_status vb_run_build(const struct vb_graph *graph,
                                        struct vb_arena *arena, struct vb_program *out,
                                        struct vb_error *err);
 
+/* The largest size that multi-scale training draws: of imgsz and `percent` % of it to either side,
+ * the end left out, in whole strides. Source: YOLOv5 7.0, train.py, and ultralytics alike:
+ * randrange(int(imgsz * 0.5), int(imgsz * 1.5) + stride) // stride * stride. */
+uint32_t vb_largest_draw(uint32_t imgsz, uint32_t percent, uint32_t stride);
+
 #endif

@@ -77,6 +77,33 @@ enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
     return vb_program_build(graph, point, &out->recipe, NULL, layout, arena, &out->program, err);
 }
 
+/* The record's part that is the program's, and what the device makes of it. */
+static enum vb_status execute(const struct vb_compiled *compiled, const struct vb_point *point,
+                              struct vb_device *device, bool with_curve, struct vb_arena *arena,
+                              struct vb_record *record, struct vb_error *err)
+{
+    *record = (struct vb_record){ .point = *point };
+    record->autobatch = compiled->recipe.trainer.autobatch.rules;
+    record->parameters = compiled->graph.parameter_elements;
+    record->rule_of_thumb_bytes = rule_of_thumb(&compiled->graph);
+    if (compiled->graph.task != VB_TASK_DETECT)
+        (void)snprintf(record->modelled, sizeof record->modelled, "loss of task %s",
+                       vb_task_names[compiled->graph.task]);
+    if (point->workload == VB_WHOLE_RUN)
+        (void)snprintf(record->unit, sizeof record->unit, "%s",
+                       vb_unit_names[compiled->recipe.trainer.unit]);
+    (void)snprintf(record->recipe, sizeof record->recipe, "%s", compiled->recipe.name);
+    return vb_execute(&compiled->program, point, device, with_curve, arena, record, err);
+}
+
+static enum vb_status compile_for(const struct vb_point *point, const struct vb_device *device,
+                                  struct vb_arena *arena, struct vb_compiled *out,
+                                  struct vb_error *err)
+{
+    return vb_compile(point, vb_device_info(device)->capacity_bytes,
+                      vb_device_layout(device, point->channels_last), arena, out, err);
+}
+
 /* One GPU: that of point->rank. */
 static enum vb_status measure_rank(const struct vb_point *point, struct vb_device *device,
                                    bool with_curve, struct vb_arena *arena,
@@ -84,23 +111,9 @@ static enum vb_status measure_rank(const struct vb_point *point, struct vb_devic
 {
     struct vb_compiled compiled;
     *record = (struct vb_record){ .point = *point };
-    const struct vb_device_info *info = vb_device_info(device);
-    enum vb_status status =
-        vb_compile(point, info->capacity_bytes, vb_device_layout(device, point->channels_last),
-                   arena, &compiled, err);
-    if (status != VB_OK)
-        return status;
-    record->autobatch = compiled.recipe.trainer.autobatch.rules;
-    record->parameters = compiled.graph.parameter_elements;
-    record->rule_of_thumb_bytes = rule_of_thumb(&compiled.graph);
-    if (compiled.graph.task != VB_TASK_DETECT)
-        (void)snprintf(record->modelled, sizeof record->modelled, "loss of task %s",
-                       vb_task_names[compiled.graph.task]);
-    if (point->workload == VB_WHOLE_RUN)
-        (void)snprintf(record->unit, sizeof record->unit, "%s",
-                       vb_unit_names[compiled.recipe.trainer.unit]);
-    (void)snprintf(record->recipe, sizeof record->recipe, "%s", compiled.recipe.name);
-    return vb_execute(&compiled.program, point, device, with_curve, arena, record, err);
+    enum vb_status status = compile_for(point, device, arena, &compiled, err);
+    return status == VB_OK ? execute(&compiled, point, device, with_curve, arena, record, err)
+                           : status;
 }
 
 static bool is_heavier(const struct vb_record *a, const struct vb_record *b)
@@ -158,19 +171,58 @@ enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device
     return VB_OK;
 }
 
-enum vb_status vb_measure_need(const struct vb_point *point, const char *device_name,
-                               struct vb_device *device, struct vb_arena *arena,
-                               struct vb_record *record, struct vb_record *need,
-                               struct vb_error *err)
+static bool ran_out_planned(const struct vb_record *record, const struct vb_device *device)
+{
+    return record->state == VB_STATE_OOM && !vb_device_info(device)->measures;
+}
+
+static enum vb_status need_of_ranks(const struct vb_point *point, const char *device_name,
+                                    struct vb_device *device, struct vb_arena *arena,
+                                    struct vb_record *record, struct vb_record *need,
+                                    struct vb_error *err)
 {
     struct vb_device *boundless = NULL;
     enum vb_status status = vb_measure(point, device, false, arena, record, err);
     *need = *record;
-    if (status != VB_OK || record->state != VB_STATE_OOM || vb_device_info(device)->measures)
+    if (status != VB_OK || !ran_out_planned(record, device))
         return status;
     status = vb_device_open_boundless(device_name, &boundless, err);
     if (status == VB_OK)
         status = vb_measure(point, boundless, false, arena, need, err);
     vb_device_close(boundless);
     return status;
+}
+
+/* AutoBatch's program depends on the device's memory. */
+static enum vb_status execute_boundless(struct vb_compiled *compiled, const struct vb_point *point,
+                                        const char *device_name, struct vb_arena *arena,
+                                        struct vb_record *need, struct vb_error *err)
+{
+    struct vb_device *boundless = NULL;
+    enum vb_status status = vb_device_open_boundless(device_name, &boundless, err);
+    if (status == VB_OK && point->workload == VB_AUTOBATCH)
+        status = compile_for(point, boundless, arena, compiled, err);
+    if (status == VB_OK)
+        status = execute(compiled, point, boundless, false, arena, need, err);
+    vb_device_close(boundless);
+    return status;
+}
+
+/* One GPU's program is compiled once for both. */
+enum vb_status vb_measure_need(const struct vb_point *point, const char *device_name,
+                               struct vb_device *device, struct vb_arena *arena,
+                               struct vb_record *record, struct vb_record *need,
+                               struct vb_error *err)
+{
+    struct vb_compiled compiled;
+    if (vb_world_of(point) > 1)
+        return need_of_ranks(point, device_name, device, arena, record, need, err);
+    *record = (struct vb_record){ .point = *point };
+    enum vb_status status = compile_for(point, device, arena, &compiled, err);
+    if (status == VB_OK)
+        status = execute(&compiled, point, device, false, arena, record, err);
+    *need = *record;
+    if (status != VB_OK || !ran_out_planned(record, device))
+        return status;
+    return execute_boundless(&compiled, point, device_name, arena, need, err);
 }

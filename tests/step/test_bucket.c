@@ -100,7 +100,7 @@ Test(bucket, made_lists)
     const uint64_t limits[] = { 1 * MIB, 25 * MIB };
     for (size_t c = 0; c < sizeof filled / sizeof *filled; c++) {
         const struct list_case *want = &filled[c];
-        struct vb_sized list[8];
+        struct vb_sized list[8] = { 0 };
         uint32_t n = 0, got[8] = { 0 };
         for (; n < 8 && want->kib[n] > 0; n++)
             list[n] = (struct vb_sized){ want->kib[n] * 1024, VB_FLOAT32 };

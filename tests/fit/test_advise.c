@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The search over a made-up memory that a formula gives, so that every chain of changes can be
+ * tried: thousands of trainings, each against all there is. */
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fit/advise.h"
+
+enum { QUESTIONS = 300, N_GPUS = 3, MOST_PLANS = 80 };
+
+static const char *const models[] = { "medium", "small", "nano" };
+
+/* Megabytes: what stays and what grows with the batch's pixels, by the model. */
+struct made_up {
+    double usable[N_GPUS + 1]; /* of the GPUs, the one asked about last */
+    double fixed, per_image;   /* of an image of 640 */
+    double composed;           /* by the device, an image */
+};
+
+static double share_of(const char *model)
+{
+    return strcmp(model, "medium") == 0  ? 0.5
+           : strcmp(model, "small") == 0 ? 0.25
+           : strcmp(model, "nano") == 0  ? 0.1
+                                         : 1;
+}
+
+static double need_of(const struct made_up *made, const struct vb_point *point)
+{
+    double share = share_of(point->model), area = point->imgsz / 640.0;
+    double states = point->optimizer == VB_SGD ? 4 : 5;
+    double image = made->per_image * share * area * area;
+    double composed = point->mosaic == VB_MOSAIC_ON ? made->composed * area * area : 0;
+    if (point->mixup)
+        composed *= 1.5;
+    if (point->copy_paste)
+        composed *= 1.1;
+    if (point->precision == VB_FP16)
+        image *= 0.6;
+    if (point->channels_last)
+        image *= 0.98;
+    if (point->freeze > 0)
+        states -= 1;
+    double slack = point->alloc_conf[0] == '\0' ? 1.08 : point->alloc_conf[0] == 'e' ? 1.01 : 1.05;
+    return slack * (states * made->fixed * share + point->batch * (image + composed));
+}
+
+static enum vb_status plan(void *context, const struct vb_candidate *candidate, bool wants_need,
+                           struct vb_advise_answer *out, struct vb_error *err)
+{
+    const struct made_up *made = context;
+    double usable = made->usable[candidate->gpu == VB_ASKED_GPU ? N_GPUS : candidate->gpu];
+    double need = need_of(made, &candidate->point);
+    (void)err;
+    *out = (struct vb_advise_answer){ .fits = need <= usable, .usable_bytes = usable };
+    if (out->fits || wants_need)
+        out->need_bytes = need;
+    return VB_OK;
+}
+
+static bool fits(const struct vb_advise_question *question, const struct vb_grid *grid,
+                 const struct vb_chain *chain, struct made_up *made)
+{
+    struct vb_advise_answer answer;
+    const struct vb_candidate candidate = vb_chain_apply(question, grid, chain);
+    cr_assert_eq(plan(made, &candidate, false, &answer, NULL), VB_OK);
+    return answer.fits;
+}
+
+static uint64_t next(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static struct vb_advise_question draw(uint64_t *state, struct made_up *made)
+{
+    static const uint32_t batches[] = { 4, 12, 16, 32, 48, 64 };
+    struct vb_advise_question question = { .point = vb_point_default(),
+                                           .nominal_batch = 64,
+                                           .stride = 32,
+                                           .models = models,
+                                           .n_models = next(state) % 4,
+                                           .n_gpus = next(state) % (N_GPUS + 1),
+                                           .has_segments = next(state) % 2 == 0 };
+    struct vb_point *point = &question.point;
+    (void)snprintf(point->model, sizeof point->model, "large");
+    point->batch = batches[next(state) % 6];
+    point->imgsz = 320 + 32 * (uint32_t)(next(state) % 12);
+    point->precision = next(state) % 2 == 0 ? VB_FP32 : VB_FP16;
+    point->optimizer = next(state) % 2 == 0 ? VB_ADAM : VB_SGD;
+    point->mosaic = (enum vb_mosaic)(next(state) % 3);
+    point->mixup = point->mosaic == VB_MOSAIC_ON && next(state) % 2 == 0;
+    question.kept = (uint32_t)next(state) & (uint32_t)next(state) & ((1u << VB_N_CHANGES) - 1);
+    *made = (struct made_up){ .fixed = 50 + (double)(next(state) % 400),
+                              .per_image = 20 + (double)(next(state) % 500),
+                              .composed = (double)(next(state) % 60) };
+    made->usable[N_GPUS] = need_of(made, point) * (0.02 + (double)(next(state) % 97) / 100);
+    for (size_t i = 0; i < N_GPUS; i++)
+        made->usable[i] =
+            made->usable[i > 0 ? i - 1 : N_GPUS] * (1.1 + (double)(next(state) % 4) / 4);
+    return question;
+}
+
+/* Whether any chain at all fits. */
+static bool anything_fits(const struct vb_advise_question *question, const struct vb_grid *grid,
+                          struct vb_chain *chain, int change, struct made_up *made)
+{
+    if (change == VB_N_CHANGES)
+        return fits(question, grid, chain, made);
+    /* Memory falls along the axes: but for the allocator's, the strongest level alone matters. */
+    uint32_t n = (uint32_t)grid->axes[change].n, from = change == VB_CHANGE_ALLOCATOR ? 0 : n;
+    for (uint32_t level = from; level <= n; level++) {
+        chain->levels[change] = level;
+        if (anything_fits(question, grid, chain, change + 1, made))
+            return true;
+    }
+    return false;
+}
+
+static void check_first(const struct vb_advise_question *question, const struct vb_grid *grid,
+                        const struct vb_suggestion *first, struct made_up *made)
+{
+    cr_expect(fits(question, grid, &first->chain, made), "what is said first does not fit");
+    for (int change = 0; change < VB_N_CHANGES; change++) {
+        struct vb_chain less = first->chain;
+        less.levels[change] = 0;
+        if (first->chain.levels[change] > 0)
+            cr_expect_not(fits(question, grid, &less, made), "change %d is not needed", change);
+        for (uint32_t level = 1; level <= grid->axes[change].n; level++) {
+            struct vb_chain alone = { { 0 } };
+            alone.levels[change] = level;
+            if (vb_chain_cost(grid, &alone) < first->cost)
+                cr_expect_not(fits(question, grid, &alone, made), "change %d, level %u, is cheaper",
+                              change, level);
+        }
+    }
+}
+
+static void check(const struct vb_advise_question *question, struct made_up *made)
+{
+    static struct vb_grid grid;
+    static struct vb_advice advice;
+    struct vb_chain chain = { { 0 } };
+    struct vb_error err = { 0 };
+    vb_grid_make(question, &grid);
+    cr_assert_eq(vb_advise(question, &grid, plan, made, &advice, &err), VB_OK, "%s", err.text);
+    cr_assert_not(advice.now.fits);
+    cr_expect_leq(advice.n_plans, MOST_PLANS, "%zu plans", advice.n_plans);
+    for (size_t i = 1; i < advice.n; i++)
+        cr_expect_leq(advice.items[i - 1].cost, advice.items[i].cost, "not by cost");
+    for (size_t i = 0; i < advice.n; i++)
+        cr_expect(advice.items[i].answer.fits && advice.items[i].answer.need_bytes > 0);
+    for (int change = 0; change < VB_N_CHANGES; change++)
+        cr_expect((question->kept >> change & 1) == 0 || grid.axes[change].n == 0);
+    cr_expect_eq(advice.n > 0, anything_fits(question, &grid, &chain, 0, made),
+                 "%zu suggestions, against all chains", advice.n);
+    if (advice.n > 0) {
+        check_first(question, &grid, &advice.items[0], made);
+        cr_expect_eq(advice.n_steps, advice.items[0].n_changes);
+        cr_expect(advice.steps[advice.n_steps - 1].answer.fits, "the walk does not end well");
+    }
+}
+
+Test(advise, first_fits_no_change_is_idle_and_no_cheaper_one_was_passed_over)
+{
+    uint64_t state = 7;
+    size_t n = 0;
+    while (n < QUESTIONS) {
+        struct made_up made;
+        const struct vb_advise_question question = draw(&state, &made);
+        if (need_of(&made, &question.point) <= made.usable[N_GPUS])
+            continue;
+        check(&question, &made);
+        n++;
+    }
+}
+
+Test(advise, what_fits_is_left_alone)
+{
+    struct made_up made = { .usable = { 1e9, 1e9, 1e9, 1e9 }, .fixed = 1, .per_image = 1 };
+    struct vb_advise_question question = { .point = vb_point_default(),
+                                           .nominal_batch = 64,
+                                           .stride = 32 };
+    static struct vb_grid grid;
+    static struct vb_advice advice;
+    struct vb_error err = { 0 };
+    question.point.batch = 16;
+    question.point.imgsz = 640;
+    vb_grid_make(&question, &grid);
+    cr_assert_eq(vb_advise(&question, &grid, plan, &made, &advice, &err), VB_OK);
+    cr_expect(advice.now.fits && advice.n == 0 && advice.n_plans == 1);
+}
+
+struct batch_case {
+    char label[48];
+    uint32_t batch, accumulate, to, effective, sums; /* sums: what the point says; 0: the trainer */
+};
+
+Test(advise, effective_batch_stays)
+{
+    static const struct batch_case cases[] = {
+        { "the trainer's own rule does it", 32, 0, 16, 64, 0 },
+        { "and down to one", 32, 0, 1, 64, 0 },
+        { "48 is summed once", 48, 0, 24, 48, 2 },
+        { "128 is more than the nominal batch", 128, 0, 32, 128, 4 },
+        { "sums that were given", 8, 3, 4, 24, 6 },
+        { "72, for 64 / 24 is rounded up", 24, 0, 12, 72, 6 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct batch_case *c = &cases[i];
+        struct vb_point point = vb_point_default();
+        point.batch = c->batch;
+        point.accumulate = c->accumulate;
+        cr_expect_eq(vb_effective_batch(&point, 64), c->effective, "%s", c->label);
+        vb_point_set_batch(&point, c->to, c->effective, 64);
+        cr_expect_eq(vb_effective_batch(&point, 64), c->effective, "%s", c->label);
+        cr_expect_eq(point.accumulate, c->sums, "%s: %u", c->label, point.accumulate);
+    }
+}

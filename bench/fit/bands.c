@@ -2,12 +2,14 @@
 /* Split conformal prediction with repositories as the units that are exchangeable, rows within one
  * not being so: people run one configuration several times. Each of K repositories has the weight
  * 1, shared by its rows, and the run to be predicted is one more repository, of weight 1, whose
- * error may lie anywhere: it counts as beyond all others. A bound that leaves out `a` on its side
- * is then the first residual beyond which lies at most a (K + 1), that one included; the chance
- * that a new repository's run exceeds it is at most a, whatever the distribution (Lee, Barber and
- * Willett, "Distribution-free inference with hierarchical data", arXiv 2306.06342; for one row a
- * repository it is the rank (n + 1) (1 - a) of split conformal prediction). Both sides are looked
- * for separately: what else is in a process can only add.
+ * error may lie anywhere: it counts as beyond all others. The chance that a new repository's run
+ * exceeds a residual is then at most the weight beyond it, that one included, of K + 1, whatever
+ * the distribution (Lee, Barber and Willett, "Distribution-free inference with hierarchical data",
+ * arXiv 2306.06342; for one row a repository split conformal prediction). A bound that leaves out
+ * `a` on its side lies between the two residuals whose chances enclose `a`, in proportion: the
+ * quantile at (n + 1) (1 - a) (Hyndman and Fan's type 6). To take the outer of the two would never
+ * leave out more than a, but mostly less: tests/fit/test_bands.c counts. Both sides are looked for
+ * separately: what else is in a process can only add.
  *
  * Where K is too small for the share asked for, the bound lies beyond every row, and rank alone
  * would put it at infinity. There the weight 1 / (K + 1) is taken to fall exponentially, as fast as
@@ -233,11 +235,14 @@ static double bound(const struct vb_band *band, int sign, double outside)
     if (beyond > outside * all + ROUNDING)
         return outermost + scale * log(beyond / (outside * all));
     for (; i > 1; i--) {
-        beyond += from_side(band, sign, i - 1)->weight;
-        if (beyond > outside * all + ROUNDING)
-            break;
+        double inner = sign * from_side(band, sign, i - 2)->log_ratio;
+        double outer = sign * from_side(band, sign, i - 1)->log_ratio;
+        double weight = from_side(band, sign, i - 1)->weight;
+        if (beyond + weight >= outside * all - ROUNDING)
+            return outer - (outer - inner) * (outside * all - beyond) / weight;
+        beyond += weight;
     }
-    return sign * from_side(band, sign, i - 1)->log_ratio;
+    return sign * from_side(band, sign, 0)->log_ratio;
 }
 
 struct vb_interval vb_band_interval(const struct vb_band *band, double planned_bytes, double share)
@@ -268,8 +273,12 @@ double vb_band_fits(const struct vb_band *band, double planned_bytes, double usa
     } else if (at <= first->log_ratio) {
         fits = first->weight * exp(-(first->log_ratio - at) / band->low_scale) / all;
     } else {
-        for (size_t i = 0; band->steps[i].log_ratio < at; i++)
+        size_t i = 0;
+        for (; band->steps[i].log_ratio < at; i++)
             fits += band->steps[i].weight / all;
+        const struct vb_band_step *inner = &band->steps[i - 1], *outer = &band->steps[i];
+        fits +=
+            outer->weight / all * (at - inner->log_ratio) / (outer->log_ratio - inner->log_ratio);
     }
     return fmin(fmax(fits, LEAST_PROBABILITY), 1 - LEAST_PROBABILITY);
 }

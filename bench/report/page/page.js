@@ -84,11 +84,12 @@
         if (beyond > outside * all + ROUNDING)
             return sign * fromSide(n - 1)[0] + scale * Math.log(beyond / (outside * all));
         for (; i > 1; i--) {
-            beyond += fromSide(i - 1)[1];
-            if (beyond > outside * all + ROUNDING)
-                break;
+            const inner = sign * fromSide(i - 2)[0], [ratio, weight] = fromSide(i - 1);
+            if (beyond + weight >= outside * all - ROUNDING)
+                return sign * ratio - (sign * ratio - inner) * (outside * all - beyond) / weight;
+            beyond += weight;
         }
-        return sign * fromSide(i - 1)[0];
+        return sign * fromSide(0)[0];
     }
 
     function interval(band, widening, bytes, share) {
@@ -106,9 +107,12 @@
             fits = 1 - Math.exp(-(at - last[0]) / high) / all;
         else if (at <= first[0])
             fits = first[1] * Math.exp(-(first[0] - at) / low) / all;
-        else
-            for (let i = 0; steps[i][0] < at; i++)
+        else {
+            let i = 0;
+            for (; steps[i][0] < at; i++)
                 fits += steps[i][1] / all;
+            fits += steps[i][1] / all * (at - steps[i - 1][0]) / (steps[i][0] - steps[i - 1][0]);
+        }
         return Math.min(Math.max(fits, LEAST_PROBABILITY), 1 - LEAST_PROBABILITY);
     }
 

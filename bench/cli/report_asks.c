@@ -137,7 +137,8 @@ static enum vb_status ask_published(struct asking *asking, const struct vb_page_
                         .boxes = point.targets,
                         .planned_bytes = ask->most_bytes,
                         .has_fitted_workspaces = vb_band_is_fitted(kind->workspaces),
-                        .is_own_model = cli_is_own_model(point.model) },
+                        .is_own_model = cli_is_own_model(point.model),
+                        .has_rare_settings = point.freeze > 0 || point.rect > 0 },
         };
         status = vb_band_find(asked.residuals.rows, asked.residuals.n, &question,
                               &asking->page->arena, &ask->band, &why);

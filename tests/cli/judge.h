@@ -42,6 +42,7 @@ static bool judge_plan(const struct vb_record *record, const struct vb_device_in
                     .workload = record->point.workload,
                     .torch = vb_band_torch(record->recipe),
                     .boxes = record->point.targets,
+                    .has_rare_settings = record->point.freeze > 0 || record->point.rect > 0,
                     .planned_bytes = (double)record->peak_reserved_bytes,
                     .has_fitted_workspaces = vb_band_is_fitted(record->workspaces) },
     };

@@ -70,7 +70,7 @@ if command -v groff >/dev/null; then
 fi
 
 # README's lines that begin so, in code: the command and its options.
-grep -hE '^ {4,}(build/release/)?vrambench [a-z]' README.md | sed 's/ #.*//; s/^ *[^ ]* //' >"$folder/used"
+grep -hE '^ {4,}(build/release/)?vrambench [a-z]+( |$)' README.md docs/*.md | sed 's/ #.*//; s/^ *[^ ]* //' >"$folder/used"
 while read -r name arguments; do
     [ "$name" = help ] || [ "$name" = version ] && continue
     [ -e "$folder/$name" ] || { fail "README has the command '$name', --help does not"; continue; }

@@ -35,10 +35,10 @@ CUresult EMULATED_API cuInit(unsigned int flags)
         emulated_driver()->process = getpid();
     if (status == 0)
         emulated_driver()->is_initialised = true;
-    status = END(status);
-    if (status == 0)
+    const CUresult result = END(status);
+    if (result == CUDA_SUCCESS)
         (void)pthread_once(&once, inject);
-    return (CUresult)status;
+    return result;
 }
 
 CUresult EMULATED_API cuDriverGetVersion(int *version)

@@ -43,7 +43,8 @@ static bool judge_plan(const struct vb_record *record, const struct vb_device_in
                     .torch = vb_band_torch(record->recipe),
                     .boxes = record->point.targets,
                     .planned_bytes = (double)record->peak_reserved_bytes,
-                    .has_fitted_workspaces = vb_band_is_fitted(record->workspaces) },
+                    .has_fitted_workspaces = vb_band_is_fitted(record->workspaces),
+                    .has_rare_settings = record->point.freeze > 0 || record->point.rect > 0 },
     };
     enum vb_status status =
         vb_band_find(judge_residuals.rows, judge_residuals.n, &question, arena, &band, NULL);

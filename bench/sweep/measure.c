@@ -39,11 +39,11 @@ static enum vb_status check_task(const struct vb_point *point, enum vb_layout la
     return VB_OK;
 }
 
-enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
-                          enum vb_layout layout, struct vb_arena *arena, struct vb_compiled *out,
-                          struct vb_error *err)
+/* All that a program is built from. */
+static enum vb_status find_parts(const struct vb_point *point, enum vb_layout layout,
+                                 struct vb_arena *arena, struct vb_description *description,
+                                 struct vb_compiled *out, struct vb_error *err)
 {
-    struct vb_description description;
     struct vb_graph *graph = &out->graph;
     if (layout != VB_ONLY_PLANNED && vb_world_of(point) > 1)
         return vb_fail(err, VB_E_UNSUPPORTED,
@@ -56,13 +56,23 @@ enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
                        vb_workload_names[point->workload]);
     enum vb_status status = vb_check_ranks(point, err);
     if (status == VB_OK)
-        status = vb_point_graph(point, arena, &description, graph, err);
+        status = vb_point_graph(point, arena, description, graph, err);
     if (status == VB_OK)
         status = check_task(point, layout, graph, err);
     if (status == VB_OK)
         status = vb_check_strategy(point, vb_family_of(graph), err);
     if (status == VB_OK)
         status = vb_recipe_find(point, vb_family_of(graph), &out->recipe, err);
+    return status;
+}
+
+enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
+                          enum vb_layout layout, struct vb_arena *arena, struct vb_compiled *out,
+                          struct vb_error *err)
+{
+    struct vb_description description;
+    struct vb_graph *graph = &out->graph;
+    enum vb_status status = find_parts(point, layout, arena, &description, out, err);
     if (status != VB_OK)
         return status;
     switch (point->workload) {
@@ -169,6 +179,25 @@ enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device
     record->point.rank = 0;
     count_nccl(record);
     return VB_OK;
+}
+
+enum vb_status vb_measure_start(const struct vb_point *point, struct vb_device *device,
+                                struct vb_arena *arena, struct vb_record *record,
+                                struct vb_error *err)
+{
+    struct vb_compiled compiled;
+    struct vb_description description;
+    *record = (struct vb_record){ .point = *point };
+    enum vb_status status = find_parts(point, vb_device_layout(device, point->channels_last), arena,
+                                       &description, &compiled, err);
+    if (status == VB_OK)
+        status = vb_run_build_start(&compiled.graph, &description, point, &compiled.recipe, arena,
+                                    &compiled.program, err);
+    if (status == VB_OK)
+        status = execute(&compiled, point, device, false, arena, record, err);
+    if (status == VB_OK && vb_world_of(point) > 1)
+        count_nccl(record);
+    return status;
 }
 
 static bool ran_out_planned(const struct vb_record *record, const struct vb_device *device)

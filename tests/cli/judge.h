@@ -42,9 +42,9 @@ static bool judge_plan(const struct vb_record *record, const struct vb_device_in
                     .workload = record->point.workload,
                     .torch = vb_band_torch(record->recipe),
                     .boxes = record->point.targets,
+                    .has_rare_settings = record->point.freeze > 0 || record->point.rect > 0,
                     .planned_bytes = (double)record->peak_reserved_bytes,
-                    .has_fitted_workspaces = vb_band_is_fitted(record->workspaces),
-                    .has_rare_settings = record->point.freeze > 0 || record->point.rect > 0 },
+                    .has_fitted_workspaces = vb_band_is_fitted(record->workspaces) },
     };
     enum vb_status status =
         vb_band_find(judge_residuals.rows, judge_residuals.n, &question, arena, &band, NULL);

@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 
-enum { CHUNK_BYTES = 1 << 16, ALIGNMENT = 16 };
+enum { CHUNK_BYTES = 1 << 16, LARGE_BYTES = 1 << 17, ALIGNMENT = 16 };
 
 struct vb_arena_chunk {
     struct vb_arena_chunk *next;
@@ -65,7 +65,9 @@ void *vb_arena_grow(struct vb_arena *arena, void *items, size_t count, size_t *c
     if (count < *capacity)
         return items;
 
-    size_t room = *capacity < 16 ? 16 : *capacity * 2;
+    /* What is moved is left behind: of large lists a third of what they have, not all. */
+    size_t factor = *capacity > LARGE_BYTES / size ? 4 : 2;
+    size_t room = *capacity < 16 ? 16 : *capacity * factor;
     uint64_t bytes;
     void *moved = take(arena, room, size, &bytes);
     if (moved == NULL)

@@ -19,8 +19,8 @@ struct vb_arena {
 void *vb_arena_alloc(struct vb_arena *arena, size_t count, size_t size);
 
 /* `items`, room for `*capacity` of `size` bytes, with room for one more than `count`: moved to
- * twice the room where it is full. What lies beyond `count` is not zeroed. NULL as above; `items`
- * is then still valid. */
+ * twice the room, large ones to four times, where it is full. What lies beyond `count` is not
+ * zeroed. NULL as above; `items` is then still valid. */
 void *vb_arena_grow(struct vb_arena *arena, void *items, size_t count, size_t *capacity,
                     size_t size);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/advise_row.h"
+#include "cli/ranks_print.h"
 
 /* A text that is appended to and cut where it does not fit. */
 struct line {
@@ -42,6 +43,7 @@ static void add_ultralytics(const struct vb_trainer *trainer, const struct vb_po
                             const struct vb_point *to, struct line *line)
 {
     uint32_t effective = vb_effective_batch(to, trainer->nominal_batch);
+    char gpus[64];
     add(line, "yolo train model=%s%s batch=%" PRIu32 " imgsz=%" PRIu32 " amp=%s", to->model,
         ending(to->model), to->batch, to->imgsz, to->precision == VB_FP32 ? "False" : "True");
     if (to->batch != from->batch || to->accumulate > 0)
@@ -58,6 +60,9 @@ static void add_ultralytics(const struct vb_trainer *trainer, const struct vb_po
         add(line, " copy_paste=0.0");
     if (to->multiscale)
         add(line, " multi_scale=True");
+    cli_list_gpus(to, gpus, sizeof gpus);
+    if (to->gpus > 1)
+        add(line, " device=%s", gpus);
 }
 
 static void add_yolov5(const struct vb_trainer *trainer, const struct vb_point *from,
@@ -65,8 +70,10 @@ static void add_yolov5(const struct vb_trainer *trainer, const struct vb_point *
 {
     uint32_t effective = vb_effective_batch(to, trainer->nominal_batch);
     struct vb_point plain = *to;
+    char gpus[64], launcher[96];
     plain.accumulate = 0;
-    add(line, "python train.py %s %s%s --batch-size %" PRIu32 " --img %" PRIu32,
+    cli_launcher(to, launcher, sizeof launcher);
+    add(line, "python %strain.py %s %s%s --batch-size %" PRIu32 " --img %" PRIu32, launcher,
         strstr(to->model, ".y") != NULL ? "--cfg" : "--weights", to->model, ending(to->model),
         to->batch, to->imgsz);
     if (to->optimizer != from->optimizer)
@@ -75,6 +82,9 @@ static void add_yolov5(const struct vb_trainer *trainer, const struct vb_point *
         add(line, " --freeze %" PRIu32, to->freeze);
     if (to->multiscale)
         add(line, " --multi-scale");
+    cli_list_gpus(to, gpus, sizeof gpus);
+    if (to->gpus > 1)
+        add(line, " --device %s", gpus);
     if (vb_effective_batch(&plain, trainer->nominal_batch) != effective)
         add(note, "nbs = %" PRIu32 " in train.py, which has no argument for it", effective);
     if (to->precision != from->precision)

@@ -101,7 +101,7 @@ static enum vb_status read_kept(const char *keep, uint32_t *kept, struct vb_erro
                 err, VB_E_INPUT,
                 "--keep is '%s', expected names of model, batch, imgsz, precision, "
                 "mosaic, mixup, copy_paste, optimizer, freeze, channels_last, alloc_conf, "
-                "gpu%s%s",
+                "gpu, gpus%s%s",
                 name, near != NULL ? "; did you mean " : "", near != NULL ? near : "");
         *kept |= found;
     }
@@ -170,6 +170,7 @@ enum vb_status cli_advisor_open(struct cli_question *question, const char *calib
         out->recipe = compiled.recipe;
         if (compiled.recipe.trainer.family == VB_CLASSIFIER) /* its loop sums and freezes nothing */
             grid->kept |= 1u << VB_CHANGE_BATCH | 1u << VB_CHANGE_FREEZE;
+        grid->has_ddp = compiled.recipe.trainer.family != VB_CLASSIFIER;
         grid->nominal_batch = compiled.recipe.trainer.nominal_batch;
         grid->stride = vb_loader_stride(&compiled.graph);
         status = find_models(out, err);

@@ -8,7 +8,7 @@
 #include "fit/advise.h"
 #include "step/recipe.h"
 
-enum { CLI_MOST_GPUS = 256, CLI_MOST_SEEN = 256 };
+enum { CLI_MOST_GPUS = VB_MOST_OTHER_GPUS, CLI_MOST_SEEN = 256 };
 
 struct cli_advisor {
     struct cli_question *question; /* borrowed, as is the text */

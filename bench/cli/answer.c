@@ -209,12 +209,43 @@ enum vb_status cli_answer_plan(const struct cli_asked *asked, const struct vb_po
     return status;
 }
 
+/* Whether by the start of a run it is known that the run does not fit. It needs no less than its
+ * start does, and its band is no narrower unless the start's plan is smaller than all published
+ * runs'. A wider band makes likelier what was less likely than not, but never likelier than that.
+ */
+static enum vb_status is_hopeless(const struct cli_asked *asked, const struct vb_point *point,
+                                  struct cli_answer *out, bool *is, struct vb_error *err)
+{
+    struct vb_arena arena = { 0 };
+    *is = false;
+    enum vb_status status = vb_measure_start(point, asked->device, &arena, &out->record, err);
+    const bool runs_out = out->record.state == VB_STATE_OOM;
+    if (status == VB_OK && !runs_out && asked->nearest.calibration == NULL && !asked->is_shared &&
+        asked->risk < 0.5) {
+        status = judge_plan(asked, (double)out->record.peak_reserved_bytes, &arena, out, err);
+        *is = out->estimate.verdict == VB_CANNOT_TELL
+                  ? out->estimate.need_bytes > out->estimate.usable_bytes
+                  : out->estimate.verdict != VB_FITS &&
+                        (out->band.is_larger || (out->band.unlike & 1u << VB_UNLIKE_SIZE) == 0);
+    }
+    *is = status == VB_OK && (*is || runs_out);
+    out->estimate = (struct vb_estimate){ .verdict = VB_DOES_NOT_FIT };
+    out->band = (struct vb_band){ 0 };
+    vb_arena_clear(&arena);
+    return status;
+}
+
 enum vb_status cli_answer_within(const struct cli_asked *asked, const struct vb_point *point,
                                  struct vb_arena *arena, struct cli_answer *out,
                                  struct vb_error *err)
 {
     double apart = 0;
-    enum vb_status status = vb_measure(point, asked->device, false, arena, &out->record, err);
+    bool is = false;
+    enum vb_status status =
+        point->workload == VB_WHOLE_RUN ? is_hopeless(asked, point, out, &is, err) : VB_OK;
+    if (status != VB_OK || is)
+        return status;
+    status = vb_measure(point, asked->device, false, arena, &out->record, err);
     if (status != VB_OK || out->record.state != VB_STATE_OK)
         return status;
     status = plan_apart(asked, point, &out->record, arena, &apart, err);

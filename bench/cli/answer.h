@@ -54,7 +54,8 @@ VB_CHECKED enum vb_status cli_answer_plan(const struct cli_asked *asked,
                                           const struct vb_point *point, struct vb_arena *arena,
                                           struct cli_answer *out, struct vb_error *err);
 
-/* The same within the device's memory: of a point that runs out nothing but its record is told. */
+/* The same within the device's memory: of a point that runs out, or whose start is known not to
+ * fit, nothing but that is told. */
 VB_CHECKED enum vb_status cli_answer_within(const struct cli_asked *asked,
                                             const struct vb_point *point, struct vb_arena *arena,
                                             struct cli_answer *out, struct vb_error *err);

@@ -36,32 +36,39 @@ void cli_print_ranks(const struct vb_record *record)
            vb_bytes_format(record->nccl_high_bytes).text);
 }
 
-/* "0,1,2" */
-static void list_gpus(const struct vb_point *point, char *list, size_t room)
+void cli_list_gpus(const struct vb_point *point, char *text, size_t room)
 {
     size_t length = 0;
-    list[0] = '\0';
+    text[0] = '\0';
     for (uint32_t i = 0; i < point->gpus && length + 4 < room; i++)
-        length += (size_t)snprintf(list + length, room - length, "%s%" PRIu32, i > 0 ? "," : "", i);
+        length += (size_t)snprintf(text + length, room - length, "%s%" PRIu32, i > 0 ? "," : "", i);
+}
+
+void cli_launcher(const struct vb_point *point, char *text, size_t room)
+{
+    uint32_t here = point->gpus > 1 ? point->gpus : 1, machines = vb_world_of(point) / here;
+    text[0] = '\0';
+    if (vb_is_ddp(point) && machines > 1)
+        (void)snprintf(text, room,
+                       "-m torch.distributed.run --nnodes %" PRIu32 " --nproc_per_node %" PRIu32
+                       " ",
+                       machines, here);
+    else if (vb_is_ddp(point))
+        (void)snprintf(text, room, "-m torch.distributed.run --nproc_per_node %" PRIu32 " ", here);
 }
 
 void cli_print_ranks_use(const struct vb_point *point, uint32_t batch)
 {
-    char gpus[64];
-    uint32_t here = point->gpus > 1 ? point->gpus : 1, machines = vb_world_of(point) / here;
-    list_gpus(point, gpus, sizeof gpus);
+    char gpus[64], launcher[96];
+    cli_list_gpus(point, gpus, sizeof gpus);
     if (strncmp(point->model, "yolov5", 6) != 0) {
         printf("use:   yolo train model=%s batch=%" PRIu32 " imgsz=%" PRIu32 " amp=%s device=%s\n",
                point->model, batch, point->imgsz, point->precision == VB_FP32 ? "False" : "True",
                gpus);
         return;
     }
-    printf("use:   python ");
-    if (point->strategy == VB_DDP && machines > 1)
-        printf("-m torch.distributed.run --nnodes %" PRIu32 " --nproc_per_node %" PRIu32 " ",
-               machines, here);
-    else if (point->strategy == VB_DDP)
-        printf("-m torch.distributed.run --nproc_per_node %" PRIu32 " ", here);
-    printf("train.py --weights %s.pt --batch-size %" PRIu32 " --img %" PRIu32 " --device %s\n",
-           point->model, batch, point->imgsz, gpus);
+    cli_launcher(point, launcher, sizeof launcher);
+    printf("use:   python %strain.py --weights %s.pt --batch-size %" PRIu32 " --img %" PRIu32
+           " --device %s\n",
+           launcher, point->model, batch, point->imgsz, gpus);
 }

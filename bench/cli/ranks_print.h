@@ -10,6 +10,13 @@
  * what NCCL holds; nothing where there is one GPU. */
 void cli_print_ranks(const struct vb_record *record);
 
+/* "0,1", for the argument that names the GPUs. */
+void cli_list_gpus(const struct vb_point *point, char *text, size_t room);
+
+/* "-m torch.distributed.run --nproc_per_node 2 ", which YOLOv5's script is started by; "" where it
+ * is started by itself. */
+void cli_launcher(const struct vb_point *point, char *text, size_t room);
+
 /* The training command for that batch. */
 void cli_print_ranks_use(const struct vb_point *point, uint32_t batch);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Alone: along each axis levels grow dearer as they grow stronger, so its cheapest one that fits is
- * found by halving (batch, imgsz, model) or one after the other, and the cheapest of those is the
- * cheapest single change of all.
+ * found by halving (batch, imgsz, model, number of GPUs) or one after the other, and the cheapest
+ * of those is the cheapest single change of all.
  *
  * A chain: everything that costs at most so much at once, "so much" found by halving; then, from
  * the dearest change down, each is made as weak as it may be with the others as they are. So no
@@ -153,7 +153,8 @@ static enum vb_status cheapest(struct search *self, const struct vb_chain *chain
                                struct vb_error *err)
 {
     *level = 0;
-    if (change == VB_CHANGE_BATCH || change == VB_CHANGE_IMGSZ || change == VB_CHANGE_MODEL)
+    if (change == VB_CHANGE_BATCH || change == VB_CHANGE_IMGSZ || change == VB_CHANGE_MODEL ||
+        change == VB_CHANGE_GPUS)
         return halve(self, chain, change, most, level, err);
     return first_of(self, chain, change, most, level, err);
 }
@@ -262,21 +263,43 @@ static enum vb_status weaken(struct search *self, struct vb_chain *chain, struct
     return status;
 }
 
+/* Of the costs those below `*high` at once, whether they fit. Several GPUs hold buckets of
+ * gradients besides, so that with them may not fit what does without: then `*high` is where they
+ * begin. */
+static enum vb_status fits_with_all(struct search *self, size_t *high, struct vb_chain *out,
+                                    bool *fits, struct vb_error *err)
+{
+    struct vb_advise_answer answer = { 0 };
+    struct vb_chain without;
+    size_t n = *high;
+    *out = without = all_up_to(self, self->costs[n - 1]);
+    enum vb_status status = ask(self, out, false, &answer, err);
+    while (status == VB_OK && !answer.fits && without.levels[VB_CHANGE_GPUS] > 0 && --n > 0) {
+        without = all_up_to(self, self->costs[n - 1]);
+        status = ask(self, &without, false, &answer, err);
+    }
+    *fits = status == VB_OK && answer.fits;
+    if (*fits) {
+        *out = without;
+        *high = n;
+    }
+    return status;
+}
+
 /* The chain, where there is one that costs less than `below`; `*found` says so. */
 static enum vb_status find_chain(struct search *self, uint64_t below, struct vb_chain *out,
                                  bool *found, struct vb_error *err)
 {
     size_t low = 0, high = 0;
     struct vb_advise_answer answer = { 0 };
-    enum vb_status status = VB_OK;
+    bool fits = false;
     *found = false;
     while (high < self->n_costs && self->costs[high] < below)
         high++;
     if (high == 0)
         return VB_OK;
-    *out = all_up_to(self, self->costs[high - 1]);
-    status = ask(self, out, false, &answer, err);
-    if (status != VB_OK || !answer.fits)
+    enum vb_status status = fits_with_all(self, &high, out, &fits, err);
+    if (status != VB_OK || !fits)
         return status;
     while (status == VB_OK && high - low > 1) {
         size_t middle = low + (high - low) / 2;

@@ -39,7 +39,7 @@ struct vb_advice {
     struct vb_suggestion items[VB_N_CHANGES + 1]; /* that fit, cheapest first */
     size_t n;
     struct vb_suggestion helps[VB_N_CHANGES]; /* not enough alone, at their strongest: of precision,
-                                                batch, imgsz, model and GPU */
+                                                batch, imgsz, model and GPUs */
     size_t n_helps;
     /* From failing to fitting: the first item's changes one after the other, cheapest first, each
      * step with one more. */

@@ -20,6 +20,7 @@ const char *const vb_change_keys[VB_N_CHANGES] = {
     [VB_CHANGE_IMGSZ] = "imgsz",
     [VB_CHANGE_MODEL] = "model",
     [VB_CHANGE_GPU] = "gpu",
+    [VB_CHANGE_GPUS] = "gpus",
 };
 
 /* The backbone of YOLOv5 and YOLOv8: layers 0 to 9, as both trainers' guides freeze it. */
@@ -48,8 +49,14 @@ enum {
     PLACE_IMGSZ = 10,
     PLACE_MODEL = 100,
     PLACE_MODEL_STEP = 10,
+    PLACE_GPUS = 300,
     CLASS_DIGITS = 1000,
 };
+
+enum { MOST_OF_A_KIND = 8 }; /* GPUs of one machine, as machines are sold */
+_Static_assert((int)PLACE_GPUS >= (int)VB_MOST_OTHER_GPUS, "several are dearer than any one");
+_Static_assert((int)VB_MOST_OTHER_GPUS + PLACE_GPUS + MOST_OF_A_KIND < CLASS_DIGITS,
+               "a larger GPU and several of it");
 
 const char *const vb_cost_table[] = {
     "same: 1 and 2 the allocator's settings (expandable_segments:True,",
@@ -61,7 +68,8 @@ const char *const vb_cost_table[] = {
     "  6 no mosaic, 7 a batch of 4 to 7, 8 of 2 or 3, 9 of 1, 10 + n an image n %",
     "  smaller a side (down to 320), 100 + 10 n the model of the family n sizes",
     "  below;",
-    "money: the nth GPU of sweeps/gpus with more memory.",
+    "money: n the nth GPU of sweeps/gpus with more memory, 300 + n n of the same GPU",
+    "  (2, 4 or 8, with DDP), the batch shared out: each normalises its share.",
 };
 const size_t vb_cost_table_size = sizeof vb_cost_table / sizeof *vb_cost_table;
 
@@ -116,6 +124,16 @@ static void add_sizes(const struct vb_advise_question *question, struct vb_axis 
         uint32_t percent = (100 * (from - smaller) + from - 1) / from;
         add(axis, smaller, VB_COST_TRAINING, PLACE_IMGSZ + percent);
     }
+}
+
+/* DDP shares a batch out equally. */
+static void add_gpus(const struct vb_advise_question *question, struct vb_axis *axis)
+{
+    const struct vb_point *point = &question->point;
+    if (!question->has_ddp || point->gpus > 1 || point->world > 0)
+        return;
+    for (uint32_t n = 2; n <= MOST_OF_A_KIND && point->batch % n == 0; n *= 2)
+        add(axis, n, VB_COST_MONEY, PLACE_GPUS + n);
 }
 
 static void add_levels(const struct vb_advise_question *question, struct vb_axis *axis)
@@ -175,6 +193,9 @@ static void add_levels(const struct vb_advise_question *question, struct vb_axis
     case VB_CHANGE_GPU:
         for (uint32_t i = 0; i < question->n_gpus; i++)
             add(axis, i, VB_COST_MONEY, i + 1);
+        break;
+    case VB_CHANGE_GPUS:
+        add_gpus(question, axis);
         break;
     }
 }
@@ -242,6 +263,10 @@ static void apply(const struct vb_advise_question *question, enum vb_change chan
         break;
     case VB_CHANGE_GPU:
         out->gpu = value;
+        break;
+    case VB_CHANGE_GPUS:
+        point->gpus = value;
+        point->strategy = VB_DDP;
         break;
     }
 }

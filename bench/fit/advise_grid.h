@@ -41,8 +41,9 @@ enum vb_change {
     VB_CHANGE_IMGSZ,
     VB_CHANGE_MODEL,
     VB_CHANGE_GPU,
+    VB_CHANGE_GPUS, /* several of them share the batch: DDP */
 };
-enum { VB_N_CHANGES = 13 };
+enum { VB_N_CHANGES = 14 };
 /* By which --keep names what must stay. */
 extern const char *const vb_change_keys[VB_N_CHANGES];
 
@@ -50,7 +51,7 @@ extern const char *const vb_change_keys[VB_N_CHANGES];
 extern const char *const vb_cost_table[];
 extern const size_t vb_cost_table_size;
 
-enum { VB_LEAST_IMGSZ = 320, VB_MOST_LEVELS = 512 };
+enum { VB_LEAST_IMGSZ = 320, VB_MOST_LEVELS = 512, VB_MOST_OTHER_GPUS = 256 };
 
 /* Lists are borrowed. */
 struct vb_advise_question {
@@ -59,15 +60,17 @@ struct vb_advise_question {
     uint32_t stride;           /* imgsz is a multiple of it */
     const char *const *models; /* smaller ones of the family, the nearest first */
     size_t n_models;
-    size_t n_gpus;     /* that may be taken in its place, the one with the least memory first */
+    size_t n_gpus;     /* that may be taken in its place, the one with the least memory first; up to
+                          VB_MOST_OTHER_GPUS */
     uint32_t kept;     /* bits 1 << enum vb_change that are not to be changed */
     bool has_segments; /* PyTorch knows expandable segments */
+    bool has_ddp;      /* the trainer shares a batch out to several GPUs */
 };
 
 /* One level of a change. */
 struct vb_level_of_change {
-    uint32_t value; /* batch, imgsz; place in the list of models or GPUs; else which of the change's
-                       settings */
+    uint32_t value; /* batch, imgsz, number of GPUs; place in the list of models or GPUs; else which
+                       of the change's settings */
     enum vb_cost_class class;
     uint32_t place;
 };

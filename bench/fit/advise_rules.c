@@ -31,11 +31,14 @@ bool vb_chain_is_as_strong(const struct vb_chain *strong, const struct vb_chain 
     }
     return a[VB_CHANGE_ALLOCATOR] == b[VB_CHANGE_ALLOCATOR] &&
            a[VB_CHANGE_CHANNELS_LAST] == b[VB_CHANGE_CHANNELS_LAST] &&
-           a[VB_CHANGE_GPU] == b[VB_CHANGE_GPU];
+           a[VB_CHANGE_GPU] == b[VB_CHANGE_GPU] &&
+           (a[VB_CHANGE_GPUS] > 0) == (b[VB_CHANGE_GPUS] > 0);
 }
 
 bool vb_is_for_chains(const struct vb_grid *grid, enum vb_change change)
 {
+    if (change == VB_CHANGE_GPUS)
+        return grid->axes[VB_CHANGE_BATCH].n == 0;
     return grid->axes[VB_CHANGE_ON_HOST].n == 0 ||
            (change != VB_CHANGE_MOSAIC && change != VB_CHANGE_MIXUP &&
             change != VB_CHANGE_COPY_PASTE);
@@ -44,7 +47,8 @@ bool vb_is_for_chains(const struct vb_grid *grid, enum vb_change change)
 bool vb_is_worth_telling(enum vb_change change)
 {
     return change == VB_CHANGE_PRECISION || change == VB_CHANGE_BATCH ||
-           change == VB_CHANGE_IMGSZ || change == VB_CHANGE_MODEL || change == VB_CHANGE_GPU;
+           change == VB_CHANGE_IMGSZ || change == VB_CHANGE_MODEL || change == VB_CHANGE_GPU ||
+           change == VB_CHANGE_GPUS;
 }
 
 int vb_cheapest_left(const struct vb_grid *grid, const struct vb_chain *chain,

@@ -19,10 +19,12 @@ uint64_t vb_cost_alone(const struct vb_grid *grid, enum vb_change change, uint32
 
 /* Whether a chain is at least as strong as another: memory does not fall where all its levels do.
  * That is so of all but the settings of the allocator, the layout and the GPU, which have to be the
- * same. What the host composes the device need not compose less of. */
+ * same, and the second GPU, with which buckets of gradients come. What the host composes the device
+ * need not compose less of. */
 bool vb_chain_is_as_strong(const struct vb_chain *strong, const struct vb_chain *weak);
 
-/* Where the host may compose images, not composing them saves no more: a chain does without. */
+/* Where the host may compose images, not composing them saves no more; nor do several GPUs where
+ * the batch may be as small as each one's share: a chain does without. */
 bool vb_is_for_chains(const struct vb_grid *grid, enum vb_change change);
 
 /* Of what is not enough alone, only what saves much as a rule is worth the time of telling how

@@ -211,6 +211,7 @@ enum vb_status vb_band_find(const struct vb_residual *rows, size_t n,
         return vb_fail(err, VB_E_UNSUPPORTED, "no published run of a model like '%.32s'",
                        question->traits.family);
     out->unlike = unlike_of(&seen, &question->traits);
+    out->is_larger = question->traits.planned_bytes > seen.most_bytes;
     out->widening = widening_of(out->unlike);
     tell_shape(out);
     return VB_OK;

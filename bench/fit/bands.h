@@ -80,6 +80,7 @@ struct vb_band {
     size_t n_rows;              /* steps */
     size_t n_repositories;
     uint32_t unlike;
+    bool is_larger;               /* the plan, than that of any run: then it is unlike in size */
     double widening;              /* all distances from `middle` are multiplied by it; 1 or more */
     double middle;                /* the median */
     double low_scale, high_scale; /* of the tails beyond the outermost steps */

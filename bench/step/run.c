@@ -229,6 +229,47 @@ static enum vb_status set_up(const struct epoch *epoch, struct vb_error *err)
     return VB_OK;
 }
 
+/* All before the first batch. */
+static enum vb_status begin_run(struct epoch *epoch, const struct vb_point *point,
+                                const struct vb_recipe *recipe, struct vb_arena *arena,
+                                struct vb_program *out, struct vb_error *err)
+{
+    const struct vb_graph *graph = epoch->full;
+    *out = (struct vb_program){ .arena = arena };
+    enum vb_status status = vb_builder_init(epoch->builder, graph, point, recipe, out, err);
+    if (status == VB_OK)
+        status = set_up(epoch, err);
+    out->first_step = out->n_instructions;
+    epoch->most = vb_targets_most(point, EPOCH_BATCHES * graph->batch);
+    return status;
+}
+
+/* It is walked once and has no loop. */
+static enum vb_status end_run(const struct vb_graph *graph, struct vb_program *out,
+                              struct vb_error *err)
+{
+    out->loop_start = out->loop_end = out->n_instructions;
+    if (out->failed)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for the run of %s", graph->model);
+    return VB_OK;
+}
+
+enum vb_status vb_run_build_start(const struct vb_graph *graph,
+                                  const struct vb_description *description,
+                                  const struct vb_point *point, const struct vb_recipe *recipe,
+                                  struct vb_arena *arena, struct vb_program *out,
+                                  struct vb_error *err)
+{
+    struct vb_builder self;
+    struct epoch epoch = { .builder = &self, .description = description, .full = graph };
+    enum vb_status status = begin_run(&epoch, point, recipe, arena, out, err);
+    if (status == VB_OK)
+        status = draw_at(&epoch, VB_DRAWS_BEFORE, err);
+    if (status == VB_OK)
+        status = run_drawn(&epoch, 0, err);
+    return status == VB_OK ? end_run(graph, out, err) : status;
+}
+
 enum vb_status vb_run_build(const struct vb_graph *graph, const struct vb_description *description,
                             const struct vb_point *point, const struct vb_recipe *recipe,
                             struct vb_arena *arena, struct vb_program *out, struct vb_error *err)
@@ -236,16 +277,8 @@ enum vb_status vb_run_build(const struct vb_graph *graph, const struct vb_descri
     struct vb_builder self;
     struct vb_graph last, largest;
     struct epoch epoch = { .builder = &self, .description = description, .full = graph };
-    *out = (struct vb_program){ .arena = arena };
-    enum vb_status status = vb_builder_init(&self, graph, point, recipe, out, err);
-    if (status != VB_OK)
-        return status;
-    status = set_up(&epoch, err);
-    if (status != VB_OK)
-        return status;
-    out->first_step = out->n_instructions;
-    epoch.most = vb_targets_most(point, EPOCH_BATCHES * graph->batch);
-    if (graph->batch > 1) {
+    enum vb_status status = begin_run(&epoch, point, recipe, arena, out, err);
+    if (status == VB_OK && graph->batch > 1) {
         status = expand_last(graph, description, arena, &last, err);
         epoch.last = &last;
     }
@@ -256,8 +289,5 @@ enum vb_status vb_run_build(const struct vb_graph *graph, const struct vb_descri
     vb_program_emit(out, VB_MARK, VB_MARK_EPOCH);
     if (status == VB_OK)
         status = run_later(&epoch, err);
-    out->loop_start = out->loop_end = out->n_instructions;
-    if (status == VB_OK && out->failed)
-        return vb_fail(err, VB_E_SYSTEM, "no host memory left for the run of %s", graph->model);
-    return status;
+    return status == VB_OK ? end_run(graph, out, err) : status;
 }

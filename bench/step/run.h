@@ -17,6 +17,13 @@ VB_CHECKED enum vb_status vb_run_build(const struct vb_graph *graph,
                                        struct vb_arena *arena, struct vb_program *out,
                                        struct vb_error *err);
 
+/* The same program up to the end of its first batch: its first instructions, all of them. */
+VB_CHECKED enum vb_status vb_run_build_start(const struct vb_graph *graph,
+                                             const struct vb_description *description,
+                                             const struct vb_point *point,
+                                             const struct vb_recipe *recipe, struct vb_arena *arena,
+                                             struct vb_program *out, struct vb_error *err);
+
 /* The largest size that multi-scale training draws: of imgsz and `percent` % of it to either side,
  * the end left out, in whole strides. Source: YOLOv5 7.0, train.py, and ultralytics alike:
  * randrange(int(imgsz * 0.5), int(imgsz * 1.5) + stride) // stride * stride. */

@@ -39,11 +39,11 @@ static enum vb_status check_task(const struct vb_point *point, enum vb_layout la
     return VB_OK;
 }
 
-enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
-                          enum vb_layout layout, struct vb_arena *arena, struct vb_compiled *out,
-                          struct vb_error *err)
+/* All that a program is built from. */
+static enum vb_status find_parts(const struct vb_point *point, enum vb_layout layout,
+                                 struct vb_arena *arena, struct vb_description *description,
+                                 struct vb_compiled *out, struct vb_error *err)
 {
-    struct vb_description description;
     struct vb_graph *graph = &out->graph;
     if (layout != VB_ONLY_PLANNED && vb_world_of(point) > 1)
         return vb_fail(err, VB_E_UNSUPPORTED,
@@ -56,13 +56,23 @@ enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
                        vb_workload_names[point->workload]);
     enum vb_status status = vb_check_ranks(point, err);
     if (status == VB_OK)
-        status = vb_point_graph(point, arena, &description, graph, err);
+        status = vb_point_graph(point, arena, description, graph, err);
     if (status == VB_OK)
         status = check_task(point, layout, graph, err);
     if (status == VB_OK)
         status = vb_check_strategy(point, vb_family_of(graph), err);
     if (status == VB_OK)
         status = vb_recipe_find(point, vb_family_of(graph), &out->recipe, err);
+    return status;
+}
+
+enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
+                          enum vb_layout layout, struct vb_arena *arena, struct vb_compiled *out,
+                          struct vb_error *err)
+{
+    struct vb_description description;
+    struct vb_graph *graph = &out->graph;
+    enum vb_status status = find_parts(point, layout, arena, &description, out, err);
     if (status != VB_OK)
         return status;
     switch (point->workload) {
@@ -104,18 +114,6 @@ static enum vb_status compile_for(const struct vb_point *point, const struct vb_
                       vb_device_layout(device, point->channels_last), arena, out, err);
 }
 
-/* One GPU: that of point->rank. */
-static enum vb_status measure_rank(const struct vb_point *point, struct vb_device *device,
-                                   bool with_curve, struct vb_arena *arena,
-                                   struct vb_record *record, struct vb_error *err)
-{
-    struct vb_compiled compiled;
-    *record = (struct vb_record){ .point = *point };
-    enum vb_status status = compile_for(point, device, arena, &compiled, err);
-    return status == VB_OK ? execute(&compiled, point, device, with_curve, arena, record, err)
-                           : status;
-}
-
 static bool is_heavier(const struct vb_record *a, const struct vb_record *b)
 {
     bool a_ran_out = a->state == VB_STATE_OOM, b_ran_out = b->state == VB_STATE_OOM;
@@ -142,19 +140,24 @@ static void count_nccl(struct vb_record *record)
     record->usable_bytes = record->usable_bytes > most ? record->usable_bytes - most : 0;
 }
 
-enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device, bool with_curve,
-                          struct vb_arena *arena, struct vb_record *record, struct vb_error *err)
+/* Each rank's program is compiled once into `compiled`, VB_MAX_GPUS of them, zeroed at first, for
+ * as many devices as it is asked of. */
+static enum vb_status measure_ranks(const struct vb_point *point, struct vb_device *device,
+                                    bool with_curve, struct vb_compiled *compiled,
+                                    struct vb_arena *arena, struct vb_record *record,
+                                    struct vb_error *err)
 {
     struct vb_point of_rank = *point;
     struct vb_record heaviest = { .point = *point }, one;
     uint32_t n = point->gpus > 1 ? point->gpus : 1;
-    if (vb_world_of(point) == 1)
-        return measure_rank(point, device, with_curve, arena, record, err);
     for (uint32_t r = 0; r < n && r < VB_MAX_GPUS; r++) {
         of_rank.rank = r;
         enum vb_status status = VB_OK;
-        if (!is_like_the_last(&of_rank))
-            status = measure_rank(&of_rank, device, with_curve, arena, &one, err);
+        bool is_new = !is_like_the_last(&of_rank);
+        if (is_new && compiled[r].program.arena == NULL)
+            status = compile_for(&of_rank, device, arena, &compiled[r], err);
+        if (is_new && status == VB_OK)
+            status = execute(&compiled[r], &of_rank, device, with_curve, arena, &one, err);
         if (status != VB_OK)
             return status;
         heaviest.ranks[r] =
@@ -171,6 +174,49 @@ enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device
     return VB_OK;
 }
 
+static enum vb_status room_for_ranks(struct vb_arena *arena, struct vb_compiled **out,
+                                     struct vb_error *err)
+{
+    *out = vb_arena_alloc(arena, VB_MAX_GPUS, sizeof **out);
+    return *out != NULL ? VB_OK : vb_fail(err, VB_E_SYSTEM, "no host memory left for programs");
+}
+
+enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device, bool with_curve,
+                          struct vb_arena *arena, struct vb_record *record, struct vb_error *err)
+{
+    struct vb_compiled compiled, *of_ranks;
+    enum vb_status status;
+    *record = (struct vb_record){ .point = *point };
+    if (vb_world_of(point) > 1) {
+        status = room_for_ranks(arena, &of_ranks, err);
+        return status == VB_OK
+                   ? measure_ranks(point, device, with_curve, of_ranks, arena, record, err)
+                   : status;
+    }
+    status = compile_for(point, device, arena, &compiled, err);
+    return status == VB_OK ? execute(&compiled, point, device, with_curve, arena, record, err)
+                           : status;
+}
+
+enum vb_status vb_measure_start(const struct vb_point *point, struct vb_device *device,
+                                struct vb_arena *arena, struct vb_record *record,
+                                struct vb_error *err)
+{
+    struct vb_compiled compiled;
+    struct vb_description description;
+    *record = (struct vb_record){ .point = *point };
+    enum vb_status status = find_parts(point, vb_device_layout(device, point->channels_last), arena,
+                                       &description, &compiled, err);
+    if (status == VB_OK)
+        status = vb_run_build_start(&compiled.graph, &description, point, &compiled.recipe, arena,
+                                    &compiled.program, err);
+    if (status == VB_OK)
+        status = execute(&compiled, point, device, false, arena, record, err);
+    if (status == VB_OK && vb_world_of(point) > 1)
+        count_nccl(record);
+    return status;
+}
+
 static bool ran_out_planned(const struct vb_record *record, const struct vb_device *device)
 {
     return record->state == VB_STATE_OOM && !vb_device_info(device)->measures;
@@ -182,13 +228,16 @@ static enum vb_status need_of_ranks(const struct vb_point *point, const char *de
                                     struct vb_error *err)
 {
     struct vb_device *boundless = NULL;
-    enum vb_status status = vb_measure(point, device, false, arena, record, err);
+    struct vb_compiled *compiled;
+    enum vb_status status = room_for_ranks(arena, &compiled, err);
+    if (status == VB_OK)
+        status = measure_ranks(point, device, false, compiled, arena, record, err);
     *need = *record;
     if (status != VB_OK || !ran_out_planned(record, device))
         return status;
     status = vb_device_open_boundless(device_name, &boundless, err);
     if (status == VB_OK)
-        status = vb_measure(point, boundless, false, arena, need, err);
+        status = measure_ranks(point, boundless, false, compiled, arena, need, err);
     vb_device_close(boundless);
     return status;
 }
@@ -208,7 +257,7 @@ static enum vb_status execute_boundless(struct vb_compiled *compiled, const stru
     return status;
 }
 
-/* One GPU's program is compiled once for both. */
+/* A program is compiled once for both. */
 enum vb_status vb_measure_need(const struct vb_point *point, const char *device_name,
                                struct vb_device *device, struct vb_arena *arena,
                                struct vb_record *record, struct vb_record *need,

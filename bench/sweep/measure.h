@@ -32,7 +32,14 @@ VB_CHECKED enum vb_status vb_measure(const struct vb_point *point, struct vb_dev
                                      bool with_curve, struct vb_arena *arena,
                                      struct vb_record *record, struct vb_error *err);
 
-/* The same for the device's name, where the point runs out of memory once more with no limit:
+/* Of a whole run what it does up to the end of its first batch, on the first GPU, in a fraction of
+ * the time: where that runs out so does the run, and the run reserves no less at its peak. Statuses
+ * as vb_measure()'s. */
+VB_CHECKED enum vb_status vb_measure_start(const struct vb_point *point, struct vb_device *device,
+                                           struct vb_arena *arena, struct vb_record *record,
+                                           struct vb_error *err);
+
+/* vb_measure() for the device's name, where the point runs out of memory once more with no limit:
  * `*need` is then the record of that, else a copy of `record`. */
 VB_CHECKED enum vb_status vb_measure_need(const struct vb_point *point, const char *device_name,
                                           struct vb_device *device, struct vb_arena *arena,

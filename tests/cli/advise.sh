@@ -64,9 +64,32 @@ says "DOES NOT FIT  1" "the need"
 # What must stay stays.
 expect 0 "kept batch and imgsz" "${article[@]}" --keep batch,imgsz --format json
 grep '"changes"' "$folder/out" | grep -qE '"[^"]*(batch|imgsz)=' && fail "batch or imgsz was changed"
-expect 1 "nothing fits" "${article[@]}" --keep batch,imgsz,model,gpu
+expect 1 "nothing fits" "${article[@]}" --keep batch,imgsz,model,gpu,gpus
 says "NOTHING FITS; what comes nearest" "the nearest"
 narrow "nothing fits"
+
+# Where all else stays only more GPUs are left: as many as it takes, the batch as it was.
+all=batch,imgsz,model,gpu,precision,mosaic,mixup,copy_paste,optimizer,freeze,channels_last,alloc_conf
+more=(--batch 32 --imgsz 640 --precision fp16 --gpu rtx3060 --keep $all)
+expect 0 "more GPUs" "$program" advise --model yolov5m "${more[@]}" --format json
+[ "$(row 0 changes)" = "gpus=4" ] || fail "more GPUs: $(row 0 changes)"
+[ "$(row 0 cost)" = money ] || fail "more GPUs: $(row 0 cost)"
+[ "$(row 0 effective_batch)" = 64 ] || fail "more GPUs: effective batch $(row 0 effective_batch)"
+launcher="python -m torch.distributed.run --nproc_per_node 4 train.py"
+[ "$(row 0 arguments)" = "$launcher --weights yolov5m.pt --batch-size 32 --img 640 --device 0,1,2,3" ] ||
+    fail "more GPUs: $(row 0 arguments)"
+advised=$(row 0 need_bytes)
+"$program" estimate --model yolov5m "${more[@]:0:8}" --gpus 4 --json >"$folder/out" || true
+[ "$(value need_bytes)" = "$advised" ] || fail "more GPUs: $advised, estimate says $(value need_bytes)"
+expect 0 "more GPUs, yolov8m" "$program" advise --model yolov8m "${more[@]}" --format json
+[ "$(row 0 arguments)" = "yolo train model=yolov8m.pt batch=32 imgsz=640 amp=True device=0,1,2,3" ] ||
+    fail "more GPUs, yolov8m: $(row 0 arguments)"
+expect 1 "more GPUs, kept" "$program" advise --model yolov5m "${more[@]},gpus"
+grep -q 'gpus=' "$folder/out" && fail "gpus was changed"
+expect 1 "more GPUs of several" "$program" advise --model yolov5m "${more[@]}" --batch 64 --gpus 2
+grep -q 'gpus=' "$folder/out" && fail "the number of GPUs that was given was changed"
+expect 1 "an odd batch" "$program" advise --model yolov5m "${more[@]}" --batch 33
+grep -q 'gpus=' "$folder/out" && fail "an odd batch was shared out"
 
 # What fits is left alone.
 expect 0 "fits" "$program" advise --model yolov5n --batch 8 --imgsz 320 --gpu rtx3090
@@ -88,6 +111,7 @@ expect 0 "a classifier" "$program" advise --yaml tests/data/models/resnet50.yaml
 says "P(fits) is not known" "no published run"
 says "precision=fp16" "the chain"
 grep -q '| training' "$folder/out" && fail "a classifier is told to sum or to freeze"
+grep -q 'gpus=' "$folder/out" && fail "a classifier is told to take several GPUs"
 
 for format in csv jsonl; do
     expect 0 "$format" "${article[@]}" --format $format

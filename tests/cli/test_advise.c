@@ -100,9 +100,17 @@ static struct situation draw(uint64_t *state)
 {
     static const uint32_t batches[] = { 4, 8, 12, 16, 24, 32, 48, 64, 96, 128 };
     static const char *const keeps[] = {
-        NULL,          NULL,        NULL,
-        "batch,imgsz", "batch",     "imgsz,model",
-        "gpu",         "batch,gpu", "batch,imgsz,model,precision"
+        NULL,
+        NULL,
+        NULL,
+        "batch,imgsz",
+        "batch",
+        "imgsz,model",
+        "gpu",
+        "batch,gpu",
+        "batch,imgsz,model,precision",
+        "batch,gpu,gpus",
+        "batch,imgsz,model,gpu",
     };
     static const size_t rungs[] = { 0, 0, 0, 0, 1, 1, 1, 2, 3, 4 };
     struct situation s = { .point = vb_point_default() };
@@ -110,7 +118,7 @@ static struct situation draw(uint64_t *state)
     s.ladder = next(state) % 4;
     s.rung = rungs[next(state) % 10]; /* the small ones are planned quicker */
     s.gpu = next(state) % n_gpus;
-    s.keep = keeps[next(state) % 9];
+    s.keep = keeps[next(state) % 11];
     (void)snprintf(point->model, sizeof point->model, "%s", ladders[s.ladder][s.rung]);
     point->workload = VB_WHOLE_RUN;
     point->batch = batches[next(state) % 10];
@@ -127,8 +135,13 @@ static struct situation draw(uint64_t *state)
 
 static bool is_kept(const struct situation *s, const char *key)
 {
-    const char *at = s->keep != NULL ? strstr(s->keep, key) : NULL;
-    return at != NULL;
+    size_t length = strlen(key);
+    for (const char *at = s->keep; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, key, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+            return true;
+    }
+    return false;
 }
 
 /* Python's round(64 / batch), at least 1: halves to the even neighbour. */
@@ -207,6 +220,10 @@ static size_t list_changes(const struct situation *s, struct change *changes)
     for (size_t i = 0, rank = 0; i < n_gpus && !is_kept(s, "gpu"); i++) {
         if (gpus[i].capacity_bytes > gpus[s->gpu].capacity_bytes)
             VALUE(add(changes, &n, "gpu", MONEY * ++rank), "%.60s", gpus[i].name);
+    }
+    for (uint32_t i = 2; i <= 8 && !is_kept(s, "gpus"); i *= 2) {
+        if (point->batch % i == 0)
+            VALUE(add(changes, &n, "gpus", MONEY * (300 + i)), "%u", i);
     }
     return n;
 }

@@ -13,11 +13,13 @@ enum { QUESTIONS = 300, N_GPUS = 3, MOST_PLANS = 80 };
 
 static const char *const models[] = { "medium", "small", "nano" };
 
-/* Megabytes: what stays and what grows with the batch's pixels, by the model. */
+/* Megabytes: what stays and what grows with the batch's pixels, by the model. Several GPUs share
+ * the batch, and each holds buckets of gradients. */
 struct made_up {
     double usable[N_GPUS + 1]; /* of the GPUs, the one asked about last */
     double fixed, per_image;   /* of an image of 640 */
     double composed;           /* by the device, an image */
+    double buckets;            /* of what stays */
 };
 
 static double share_of(const char *model)
@@ -44,8 +46,11 @@ static double need_of(const struct made_up *made, const struct vb_point *point)
         image *= 0.98;
     if (point->freeze > 0)
         states -= 1;
+    if (point->gpus > 1)
+        states += made->buckets;
+    double images = (double)point->batch / (point->gpus > 1 ? point->gpus : 1);
     double slack = point->alloc_conf[0] == '\0' ? 1.08 : point->alloc_conf[0] == 'e' ? 1.01 : 1.05;
-    return slack * (states * made->fixed * share + point->batch * (image + composed));
+    return slack * (states * made->fixed * share + images * (image + composed));
 }
 
 static enum vb_status plan(void *context, const struct vb_candidate *candidate, bool wants_need,
@@ -53,9 +58,11 @@ static enum vb_status plan(void *context, const struct vb_candidate *candidate, 
 {
     const struct made_up *made = context;
     double usable = made->usable[candidate->gpu == VB_ASKED_GPU ? N_GPUS : candidate->gpu];
+    uint32_t gpus = candidate->point.gpus > 1 ? candidate->point.gpus : 1;
     double need = need_of(made, &candidate->point);
     (void)err;
-    *out = (struct vb_advise_answer){ .fits = need <= usable, .usable_bytes = usable };
+    *out = (struct vb_advise_answer){ .fits = need <= usable && candidate->point.batch % gpus == 0,
+                                      .usable_bytes = usable };
     if (out->fits || wants_need)
         out->need_bytes = need;
     return VB_OK;
@@ -87,7 +94,8 @@ static struct vb_advise_question draw(uint64_t *state, struct made_up *made)
                                            .models = models,
                                            .n_models = next(state) % 4,
                                            .n_gpus = next(state) % (N_GPUS + 1),
-                                           .has_segments = next(state) % 2 == 0 };
+                                           .has_segments = next(state) % 2 == 0,
+                                           .has_ddp = next(state) % 4 > 0 };
     struct vb_point *point = &question.point;
     (void)snprintf(point->model, sizeof point->model, "large");
     point->batch = batches[next(state) % 6];
@@ -99,7 +107,8 @@ static struct vb_advise_question draw(uint64_t *state, struct made_up *made)
     question.kept = (uint32_t)next(state) & (uint32_t)next(state) & ((1u << VB_N_CHANGES) - 1);
     *made = (struct made_up){ .fixed = 50 + (double)(next(state) % 400),
                               .per_image = 20 + (double)(next(state) % 500),
-                              .composed = (double)(next(state) % 60) };
+                              .composed = (double)(next(state) % 60),
+                              .buckets = (double)(next(state) % 30) / 10 };
     made->usable[N_GPUS] = need_of(made, point) * (0.02 + (double)(next(state) % 97) / 100);
     for (size_t i = 0; i < N_GPUS; i++)
         made->usable[i] =
@@ -113,8 +122,11 @@ static bool anything_fits(const struct vb_advise_question *question, const struc
 {
     if (change == VB_N_CHANGES)
         return fits(question, grid, chain, made);
-    /* Memory falls along the axes: but for the allocator's, the strongest level alone matters. */
-    uint32_t n = (uint32_t)grid->axes[change].n, from = change == VB_CHANGE_ALLOCATOR ? 0 : n;
+    /* Memory falls along the axes: the strongest level alone matters, but for the allocator's, the
+     * number of GPUs, which may add to it, and the batch, which has to be a multiple of that. */
+    const bool all =
+        change == VB_CHANGE_ALLOCATOR || change == VB_CHANGE_BATCH || change == VB_CHANGE_GPUS;
+    uint32_t n = (uint32_t)grid->axes[change].n, from = all ? 0 : n;
     for (uint32_t level = from; level <= n; level++) {
         chain->levels[change] = level;
         if (anything_fits(question, grid, chain, change + 1, made))
@@ -201,6 +213,54 @@ struct batch_case {
     char label[48];
     uint32_t batch, accumulate, to, effective, sums; /* sums: what the point says; 0: the trainer */
 };
+
+struct gpus_case {
+    char label[48];
+    bool has_ddp;
+    uint32_t batch, gpus, world;
+    size_t levels; /* of 2, 4 and 8 GPUs */
+};
+
+Test(advise, several_gpus_share_a_batch_that_is_a_multiple)
+{
+    static const struct gpus_case cases[] = {
+        { "64", true, 64, 0, 0, 3 },
+        { "12 is no multiple of 8", true, 12, 0, 0, 2 },
+        { "6 is one of 2", true, 6, 0, 0, 1 },
+        { "7 is odd", true, 7, 0, 0, 0 },
+        { "the trainer has no DDP", false, 64, 0, 0, 0 },
+        { "one GPU, said so", true, 64, 1, 0, 3 },
+        { "two already", true, 64, 2, 0, 0 },
+        { "a world already", true, 64, 0, 2, 0 },
+    };
+    static struct vb_grid grid;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct gpus_case *c = &cases[i];
+        struct vb_advise_question question = { .point = vb_point_default(),
+                                               .nominal_batch = 64,
+                                               .stride = 32,
+                                               .n_gpus = VB_MOST_OTHER_GPUS,
+                                               .has_ddp = c->has_ddp };
+        question.point.imgsz = 640;
+        question.point.batch = c->batch;
+        question.point.gpus = c->gpus;
+        question.point.world = c->world;
+        vb_grid_make(&question, &grid);
+        cr_assert_eq(grid.axes[VB_CHANGE_GPUS].n, c->levels, "%s", c->label);
+        for (uint32_t level = 1; level <= c->levels; level++) {
+            struct vb_chain chain = { { 0 } }, largest = { { 0 } };
+            largest.levels[VB_CHANGE_GPU] = VB_MOST_OTHER_GPUS;
+            chain.levels[VB_CHANGE_GPUS] = level;
+            const struct vb_candidate candidate = vb_chain_apply(&question, &grid, &chain);
+            cr_expect_eq(candidate.point.gpus, 1u << level, "%s", c->label);
+            cr_expect_eq(candidate.point.batch, c->batch, "%s", c->label);
+            cr_expect_eq(vb_effective_batch(&candidate.point, 64),
+                         vb_effective_batch(&question.point, 64), "%s", c->label);
+            cr_expect_gt(vb_chain_cost(&grid, &chain), vb_chain_cost(&grid, &largest), "%s",
+                         c->label);
+        }
+    }
+}
 
 Test(advise, effective_batch_stays)
 {

@@ -292,6 +292,7 @@ ParameterizedTest(uint32_t *c, bands, widening_never_narrows)
     struct vb_band band = find(rows, n, &question, &arena), plain = band;
     cr_expect_eq(band.unlike, is_unlike ? 1u << *c : 0, "%s: %x", label, band.unlike);
     cr_expect_eq(band.widening > 1, is_unlike, "%s", label);
+    cr_expect_eq(band.is_larger, is_unlike && *c == VB_UNLIKE_SIZE, "%s", label);
     plain.widening = 1;
     for (double share = 0.05; share < 1; share += 0.05) {
         struct vb_interval wide = vb_band_interval(&band, GIB, share);
@@ -302,6 +303,20 @@ ParameterizedTest(uint32_t *c, bands, widening_never_narrows)
     double room = exp(band.middle);
     cr_expect_leq(vb_band_fits(&band, GIB, 1.2 * room * GIB),
                   vb_band_fits(&plain, GIB, 1.2 * room * GIB), "%s", label);
+    vb_arena_clear(&arena);
+}
+
+Test(bands, a_small_plan_is_unlike_in_size_but_not_larger)
+{
+    static struct vb_residual rows[MAX_ROWS];
+    struct vb_arena arena = { 0 };
+    uint64_t state = 2;
+    size_t n = draw(&state, 30, rows);
+    struct vb_question question = { usual, false, NULL };
+    question.traits.planned_bytes = 1;
+    struct vb_band band = find(rows, n, &question, &arena);
+    cr_expect(band.unlike >> VB_UNLIKE_SIZE & 1);
+    cr_expect_not(band.is_larger);
     vb_arena_clear(&arena);
 }
 

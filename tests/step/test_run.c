@@ -174,6 +174,60 @@ Test(run, marks_its_places_in_order)
 }
 
 /* A bit for each pair of boxes, in words of 64 bits: 30,000 boxes are 469 words each. */
+/* Of two programs of one point the second is the first's beginning, up to the end of a batch. */
+static void expect_beginning(const struct vb_program *whole, const struct vb_program *start)
+{
+    cr_assert_lt(start->n_instructions, whole->n_instructions);
+    cr_assert_leq(start->n_tensors, whole->n_tensors);
+    for (size_t i = 0; i < start->n_instructions; i++) {
+        struct vb_instruction a = whole->instructions[i], b = start->instructions[i];
+        cr_assert(a.kind == b.kind && a.index == b.index, "instruction %zu", i);
+        if (a.kind == VB_RUN)
+            cr_assert(whole->calls[a.index].op == start->calls[a.index].op &&
+                          whole->calls[a.index].flops == start->calls[a.index].flops &&
+                          whole->calls[a.index].dtype == start->calls[a.index].dtype &&
+                          strcmp(whole->calls[a.index].module, start->calls[a.index].module) == 0,
+                      "call %u", a.index);
+    }
+    for (size_t i = 0; i < start->n_tensors; i++)
+        cr_assert_eq(whole->tensors[i].bytes, start->tensors[i].bytes, "tensor %zu", i);
+    cr_assert_eq(start->first_step, whole->first_step);
+    cr_assert_eq(start->empties_above_percent, whole->empties_above_percent);
+    cr_assert_eq(start->lazy_modules, whole->lazy_modules);
+    cr_assert(start->deterministic == whole->deterministic &&
+              start->fixed_algorithms == whole->fixed_algorithms &&
+              start->benchmark == whole->benchmark);
+    size_t steps = 0;
+    for (size_t i = 0; i < start->n_instructions; i++)
+        steps +=
+            start->instructions[i].kind == VB_MARK && start->instructions[i].index == VB_MARK_STEP;
+    cr_expect_eq(steps, 1, "%zu batches", steps);
+}
+
+/* So what runs out in it runs out in the run, and nothing has to be assumed. */
+Test(run, starts_as_its_start_alone)
+{
+    static const char *const models[] = { "yolov5n", "yolov8n", "yolov8n-seg" };
+    for (size_t i = 0; i < 3 * 4; i++) {
+        struct made made;
+        struct vb_program start;
+        struct vb_description description;
+        struct vb_error err = { 0 };
+        struct vb_point point = small_run(models[i / 4], "");
+        point.precision = i % 2 == 0 ? VB_FP32 : VB_FP16;
+        point.mosaic = i % 4 < 2 ? VB_MOSAIC_ON : VB_MOSAIC_CPU;
+        point.multiscale = i % 4 == 1;
+        point.gpus = i % 4 == 3 ? 2 : 0;
+        make(&made, &point);
+        cr_assert_eq(vb_catalogue_describe(point.model, &made.arena, &description, &err), VB_OK);
+        cr_assert_eq(vb_run_build_start(&made.graph, &description, &point, &made.recipe,
+                                        &made.arena, &start, &err),
+                     VB_OK, "%s", err.text);
+        expect_beginning(&made.program, &start);
+        vb_arena_clear(&made.arena);
+    }
+}
+
 Test(nms, has_a_mask_of_as_many_words_as_counted_by_hand)
 {
     cr_expect_eq(vb_nms_mask_bytes(1), 8);

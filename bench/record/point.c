@@ -35,6 +35,21 @@ uint32_t vb_world_of(const struct vb_point *point)
     return point->world > 0 ? point->world : gpus;
 }
 
+bool vb_is_ddp(const struct vb_point *point)
+{
+    return vb_world_of(point) > 1 && point->strategy == VB_DDP;
+}
+
+bool vb_is_dp(const struct vb_point *point)
+{
+    return vb_world_of(point) > 1 && point->strategy == VB_DP;
+}
+
+bool vb_is_replica(const struct vb_point *point)
+{
+    return vb_is_dp(point) && point->rank > 0;
+}
+
 uint32_t vb_share_of(const struct vb_point *point, uint32_t batch, uint32_t rank)
 {
     uint32_t world = vb_world_of(point);

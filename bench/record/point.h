@@ -81,20 +81,11 @@ uint32_t vb_share_of(const struct vb_point *point, uint32_t batch, uint32_t rank
 /* Images that the program of point->rank is built for: DataParallel's first GPU loads all. */
 uint32_t vb_loaded_of(const struct vb_point *point);
 
-static inline bool vb_is_ddp(const struct vb_point *point)
-{
-    return vb_world_of(point) > 1 && point->strategy == VB_DDP;
-}
-static inline bool vb_is_dp(const struct vb_point *point)
-{
-    return vb_world_of(point) > 1 && point->strategy == VB_DP;
-}
+bool vb_is_ddp(const struct vb_point *point);
+bool vb_is_dp(const struct vb_point *point);
 
 /* A GPU with DataParallel's copy of the model and nothing else. */
-static inline bool vb_is_replica(const struct vb_point *point)
-{
-    return vb_is_dp(point) && point->rank > 0;
-}
+bool vb_is_replica(const struct vb_point *point);
 
 /* Classes that its model is made for; 0: as many as the model's file says. */
 static inline uint32_t vb_point_classes(const struct vb_point *point)

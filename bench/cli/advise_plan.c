@@ -150,8 +150,8 @@ enum vb_status cli_advisor_open(struct cli_question *question, const char *calib
                                 const char *keep, struct cli_advisor *out, struct vb_error *err)
 {
     struct vb_compiled compiled;
+    struct vb_description description;
     struct vb_arena arena = { 0 };
-    struct vb_point step = question->point;
     *out = (struct cli_advisor){ .question = question, .calibration = calibration };
     struct vb_advise_question *grid = &out->grid_question;
     grid->point = question->point;
@@ -163,9 +163,9 @@ enum vb_status cli_advisor_open(struct cli_question *question, const char *calib
     if (status == VB_OK && question->point.workload == VB_AUTOBATCH)
         status = vb_fail(err, VB_E_INPUT,
                          "workload autobatch is no training: take run, or train for one step");
-    step.workload = VB_TRAIN; /* the recipe and the strides are the same */
     if (status == VB_OK)
-        status = vb_compile(&step, UINT64_MAX, VB_ONLY_PLANNED, &arena, &compiled, err);
+        status = vb_compile_parts(&question->point, VB_ONLY_PLANNED, &arena, &description,
+                                  &compiled, err);
     if (status == VB_OK) {
         out->recipe = compiled.recipe;
         if (compiled.recipe.trainer.family == VB_CLASSIFIER) /* its loop sums and freezes nothing */

@@ -216,22 +216,19 @@ static enum vb_status choose_batches(struct cli_schedule *self, struct vb_error 
     return VB_OK;
 }
 
-static enum vb_status share(struct cli_schedule *self, bool empties, struct cli_shared *out,
-                            struct vb_error *err)
+static enum vb_status share(const struct cli_schedule *self, const struct vb_compiled *compiled,
+                            bool empties, struct cli_shared *out, struct vb_error *err)
 {
     struct vb_arena arena = { 0 };
     struct vb_in_sequence items[CLI_MOST_PHASES];
-    struct vb_compiled *compiled = vb_arena_alloc(&arena, self->n_phases, sizeof *compiled);
     struct vb_record *records = vb_arena_alloc(&arena, self->n_phases, sizeof *records);
-    enum vb_status status = compiled == NULL || records == NULL
-                                ? vb_fail(err, VB_E_SYSTEM, "no host memory left for the phases")
-                                : VB_OK;
+    enum vb_status status =
+        records != NULL ? VB_OK : vb_fail(err, VB_E_SYSTEM, "no host memory left for the phases");
     *out = (struct cli_shared){ 0 };
     for (size_t i = 0; i < self->n_phases && status == VB_OK; i++) {
         const struct vb_point *point = &self->phases[i].point;
         records[i].point = *point;
         items[i] = (struct vb_in_sequence){ &compiled[i].program, point, &records[i] };
-        status = vb_compile(point, UINT64_MAX, VB_ONLY_PLANNED, &arena, &compiled[i], err);
     }
     if (status == VB_OK)
         status = vb_execute_sequence(items, self->n_phases, empties, self->question->asked.device,
@@ -243,6 +240,24 @@ static enum vb_status share(struct cli_schedule *self, bool empties, struct cli_
         out->ran_out = records[i].state == VB_STATE_OOM;
         out->ran_out_at = i;
     }
+    vb_arena_clear(&arena);
+    return status;
+}
+
+/* The phases' programs are the same whether the cache is kept between them. */
+static enum vb_status share_both(struct cli_schedule *self, struct vb_error *err)
+{
+    struct vb_arena arena = { 0 };
+    struct vb_compiled *compiled = vb_arena_alloc(&arena, self->n_phases, sizeof *compiled);
+    enum vb_status status =
+        compiled != NULL ? VB_OK : vb_fail(err, VB_E_SYSTEM, "no host memory left for the phases");
+    for (size_t i = 0; i < self->n_phases && status == VB_OK; i++)
+        status = vb_compile(&self->phases[i].point, UINT64_MAX, VB_ONLY_PLANNED, &arena,
+                            &compiled[i], err);
+    if (status == VB_OK)
+        status = share(self, compiled, false, &self->kept, err);
+    if (status == VB_OK)
+        status = share(self, compiled, true, &self->emptied, err);
     vb_arena_clear(&arena);
     return status;
 }
@@ -265,10 +280,7 @@ static enum vb_status plan_all(struct cli_schedule *self, uint32_t stride, struc
         double bytes = (double)phase->answer.record.peak_reserved_bytes;
         self->separate_bytes = bytes > self->separate_bytes ? bytes : self->separate_bytes;
     }
-    if (status != VB_OK || !cli_schedule_fits(self))
-        return status;
-    status = share(self, false, &self->kept, err);
-    return status == VB_OK ? share(self, true, &self->emptied, err) : status;
+    return status == VB_OK && cli_schedule_fits(self) ? share_both(self, err) : status;
 }
 
 /* Each size is one that the model can have; what the trainer does is the same for all. */
@@ -279,9 +291,10 @@ static enum vb_status look_at_model(struct cli_schedule *self, uint32_t *stride,
     for (size_t i = 0; i < self->n_phases && status == VB_OK; i++) {
         struct vb_arena arena = { 0 };
         struct vb_compiled compiled;
+        struct vb_description description;
         struct vb_point point = self->phases[i].point;
         point.batch = 1;
-        status = vb_compile(&point, UINT64_MAX, VB_ONLY_PLANNED, &arena, &compiled, err);
+        status = vb_compile_parts(&point, VB_ONLY_PLANNED, &arena, &description, &compiled, err);
         if (status == VB_OK) {
             self->recipe = compiled.recipe;
             *stride = vb_loader_stride(&compiled.graph);

@@ -39,10 +39,9 @@ static enum vb_status check_task(const struct vb_point *point, enum vb_layout la
     return VB_OK;
 }
 
-/* All that a program is built from. */
-static enum vb_status find_parts(const struct vb_point *point, enum vb_layout layout,
-                                 struct vb_arena *arena, struct vb_description *description,
-                                 struct vb_compiled *out, struct vb_error *err)
+enum vb_status vb_compile_parts(const struct vb_point *point, enum vb_layout layout,
+                                struct vb_arena *arena, struct vb_description *description,
+                                struct vb_compiled *out, struct vb_error *err)
 {
     struct vb_graph *graph = &out->graph;
     if (layout != VB_ONLY_PLANNED && vb_world_of(point) > 1)
@@ -72,7 +71,7 @@ enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
 {
     struct vb_description description;
     struct vb_graph *graph = &out->graph;
-    enum vb_status status = find_parts(point, layout, arena, &description, out, err);
+    enum vb_status status = vb_compile_parts(point, layout, arena, &description, out, err);
     if (status != VB_OK)
         return status;
     switch (point->workload) {
@@ -205,8 +204,8 @@ enum vb_status vb_measure_start(const struct vb_point *point, struct vb_device *
     struct vb_compiled compiled;
     struct vb_description description;
     *record = (struct vb_record){ .point = *point };
-    enum vb_status status = find_parts(point, vb_device_layout(device, point->channels_last), arena,
-                                       &description, &compiled, err);
+    enum vb_status status = vb_compile_parts(point, vb_device_layout(device, point->channels_last),
+                                             arena, &description, &compiled, err);
     if (status == VB_OK)
         status = vb_run_build_start(&compiled.graph, &description, point, &compiled.recipe, arena,
                                     &compiled.program, err);

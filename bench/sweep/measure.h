@@ -5,6 +5,7 @@
 /* One point from its description to its record: model, graph, program, device. */
 
 #include "device/device.h"
+#include "model/description.h"
 #include "model/graph.h"
 #include "record/record.h"
 #include "step/program.h"
@@ -15,6 +16,13 @@ struct vb_compiled {
     struct vb_recipe recipe;
     struct vb_program program;
 };
+
+/* All that the point's program is built from, and no program: its model, graph and recipe, for a
+ * device that wants programs to lie so. Errors as vb_compile()'s. */
+VB_CHECKED enum vb_status vb_compile_parts(const struct vb_point *point, enum vb_layout layout,
+                                           struct vb_arena *arena,
+                                           struct vb_description *description,
+                                           struct vb_compiled *out, struct vb_error *err);
 
 /* The point's program, whatever its workload, for a device of so much memory that wants programs to
  * lie so. All of it is of the arena. VB_E_INPUT: the point cannot be (model, imgsz, trainer).

@@ -29,6 +29,15 @@ static inline struct vb_point small_point(const char *model)
     return point;
 }
 
+static inline const char *label_of(const struct vb_point *point)
+{
+    static char label[160];
+    (void)snprintf(label, sizeof label, "%.20s %.40s torch %.16s, view %d, zero %u, rank %u, %s",
+                   point->model, point->trainer, point->torch, point->bucket_view, point->zero,
+                   point->rank, vb_precision_names[point->precision]);
+    return label;
+}
+
 /* With operands, so that it can be seen what calls read and write. */
 static inline void make(struct made *made, const struct vb_point *point)
 {
@@ -100,6 +109,24 @@ static inline void carry(struct alive *alive)
         alive->is[carry.end] = false;
         alive->is[carry.start] = true;
     }
+}
+
+/* Each round of the loop ends with the tensors alive that it begins with. */
+static inline struct alive expect_rounds(const struct vb_program *program, const char *label)
+{
+    struct alive alive = begin_walk(program);
+    bool *start = calloc(program->n_tensors + 1, sizeof *start);
+    walk(&alive, 0, program->loop_start);
+    memcpy(start, alive.is, program->n_tensors);
+    for (int round = 0; round < 3; round++) {
+        walk(&alive, program->loop_start, program->n_instructions);
+        carry(&alive);
+        for (size_t i = 0; i < program->n_tensors; i++)
+            cr_assert_eq(alive.is[i], start[i], "%s: %s is %s", label, program->tensors[i].name,
+                         alive.is[i] ? "left over" : "gone");
+    }
+    free(start);
+    return alive;
 }
 
 static inline uint64_t bytes_named(const struct alive *alive, const char *name, uint32_t *count)

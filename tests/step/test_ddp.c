@@ -32,31 +32,11 @@ static struct vb_point point_of(const struct version *version, uint32_t gpus)
     return point;
 }
 
-static const char *label_of(const struct vb_point *point)
-{
-    static char label[160];
-    (void)snprintf(label, sizeof label, "%.20s %.40s torch %.16s, view %d, zero %u, rank %u, %s",
-                   point->model, point->trainer, point->torch, point->bucket_view, point->zero,
-                   point->rank, vb_precision_names[point->precision]);
-    return label;
-}
-
 static void expect_balanced(const struct vb_point *point)
 {
     struct made made;
     make(&made, point);
-    struct alive alive = begin_walk(&made.program);
-    bool *start = calloc(made.program.n_tensors + 1, sizeof *start);
-    walk(&alive, 0, made.program.loop_start);
-    memcpy(start, alive.is, made.program.n_tensors);
-    for (int round = 0; round < 3; round++) {
-        walk(&alive, made.program.loop_start, made.program.n_instructions);
-        carry(&alive);
-        for (size_t i = 0; i < made.program.n_tensors; i++)
-            cr_assert_eq(alive.is[i], start[i], "%s: %s is %s", label_of(point),
-                         made.program.tensors[i].name, alive.is[i] ? "left over" : "gone");
-    }
-    free(start);
+    struct alive alive = expect_rounds(&made.program, label_of(point));
     free(alive.is);
     vb_arena_clear(&made.arena);
 }

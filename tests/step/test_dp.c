@@ -17,21 +17,9 @@ static void expect_balanced(const struct vb_point *point)
 {
     struct made made;
     make(&made, point);
-    struct alive alive = begin_walk(&made.program);
-    bool *start = calloc(made.program.n_tensors + 1, sizeof *start);
-    walk(&alive, 0, made.program.loop_start);
-    memcpy(start, alive.is, made.program.n_tensors);
-    for (int round = 0; round < 3; round++) {
-        walk(&alive, made.program.loop_start, made.program.n_instructions);
-        carry(&alive);
-        for (size_t i = 0; i < made.program.n_tensors; i++)
-            cr_assert_eq(alive.is[i], start[i], "torch %s, rank %u, %s: %s is %s", point->torch,
-                         point->rank, vb_precision_names[point->precision],
-                         made.program.tensors[i].name, alive.is[i] ? "left over" : "gone");
-    }
+    struct alive alive = expect_rounds(&made.program, label_of(point));
     if (point->rank > 0)
         cr_expect_eq(alive.bytes, 0u, "a copy leaves %lu B", alive.bytes);
-    free(start);
     free(alive.is);
     vb_arena_clear(&made.arena);
 }

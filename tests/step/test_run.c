@@ -10,6 +10,7 @@
 #include "model/catalogue.h"
 #include "step/nms.h"
 #include "step/run.h"
+#include "stretch.h"
 
 struct made {
     struct vb_arena arena;
@@ -54,27 +55,6 @@ static size_t part_at(const struct vb_program *program, enum vb_part part, size_
                                            program->instructions[i].index != VB_MARK_PART + part))
         i++;
     return i;
-}
-
-/* Walks a stretch; each tensor is taken while it is not there and given while it is. The most bytes
- * alive. */
-static uint64_t walk(const struct vb_program *program, size_t from, size_t to, bool *alive)
-{
-    uint64_t bytes = 0, peak = 0;
-    for (size_t i = 0; i < program->n_tensors; i++)
-        bytes += alive[i] ? program->tensors[i].bytes : 0;
-    for (size_t i = from; i < to; i++) {
-        struct vb_instruction instruction = program->instructions[i];
-        if (instruction.kind != VB_ALLOC && instruction.kind != VB_FREE)
-            continue;
-        bool takes = instruction.kind == VB_ALLOC;
-        const struct vb_tensor *tensor = &program->tensors[instruction.index];
-        cr_assert_eq(alive[instruction.index], !takes, "instruction %zu: %s", i, tensor->name);
-        alive[instruction.index] = takes;
-        bytes = takes ? bytes + tensor->bytes : bytes - tensor->bytes;
-        peak = bytes > peak ? bytes : peak;
-    }
-    return peak;
 }
 
 static void sum_up(const struct vb_program *program, const bool *alive, uint64_t *bytes)

@@ -11,6 +11,7 @@
 #include "step/build.h"
 #include "step/run.h"
 #include "step/sized.h"
+#include "stretch.h"
 
 struct made {
     struct vb_arena arena;
@@ -45,27 +46,6 @@ static void make(struct made *made, const struct vb_point *point)
             : vb_program_build(&made->graph, point, &made->recipe, NULL, VB_ONLY_PLANNED,
                                &made->arena, &made->program, &err);
     cr_assert_eq(status, VB_OK, "%s", err.text);
-}
-
-/* Walks a stretch; each tensor is taken while it is not there and given while it is. The most bytes
- * alive. */
-static uint64_t walk(const struct vb_program *program, size_t from, size_t to, bool *alive)
-{
-    uint64_t bytes = 0, peak = 0;
-    for (size_t i = 0; i < program->n_tensors; i++)
-        bytes += alive[i] ? program->tensors[i].bytes : 0;
-    for (size_t i = from; i < to; i++) {
-        struct vb_instruction instruction = program->instructions[i];
-        if (instruction.kind != VB_ALLOC && instruction.kind != VB_FREE)
-            continue;
-        bool takes = instruction.kind == VB_ALLOC;
-        const struct vb_tensor *tensor = &program->tensors[instruction.index];
-        cr_assert_eq(alive[instruction.index], !takes, "instruction %zu: %s", i, tensor->name);
-        alive[instruction.index] = takes;
-        bytes = takes ? bytes + tensor->bytes : bytes - tensor->bytes;
-        peak = bytes > peak ? bytes : peak;
-    }
-    return peak;
 }
 
 static uint64_t peak_of(const struct vb_point *point)

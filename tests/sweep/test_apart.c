@@ -142,7 +142,6 @@ Test(apart, a_stop_ends_the_process_and_leaves_no_record)
     bool was_stopped = false;
     make_world(&world);
     world.options.stop = &stop;
-    was_stopped = false;
     (void)run(&world, 3, &was_stopped);
     cr_expect(was_stopped);
     end_world(&world);

@@ -12,26 +12,24 @@ typedef CUpti_ActivityMemory3 memory_record;
 typedef CUpti_ActivityMemoryPool2 pool_record;
 
 #if CUPTI_API_VERSION >= 130000
-#define SAME_PLACE(old, new, field)                                                                \
-    _Static_assert(offsetof(old, field) == offsetof(new, field), #field " has moved")
-SAME_PLACE(memory_record, CUpti_ActivityMemory4, memoryOperationType);
-SAME_PLACE(memory_record, CUpti_ActivityMemory4, memoryKind);
-SAME_PLACE(memory_record, CUpti_ActivityMemory4, correlationId);
-SAME_PLACE(memory_record, CUpti_ActivityMemory4, address);
-SAME_PLACE(memory_record, CUpti_ActivityMemory4, bytes);
-SAME_PLACE(memory_record, CUpti_ActivityMemory4, timestamp);
-SAME_PLACE(memory_record, CUpti_ActivityMemory4, isAsync);
-SAME_PLACE(memory_record, CUpti_ActivityMemory4, memoryPoolConfig.memoryPoolType);
-SAME_PLACE(memory_record, CUpti_ActivityMemory4, memoryPoolConfig.address);
-SAME_PLACE(memory_record, CUpti_ActivityMemory4, memoryPoolConfig.pool);
-SAME_PLACE(memory_record, CUpti_ActivityMemory4, memoryPoolConfig.utilizedSize);
-SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, memoryPoolOperationType);
-SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, memoryPoolType);
-SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, correlationId);
-SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, address);
-SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, size);
-SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, timestamp);
-SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, utilizedSize);
+VB_SAME_PLACE(memory_record, CUpti_ActivityMemory4, memoryOperationType);
+VB_SAME_PLACE(memory_record, CUpti_ActivityMemory4, memoryKind);
+VB_SAME_PLACE(memory_record, CUpti_ActivityMemory4, correlationId);
+VB_SAME_PLACE(memory_record, CUpti_ActivityMemory4, address);
+VB_SAME_PLACE(memory_record, CUpti_ActivityMemory4, bytes);
+VB_SAME_PLACE(memory_record, CUpti_ActivityMemory4, timestamp);
+VB_SAME_PLACE(memory_record, CUpti_ActivityMemory4, isAsync);
+VB_SAME_PLACE(memory_record, CUpti_ActivityMemory4, memoryPoolConfig.memoryPoolType);
+VB_SAME_PLACE(memory_record, CUpti_ActivityMemory4, memoryPoolConfig.address);
+VB_SAME_PLACE(memory_record, CUpti_ActivityMemory4, memoryPoolConfig.pool);
+VB_SAME_PLACE(memory_record, CUpti_ActivityMemory4, memoryPoolConfig.utilizedSize);
+VB_SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, memoryPoolOperationType);
+VB_SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, memoryPoolType);
+VB_SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, correlationId);
+VB_SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, address);
+VB_SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, size);
+VB_SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, timestamp);
+VB_SAME_PLACE(pool_record, CUpti_ActivityMemoryPool3, utilizedSize);
 #endif
 
 static enum vb_memory_kind memory_kind(uint32_t kind)

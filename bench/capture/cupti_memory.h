@@ -6,10 +6,15 @@
  * made of (capture/lives.h), and what it tells beside. It needs no library. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "capture/cupti_table.h"
 #include "capture/lives.h"
+
+/* What a later header's record has where an older one, as which records are read, has it. */
+#define VB_SAME_PLACE(old, new, field)                                                             \
+    _Static_assert(offsetof(old, field) == offsetof(new, field), #field " has moved")
 
 /* False: the record is of another kind, or changes nothing that this process holds. What comes out
  * of a driver's pool is inside what the pool holds: it tells the pool's size. A pool of another

@@ -14,11 +14,9 @@ typedef CUpti_ActivityKernel8 kernel_record;
 typedef CUpti_ActivityMemset4 memset_record;
 
 #if CUPTI_API_VERSION >= 130000
-#define SAME_PLACE(old, new, field)                                                                \
-    _Static_assert(offsetof(old, field) == offsetof(new, field), #field " has moved")
-SAME_PLACE(kernel_record, CUpti_ActivityKernel10, start);
-SAME_PLACE(kernel_record, CUpti_ActivityKernel10, end);
-SAME_PLACE(kernel_record, CUpti_ActivityKernel10, correlationId);
+VB_SAME_PLACE(kernel_record, CUpti_ActivityKernel10, start);
+VB_SAME_PLACE(kernel_record, CUpti_ActivityKernel10, end);
+VB_SAME_PLACE(kernel_record, CUpti_ActivityKernel10, correlationId);
 #endif
 
 static void read_record(const CUpti_Activity *record, struct vb_timeline *timeline)

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NVML's header is not always there and its interface does not change, so what is called of it is
- * declared here. */
 #include "capture/nvml.h"
 
 #include <stdio.h>
@@ -9,24 +7,14 @@
 #include <unistd.h>
 
 #include "base/library.h"
+#include "capture/nvml_abi.h"
 
-enum { SUCCESS = 0, ALREADY_INITIALIZED = 5, INSUFFICIENT_SIZE = 7 };
 enum { CLOCK_SM = 1, CLOCK_MEMORY = 2 };
 enum { SENSOR_GPU = 0 };
-
-/* A value that the driver does not know, of Windows' driver model and of some containers. */
-static const unsigned long long NOT_AVAILABLE = ~0ull;
 
 /* nvmlMemory_t; `used` holds what the driver keeps for itself. */
 struct memory {
     unsigned long long total, free, used;
-};
-
-/* nvmlProcessInfo_t of the third version. */
-struct process {
-    unsigned int pid;
-    unsigned long long used_bytes;
-    unsigned int gpu_instance, compute_instance;
 };
 
 /* Each that was not asked for as optional is there. */
@@ -37,7 +25,7 @@ struct table {
     const char *(*get_error)(int result);
     int (*get_driver_version)(char *text, unsigned int room);
     int (*get_memory)(void *device, struct memory *memory);
-    int (*get_processes)(void *device, unsigned int *n, struct process *processes);
+    int (*get_processes)(void *device, unsigned int *n, struct vb_nvml_process *processes);
     int (*get_clock)(void *device, int clock, unsigned int *mhz);
     int (*get_temperature)(void *device, int sensor, unsigned int *celsius);
     int (*get_power)(void *device, unsigned int *milliwatts);
@@ -84,10 +72,11 @@ static void refuse(struct vb_nvml *nvml, const char *call, int result)
 static bool read_memory(const struct vb_nvml *nvml, struct memory *out)
 {
     struct memory memory = { 0 };
-    if (nvml->table.get_memory == NULL || nvml->table.get_memory(nvml->device, &memory) != SUCCESS)
+    if (nvml->table.get_memory == NULL ||
+        nvml->table.get_memory(nvml->device, &memory) != VB_NVML_SUCCESS)
         return false;
     *out = memory;
-    return memory.used != NOT_AVAILABLE;
+    return memory.used != VB_NVML_NOT_AVAILABLE;
 }
 
 /* The bytes of the process with our id. The list may grow between being counted and being read. */
@@ -96,11 +85,11 @@ static bool find_process(const struct vb_nvml *nvml, uint64_t *bytes)
     enum { TRIES = 4 };
     bool is_found = false;
     unsigned int room = 64;
-    struct process *processes = NULL;
-    int result = nvml->table.get_processes != NULL ? INSUFFICIENT_SIZE : SUCCESS;
+    struct vb_nvml_process *processes = NULL;
+    int result = nvml->table.get_processes != NULL ? VB_NVML_INSUFFICIENT_SIZE : VB_NVML_SUCCESS;
     unsigned int n = 0;
-    for (int i = 0; i < TRIES && result == INSUFFICIENT_SIZE; i++) {
-        struct process *grown = realloc(processes, room * sizeof *grown);
+    for (int i = 0; i < TRIES && result == VB_NVML_INSUFFICIENT_SIZE; i++) {
+        struct vb_nvml_process *grown = realloc(processes, room * sizeof *grown);
         if (grown == NULL)
             break;
         processes = grown;
@@ -109,8 +98,9 @@ static bool find_process(const struct vb_nvml *nvml, uint64_t *bytes)
         result = nvml->table.get_processes(nvml->device, &n, processes);
         room = n > room ? n + 16 : 2 * room;
     }
-    for (unsigned int i = 0; result == SUCCESS && i < n; i++) {
-        if (processes[i].pid != (unsigned int)getpid() || processes[i].used_bytes == NOT_AVAILABLE)
+    for (unsigned int i = 0; result == VB_NVML_SUCCESS && i < n; i++) {
+        if (processes[i].pid != (unsigned int)getpid() ||
+            processes[i].used_bytes == VB_NVML_NOT_AVAILABLE)
             continue;
         *bytes = processes[i].used_bytes;
         is_found = true;
@@ -132,18 +122,18 @@ static void open_device(struct vb_nvml *nvml, const char *bus_id)
         return;
     }
     int result = nvml->table.init();
-    nvml->is_initialized = result == SUCCESS;
-    if (result != SUCCESS && result != ALREADY_INITIALIZED) {
+    nvml->is_initialized = result == VB_NVML_SUCCESS;
+    if (result != VB_NVML_SUCCESS && result != VB_NVML_ALREADY_INITIALIZED) {
         refuse(nvml, "nvmlInit_v2", result);
         return;
     }
     if (nvml->table.get_driver_version == NULL ||
         nvml->table.get_driver_version(nvml->driver_version, sizeof nvml->driver_version) !=
-            SUCCESS)
+            VB_NVML_SUCCESS)
         nvml->driver_version[0] = '\0';
     void *device = NULL;
     result = nvml->table.get_handle(bus_id, &device);
-    if (result != SUCCESS || device == NULL) {
+    if (result != VB_NVML_SUCCESS || device == NULL) {
         char call[128];
         (void)snprintf(call, sizeof call, "nvmlDeviceGetHandleByPciBusId_v2(%.40s)", bus_id);
         refuse(nvml, call, result);
@@ -214,11 +204,11 @@ static void read_clocks(const struct vb_nvml *nvml, struct vb_nvml_reading *out)
 {
     const struct table *table = &nvml->table;
     unsigned int value = 0;
-    out->has_sm_clock =
-        table->get_clock != NULL && table->get_clock(nvml->device, CLOCK_SM, &value) == SUCCESS;
+    out->has_sm_clock = table->get_clock != NULL &&
+                        table->get_clock(nvml->device, CLOCK_SM, &value) == VB_NVML_SUCCESS;
     out->sm_clock_mhz = out->has_sm_clock ? value : 0;
-    out->has_memory_clock =
-        table->get_clock != NULL && table->get_clock(nvml->device, CLOCK_MEMORY, &value) == SUCCESS;
+    out->has_memory_clock = table->get_clock != NULL &&
+                            table->get_clock(nvml->device, CLOCK_MEMORY, &value) == VB_NVML_SUCCESS;
     out->memory_clock_mhz = out->has_memory_clock ? value : 0;
 }
 
@@ -226,13 +216,15 @@ static void read_power_and_heat(const struct vb_nvml *nvml, struct vb_nvml_readi
 {
     const struct table *table = &nvml->table;
     unsigned int value = 0;
-    out->has_temperature = table->get_temperature != NULL &&
-                           table->get_temperature(nvml->device, SENSOR_GPU, &value) == SUCCESS;
+    out->has_temperature =
+        table->get_temperature != NULL &&
+        table->get_temperature(nvml->device, SENSOR_GPU, &value) == VB_NVML_SUCCESS;
     out->temperature_celsius = out->has_temperature ? value : 0;
-    out->has_power = table->get_power != NULL && table->get_power(nvml->device, &value) == SUCCESS;
+    out->has_power =
+        table->get_power != NULL && table->get_power(nvml->device, &value) == VB_NVML_SUCCESS;
     out->power_mw = out->has_power ? value : 0;
-    out->has_power_limit =
-        table->get_power_limit != NULL && table->get_power_limit(nvml->device, &value) == SUCCESS;
+    out->has_power_limit = table->get_power_limit != NULL &&
+                           table->get_power_limit(nvml->device, &value) == VB_NVML_SUCCESS;
     out->power_limit_mw = out->has_power_limit ? value : 0;
 }
 
@@ -252,11 +244,11 @@ void vb_nvml_read(struct vb_nvml *nvml, struct vb_nvml_reading *out)
     read_power_and_heat(nvml, out);
 
     unsigned long long reasons = 0;
-    out->has_throttle =
-        table->get_throttle != NULL && table->get_throttle(nvml->device, &reasons) == SUCCESS;
+    out->has_throttle = table->get_throttle != NULL &&
+                        table->get_throttle(nvml->device, &reasons) == VB_NVML_SUCCESS;
     out->throttle_reasons = out->has_throttle ? reasons : 0;
     int now = 0, after_start = 0;
-    out->has_ecc =
-        table->get_ecc != NULL && table->get_ecc(nvml->device, &now, &after_start) == SUCCESS;
+    out->has_ecc = table->get_ecc != NULL &&
+                   table->get_ecc(nvml->device, &now, &after_start) == VB_NVML_SUCCESS;
     out->ecc_is_on = out->has_ecc && now != 0;
 }

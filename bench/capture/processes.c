@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NVML's header is not always there and its interface does not change, so what is called of it is
- * declared here. */
 #include "capture/processes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/library.h"
+#include "capture/nvml_abi.h"
 
-enum { SUCCESS = 0, INSUFFICIENT_SIZE = 7, MOST_GPUS = 64, TRIES = 4 };
-
-/* A value that the driver does not know, of Windows' driver model and of some containers. */
-static const unsigned long long NOT_AVAILABLE = ~0ull;
-
-/* nvmlProcessInfo_t of the third version. */
-struct process {
-    unsigned int pid;
-    unsigned long long used_bytes;
-    unsigned int gpu_instance, compute_instance;
-};
+enum { MOST_GPUS = 64, TRIES = 4 };
 
 /* nvmlPciInfo_t of the third version. */
 struct pci {
@@ -32,7 +21,7 @@ struct table {
     int (*shutdown)(void);
     int (*get_count)(unsigned int *n);
     int (*get_handle)(unsigned int index, void **device);
-    int (*get_processes)(void *device, unsigned int *n, struct process *processes);
+    int (*get_processes)(void *device, unsigned int *n, struct vb_nvml_process *processes);
     int (*get_pci)(void *device, struct pci *pci);
     const char *(*get_error)(int result);
 };
@@ -58,7 +47,7 @@ struct vb_processes {
     bool is_initialized;
     struct gpu gpus[MOST_GPUS];
     size_t n_gpus;
-    struct process *list;
+    struct vb_nvml_process *list;
     unsigned int room;
     char why[512];
 };
@@ -76,22 +65,22 @@ static void find_gpus(struct vb_processes *processes)
     const struct table *table = &processes->table;
     unsigned int n = 0;
     int result = table->init();
-    processes->is_initialized = result == SUCCESS;
-    if (result != SUCCESS) {
+    processes->is_initialized = result == VB_NVML_SUCCESS;
+    if (result != VB_NVML_SUCCESS) {
         refuse(processes, "nvmlInit_v2", result);
         return;
     }
     result = table->get_count(&n);
-    if (result != SUCCESS) {
+    if (result != VB_NVML_SUCCESS) {
         refuse(processes, "nvmlDeviceGetCount_v2", result);
         return;
     }
     for (unsigned int i = 0; i < n && i < MOST_GPUS; i++) {
         struct gpu *gpu = &processes->gpus[processes->n_gpus];
         struct pci pci = { .bus_id = "" };
-        if (table->get_handle(i, &gpu->device) != SUCCESS)
+        if (table->get_handle(i, &gpu->device) != VB_NVML_SUCCESS)
             continue; /* one that this user may not have */
-        if (table->get_pci != NULL && table->get_pci(gpu->device, &pci) == SUCCESS)
+        if (table->get_pci != NULL && table->get_pci(gpu->device, &pci) == VB_NVML_SUCCESS)
             (void)snprintf(gpu->bus_id, sizeof gpu->bus_id, "%04X:%02X:%02X.0", pci.domain, pci.bus,
                            pci.device);
         processes->n_gpus++;
@@ -146,11 +135,11 @@ const char *vb_processes_bus_id(const struct vb_processes *processes, size_t gpu
 /* The list may grow between being counted and being read. */
 static bool read_list(struct vb_processes *processes, void *device, unsigned int *n)
 {
-    int result = INSUFFICIENT_SIZE;
-    for (int i = 0; i < TRIES && result == INSUFFICIENT_SIZE; i++) {
+    int result = VB_NVML_INSUFFICIENT_SIZE;
+    for (int i = 0; i < TRIES && result == VB_NVML_INSUFFICIENT_SIZE; i++) {
         unsigned int room = processes->room > 0 ? 2 * processes->room : 64;
         if (i > 0 || processes->list == NULL) {
-            struct process *grown = realloc(processes->list, room * sizeof *grown);
+            struct vb_nvml_process *grown = realloc(processes->list, room * sizeof *grown);
             if (grown == NULL)
                 return false;
             processes->list = grown;
@@ -159,7 +148,7 @@ static bool read_list(struct vb_processes *processes, void *device, unsigned int
         *n = processes->room;
         result = processes->table.get_processes(device, n, processes->list);
     }
-    return result == SUCCESS;
+    return result == VB_NVML_SUCCESS;
 }
 
 bool vb_processes_each(struct vb_processes *processes, size_t gpu,
@@ -169,7 +158,7 @@ bool vb_processes_each(struct vb_processes *processes, size_t gpu,
     if (!read_list(processes, processes->gpus[gpu].device, &n))
         return false;
     for (unsigned int i = 0; i < n; i++) {
-        if (processes->list[i].used_bytes != NOT_AVAILABLE)
+        if (processes->list[i].used_bytes != VB_NVML_NOT_AVAILABLE)
             tell(context, processes->list[i].pid, processes->list[i].used_bytes);
     }
     return true;

@@ -9,6 +9,7 @@
 
 #include "base/csv.h"
 #include "cli/advise_print.h"
+#include "cli/json_print.h"
 
 static void set_real(json_t *object, const char *key, double value)
 {
@@ -49,16 +50,6 @@ static json_t *row_object(const struct cli_printed_advice *advice, const struct 
     return object;
 }
 
-static bool print_object(json_t *object, size_t flags)
-{
-    bool is_written =
-        object != NULL &&
-        json_dumpf(object, stdout, flags | JSON_REAL_PRECISION(6) | JSON_PRESERVE_ORDER) == 0;
-    printf("\n");
-    json_decref(object);
-    return is_written;
-}
-
 static bool print_json(const struct cli_printed_advice *advice)
 {
     const struct vb_point *point = &advice->advisor->question->point;
@@ -72,7 +63,7 @@ static bool print_json(const struct cli_printed_advice *advice)
     set_answer(root, advice->now);
     for (size_t i = 0; i < advice->rows->n; i++)
         (void)json_array_append_new(rows, row_object(advice, &advice->rows->items[i]));
-    return print_object(root, JSON_INDENT(2));
+    return cli_print_object(root, JSON_INDENT(2));
 }
 
 /* Nothing where it is not known. */
@@ -121,6 +112,6 @@ enum vb_status cli_print_advice_data(const struct cli_printed_advice *advice,
     else if (format == VB_TABLE_JSON)
         is_written = print_json(advice);
     for (size_t i = 0; format == VB_TABLE_JSONL && is_written && i < advice->rows->n; i++)
-        is_written = print_object(row_object(advice, &advice->rows->items[i]), JSON_COMPACT);
+        is_written = cli_print_object(row_object(advice, &advice->rows->items[i]), JSON_COMPACT);
     return is_written ? VB_OK : vb_fail(err, VB_E_SYSTEM, "the advice cannot be written");
 }

@@ -111,16 +111,8 @@ static struct vb_question question_of(const struct cli_asked *asked, const struc
 {
     return (struct vb_question){
         .is_shared = asked->is_shared,
-        .traits = { .architecture = vb_gpu_spec_architecture(compute_capability),
-                    .family = asked->family,
-                    .precision = record->point.precision,
-                    .workload = record->point.workload,
-                    .torch = vb_band_torch(record->recipe),
-                    .boxes = record->point.targets,
-                    .planned_bytes = need_bytes,
-                    .has_fitted_workspaces = vb_band_is_fitted(record->workspaces),
-                    .is_own_model = cli_is_own_model(record->point.model),
-                    .has_rare_settings = record->point.freeze > 0 || record->point.rect > 0 },
+        .traits = cli_traits_of(&record->point, asked->family, compute_capability, record->recipe,
+                                record->workspaces, need_bytes),
     };
 }
 

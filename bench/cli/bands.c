@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "device/gpu_spec.h"
 
 enum { MAX_FILE_BYTES = 4 << 20 };
 
@@ -49,6 +50,24 @@ enum vb_status cli_read_risk(const char *text, double *out, struct vb_error *err
 bool cli_is_own_model(const char *model)
 {
     return strchr(model, '/') != NULL || strchr(model, '.') != NULL;
+}
+
+struct vb_traits cli_traits_of(const struct vb_point *point, const char *family,
+                               uint32_t compute_capability, const char *recipe,
+                               const char *workspaces, double planned_bytes)
+{
+    return (struct vb_traits){
+        .architecture = vb_gpu_spec_architecture(compute_capability),
+        .family = family,
+        .precision = point->precision,
+        .workload = point->workload,
+        .torch = vb_band_torch(recipe),
+        .boxes = point->targets,
+        .planned_bytes = planned_bytes,
+        .has_fitted_workspaces = vb_band_is_fitted(workspaces),
+        .is_own_model = cli_is_own_model(point->model),
+        .has_rare_settings = point->freeze > 0 || point->rect > 0,
+    };
 }
 
 static enum vb_status traits_of(const struct vb_judged *row, struct vb_arena *arena,

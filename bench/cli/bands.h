@@ -17,6 +17,12 @@ VB_CHECKED enum vb_status cli_read_risk(const char *text, double *out, struct vb
 /* Whether a model is a file of the user's, not a built-in name. */
 bool cli_is_own_model(const char *model);
 
+/* What bands are found by, of a point on a GPU of that capability: planned by that recipe, with
+ * workspaces from there. `family` (vb_band_family()) and `recipe` are borrowed. */
+struct vb_traits cli_traits_of(const struct vb_point *point, const char *family,
+                               uint32_t compute_capability, const char *recipe,
+                               const char *workspaces, double planned_bytes);
+
 /* Gives each row its intervals, verdict and what widened them, with the rows of its own repository
  * left out. A run is one of a process of its own where its trust is A or not told and `shared` is
  * false. A row for which there is no band has a note. VB_E_SYSTEM: no host memory. */

@@ -129,16 +129,8 @@ static enum vb_status ask_published(struct asking *asking, const struct vb_page_
     if (status == VB_OK) {
         see_range(&asked.residuals, ask);
         const struct vb_question question = {
-            .traits = { .architecture = vb_gpu_spec_architecture(compute_capability),
-                        .family = asked.family,
-                        .precision = point.precision,
-                        .workload = point.workload,
-                        .torch = vb_band_torch(kind->recipe),
-                        .boxes = point.targets,
-                        .planned_bytes = ask->most_bytes,
-                        .has_fitted_workspaces = vb_band_is_fitted(kind->workspaces),
-                        .is_own_model = cli_is_own_model(point.model),
-                        .has_rare_settings = point.freeze > 0 || point.rect > 0 },
+            .traits = cli_traits_of(&point, asked.family, compute_capability, kind->recipe,
+                                    kind->workspaces, ask->most_bytes),
         };
         status = vb_band_find(asked.residuals.rows, asked.residuals.n, &question,
                               &asking->page->arena, &ask->band, &why);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/advise_print.h"
+#include "cli/json_print.h"
 
 #define GIB 1073741824.0
 /* A sequence that reserves so much more than its largest phase does fragments. */
@@ -161,16 +162,6 @@ static json_t *shared_object(const struct cli_shared *shared)
     return object;
 }
 
-static bool print_object(json_t *object, size_t flags)
-{
-    bool is_written =
-        object != NULL &&
-        json_dumpf(object, stdout, flags | JSON_REAL_PRECISION(6) | JSON_PRESERVE_ORDER) == 0;
-    printf("\n");
-    json_decref(object);
-    return is_written;
-}
-
 static bool print_json(const struct cli_schedule *schedule)
 {
     json_t *phases = json_array();
@@ -185,7 +176,7 @@ static bool print_json(const struct cli_schedule *schedule)
         (void)json_object_set_new(root, "cache_kept", shared_object(&schedule->kept));
         (void)json_object_set_new(root, "cache_emptied", shared_object(&schedule->emptied));
     }
-    return print_object(root, JSON_INDENT(2));
+    return cli_print_object(root, JSON_INDENT(2));
 }
 
 static void print_csv(const struct cli_schedule *schedule)
@@ -218,6 +209,6 @@ enum vb_status cli_schedule_print(const struct cli_schedule *schedule, enum vb_t
     else if (format == VB_TABLE_JSON)
         is_written = print_json(schedule);
     for (size_t i = 0; format == VB_TABLE_JSONL && is_written && i < schedule->n_phases; i++)
-        is_written = print_object(phase_object(&schedule->phases[i]), JSON_COMPACT);
+        is_written = cli_print_object(phase_object(&schedule->phases[i]), JSON_COMPACT);
     return is_written ? VB_OK : vb_fail(err, VB_E_SYSTEM, "the schedule cannot be written");
 }

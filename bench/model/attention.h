@@ -30,4 +30,16 @@ struct vb_attention vb_declare_attention(struct vb_weave *weave, const char *par
 uint32_t vb_weave_attention(struct vb_weave *weave, const struct vb_attention *attention,
                             uint32_t x);
 
+/* The second half of a block: two pointwise convolutions of `wide` channels in between, in a
+ * Sequential of this name. Each half is added to what it read, by the module at the path. */
+struct vb_feed_forward {
+    struct vb_block widen, narrow;
+    char path[160];
+};
+struct vb_feed_forward vb_declare_feed_forward(struct vb_weave *weave, const char *part,
+                                               uint32_t channels, uint32_t wide);
+/* x + attended, and what comes of that added to it. x is held until then. */
+uint32_t vb_weave_feed_forward(struct vb_weave *weave, const struct vb_feed_forward *feed,
+                               uint32_t x, uint32_t attended);
+
 #endif

@@ -15,9 +15,7 @@ static uint32_t run_new(struct vb_weave *weave, enum vb_op_kind kind, const uint
                         uint32_t n, const struct vb_shape *shape)
 {
     (void)vb_weave_op(weave, kind, inputs, n);
-    uint32_t y = vb_weave_value(weave, shape);
-    vb_weave_produce(weave, y);
-    return y;
+    return vb_weave_result(weave, shape);
 }
 
 /* x's channels in two halves, views of it. */
@@ -208,9 +206,7 @@ static uint32_t run_average(struct vb_weave *weave, uint32_t x)
     shape.dims[3]--;
     struct vb_window window = { .kernel_h = 2, .kernel_w = 2, .stride = 1, .dilation = 1 };
     vb_weave_op(weave, VB_AVGPOOL, &x, 1)->window = window;
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
-    return y;
+    return vb_weave_result(weave, &shape);
 }
 
 uint32_t vb_run_aconv(const struct vb_site *site)

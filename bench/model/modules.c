@@ -140,9 +140,7 @@ uint32_t vb_run_zero_pad(const struct vb_site *site)
     weave->n_modules++;
     weave->n_leaves++;
     (void)vb_weave_op(weave, VB_PAD, site->inputs, 1);
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
-    return y;
+    return vb_weave_result(weave, &shape);
 }
 
 /* args: kernel, stride, padding */

@@ -137,31 +137,21 @@ static uint32_t run_attention(struct vb_weave *weave, const struct area_attentio
 /* x + attention(x), then x + mlp(x). */
 struct block {
     struct area_attention attention;
-    struct vb_block widen, narrow;
-    char path[160];
+    struct vb_feed_forward feed;
 };
 
 static struct block declare_block(struct vb_weave *weave, uint32_t channels, uint32_t areas,
                                   double ratio)
 {
-    uint32_t wide = (uint32_t)(channels * ratio);
     struct block b = { .attention = declare_attention(weave, "attn", channels, areas) };
-    (void)snprintf(b.path, sizeof b.path, "%s", weave->path);
-    size_t length = vb_weave_enter(weave, "mlp");
-    b.widen = vb_declare_conv(weave, "0", channels, wide, 1, 1, 1);
-    b.narrow = vb_declare_linear_conv(weave, "1", wide, channels, 1, 1, 1);
-    vb_weave_leave(weave, length);
-    weave->n_modules += 2; /* it, and the Sequential inside */
+    b.feed = vb_declare_feed_forward(weave, "mlp", channels, (uint32_t)(channels * ratio));
+    weave->n_modules++;
     return b;
 }
 
 static uint32_t run_block(struct vb_weave *weave, const struct block *b, uint32_t x)
 {
-    uint32_t sum = vb_run_add_at(weave, b->path, x, run_attention(weave, &b->attention, x));
-    uint32_t y = vb_run_conv(weave, &b->narrow, vb_run_conv(weave, &b->widen, sum));
-    y = vb_run_add_at(weave, b->path, sum, y);
-    vb_weave_hold(weave, x);
-    return y;
+    return vb_weave_feed_forward(weave, &b->feed, x, run_attention(weave, &b->attention, x));
 }
 
 static uint32_t run_inner_blocks(struct vb_weave *weave, const void *blocks, uint32_t x)

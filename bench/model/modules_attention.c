@@ -41,25 +41,20 @@ uint32_t vb_weave_matmul(struct vb_weave *weave, uint32_t a, uint32_t b)
     if (!vb_mul(vb_shape_elements(&stack), inner, &op->macs))
         weave->failed = true;
     weave->graph.matmul_macs += op->macs;
-    uint32_t y = vb_weave_value(weave, &stack);
-    vb_weave_produce(weave, y);
+    uint32_t y = vb_weave_result(weave, &stack);
     return vb_run_view(weave, VB_UNSTACK, y, &shape);
 }
 
 uint32_t vb_weave_scale(struct vb_weave *weave, uint32_t x, double factor)
 {
     vb_weave_op(weave, VB_SCALE, &x, 1)->factor = factor;
-    uint32_t y = vb_weave_value(weave, vb_weave_shape(weave, x));
-    vb_weave_produce(weave, y);
-    return y;
+    return vb_weave_result(weave, vb_weave_shape(weave, x));
 }
 
 uint32_t vb_weave_softmax(struct vb_weave *weave, uint32_t x)
 {
     (void)vb_weave_op(weave, VB_SOFTMAX, &x, 1);
-    uint32_t y = vb_weave_value(weave, vb_weave_shape(weave, x));
-    vb_weave_produce(weave, y);
-    return y;
+    return vb_weave_result(weave, vb_weave_shape(weave, x));
 }
 
 uint32_t vb_weave_reshape(struct vb_weave *weave, uint32_t x, bool copies,
@@ -131,33 +126,45 @@ uint32_t vb_weave_attention(struct vb_weave *weave, const struct vb_attention *a
     return y;
 }
 
-/* x + attention(x), then x + ffn(x): two pointwise convolutions, the first to twice the channels.
- */
+struct vb_feed_forward vb_declare_feed_forward(struct vb_weave *weave, const char *part,
+                                               uint32_t channels, uint32_t wide)
+{
+    struct vb_feed_forward feed;
+    (void)snprintf(feed.path, sizeof feed.path, "%s", weave->path);
+    size_t length = vb_weave_enter(weave, part);
+    feed.widen = vb_declare_conv(weave, "0", channels, wide, 1, 1, 1);
+    feed.narrow = vb_declare_linear_conv(weave, "1", wide, channels, 1, 1, 1);
+    vb_weave_leave(weave, length);
+    weave->n_modules++; /* the Sequential */
+    return feed;
+}
+
+uint32_t vb_weave_feed_forward(struct vb_weave *weave, const struct vb_feed_forward *feed,
+                               uint32_t x, uint32_t attended)
+{
+    uint32_t sum = vb_run_add_at(weave, feed->path, x, attended);
+    uint32_t y = vb_run_conv(weave, &feed->narrow, vb_run_conv(weave, &feed->widen, sum));
+    y = vb_run_add_at(weave, feed->path, sum, y);
+    vb_weave_hold(weave, x);
+    return y;
+}
+
+/* x + attention(x), then x + ffn(x), by twice the channels. */
 struct block {
     struct vb_attention attention;
-    struct vb_block widen, narrow;
-    char path[160];
+    struct vb_feed_forward feed;
 };
 
 static struct block declare_block(struct vb_weave *weave, uint32_t channels)
 {
     struct block b = { .attention = vb_declare_attention(weave, "attn", channels) };
-    (void)snprintf(b.path, sizeof b.path, "%s", weave->path);
-    size_t length = vb_weave_enter(weave, "ffn");
-    b.widen = vb_declare_conv(weave, "0", channels, 2 * channels, 1, 1, 1);
-    b.narrow = vb_declare_linear_conv(weave, "1", 2 * channels, channels, 1, 1, 1);
-    vb_weave_leave(weave, length);
-    weave->n_modules++; /* the Sequential */
+    b.feed = vb_declare_feed_forward(weave, "ffn", channels, 2 * channels);
     return b;
 }
 
 static uint32_t run_block(struct vb_weave *weave, const struct block *b, uint32_t x)
 {
-    uint32_t sum = vb_run_add_at(weave, b->path, x, vb_weave_attention(weave, &b->attention, x));
-    uint32_t y = vb_run_conv(weave, &b->narrow, vb_run_conv(weave, &b->widen, sum));
-    y = vb_run_add_at(weave, b->path, sum, y);
-    vb_weave_hold(weave, x);
-    return y;
+    return vb_weave_feed_forward(weave, &b->feed, x, vb_weave_attention(weave, &b->attention, x));
 }
 
 /* A bottleneck, then a block. */

@@ -121,6 +121,13 @@ void vb_weave_produce(struct vb_weave *weave, uint32_t value)
     vb_weave_hold(weave, value);
 }
 
+uint32_t vb_weave_result(struct vb_weave *weave, const struct vb_shape *shape)
+{
+    uint32_t value = vb_weave_value(weave, shape);
+    vb_weave_produce(weave, value);
+    return value;
+}
+
 void vb_weave_hold(struct vb_weave *weave, uint32_t value)
 {
     struct vb_value *held = &weave->graph.values[value];

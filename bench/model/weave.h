@@ -44,6 +44,8 @@ uint32_t vb_weave_view(struct vb_weave *weave, uint32_t of, const struct vb_shap
 struct vb_op *vb_weave_op(struct vb_weave *weave, enum vb_op_kind kind, const uint32_t *inputs,
                           uint32_t n_inputs);
 void vb_weave_produce(struct vb_weave *weave, uint32_t value);
+/* A new tensor, the last operator's output. */
+uint32_t vb_weave_result(struct vb_weave *weave, const struct vb_shape *shape);
 /* Held until the last operator so far, or to the end. */
 void vb_weave_hold(struct vb_weave *weave, uint32_t value);
 void vb_weave_hold_to_end(struct vb_weave *weave, uint32_t value);

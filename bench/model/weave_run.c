@@ -41,9 +41,7 @@ static uint32_t run_plain_conv(struct vb_weave *weave, const struct vb_block *bl
         weave->failed = true;
     weave->graph.conv_macs += op->macs;
     use_parameters(weave, block->conv_parameter, block->has_bias ? 2 : 1);
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
-    return y;
+    return vb_weave_result(weave, &shape);
 }
 
 uint32_t vb_run_transposed(struct vb_weave *weave, const struct vb_block *block, uint32_t x)
@@ -63,8 +61,7 @@ uint32_t vb_run_transposed(struct vb_weave *weave, const struct vb_block *block,
     shape.dims[1] = block->out;
     shape.dims[2] *= block->window.stride;
     shape.dims[3] *= block->window.stride;
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
+    uint32_t y = vb_weave_result(weave, &shape);
     vb_weave_return(weave, &outer);
     return y;
 }
@@ -74,8 +71,7 @@ uint32_t vb_run_scores(struct vb_weave *weave, uint32_t linear, uint32_t x, uint
     struct vb_shape shape = *vb_weave_shape(weave, x);
     shape.dims[2] = shape.dims[3] = 1;
     (void)vb_weave_op(weave, VB_AVERAGE, &x, 1);
-    uint32_t average = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, average);
+    uint32_t average = vb_weave_result(weave, &shape);
 
     shape = (struct vb_shape){ 2, { shape.dims[0], shape.dims[1] } };
     uint32_t flat = vb_run_view(weave, VB_VIEW, average, &shape);
@@ -84,9 +80,7 @@ uint32_t vb_run_scores(struct vb_weave *weave, uint32_t linear, uint32_t x, uint
     op->weight_elements = (uint64_t)shape.dims[1] * out;
     use_parameters(weave, linear, 2);
     shape.dims[1] = out;
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
-    return y;
+    return vb_weave_result(weave, &shape);
 }
 
 uint32_t vb_run_conv(struct vb_weave *weave, const struct vb_block *block, uint32_t x)
@@ -147,18 +141,14 @@ uint32_t vb_run_concat_along(struct vb_weave *weave, const uint32_t *pieces, uin
     for (uint32_t i = 1; i < n; i++)
         shape.dims[axis] += vb_weave_shape(weave, pieces[i])->dims[axis];
     vb_weave_op(weave, VB_CONCAT, pieces, n)->axis = axis;
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
-    return y;
+    return vb_weave_result(weave, &shape);
 }
 
 uint32_t vb_run_add(struct vb_weave *weave, uint32_t a, uint32_t b)
 {
     uint32_t both[] = { a, b };
     (void)vb_weave_op(weave, VB_ADD, both, 2);
-    uint32_t y = vb_weave_value(weave, vb_weave_shape(weave, a));
-    vb_weave_produce(weave, y);
-    return y;
+    return vb_weave_result(weave, vb_weave_shape(weave, a));
 }
 
 uint32_t vb_run_add_at(struct vb_weave *weave, const char *path, uint32_t a, uint32_t b)
@@ -186,8 +176,7 @@ uint32_t vb_run_max_pool(struct vb_weave *weave, uint32_t x, uint32_t kernel, ui
     shape.dims[2] = slid(weave, shape.dims[2], &window);
     shape.dims[3] = slid(weave, shape.dims[3], &window);
     vb_weave_op(weave, VB_MAXPOOL, &x, 1)->window = window;
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
+    uint32_t y = vb_weave_result(weave, &shape);
     uint32_t indices = vb_weave_value(weave, &shape);
     if (!weave->failed)
         weave->graph.values[indices].is_int64 = true;
@@ -201,9 +190,7 @@ uint32_t vb_run_upsample(struct vb_weave *weave, uint32_t x, uint32_t height, ui
     shape.dims[2] = height;
     shape.dims[3] = width;
     (void)vb_weave_op(weave, VB_UPSAMPLE, &x, 1);
-    uint32_t y = vb_weave_value(weave, &shape);
-    vb_weave_produce(weave, y);
-    return y;
+    return vb_weave_result(weave, &shape);
 }
 
 uint32_t vb_run_view(struct vb_weave *weave, enum vb_op_kind kind, uint32_t x,
@@ -242,15 +229,11 @@ uint32_t vb_run_gain(struct vb_weave *weave, uint32_t parameter, uint32_t x)
     struct vb_op *op = vb_weave_op(weave, VB_GAIN, &x, 1);
     op->weight_elements = vb_weave_shape(weave, x)->dims[1];
     use_parameters(weave, parameter, 1);
-    uint32_t y = vb_weave_value(weave, vb_weave_shape(weave, x));
-    vb_weave_produce(weave, y);
-    return y;
+    return vb_weave_result(weave, vb_weave_shape(weave, x));
 }
 
 uint32_t vb_run_clone(struct vb_weave *weave, uint32_t x)
 {
     (void)vb_weave_op(weave, VB_CLONE, &x, 1);
-    uint32_t y = vb_weave_value(weave, vb_weave_shape(weave, x));
-    vb_weave_produce(weave, y);
-    return y;
+    return vb_weave_result(weave, vb_weave_shape(weave, x));
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/fold.h"
 #include "report/page_parts.h"
 
 enum { MOST_REASONS = 2000 }; /* of points that failed: each is a text of its own */
@@ -146,37 +147,11 @@ enum vb_status vb_page_add(struct vb_page *page, const struct vb_record *record,
     return VB_OK;
 }
 
-/* 0: of one point. */
-static int by_point(const void *a, const void *b)
-{
-    const struct vb_page_row *x = a, *y = b;
-    if (x->kind != y->kind)
-        return x->kind < y->kind ? -1 : 1;
-    if (x->imgsz != y->imgsz)
-        return x->imgsz < y->imgsz ? -1 : 1;
-    return (x->batch > y->batch) - (x->batch < y->batch);
-}
-
-static int by_point_and_age(const void *a, const void *b)
-{
-    const struct vb_page_row *x = a, *y = b;
-    const int order = by_point(a, b);
-    return order != 0 ? order : (x->number > y->number) - (x->number < y->number);
-}
+VB_BEGINS_WITH_KEY(struct vb_page_row);
 
 void vb_page_sort(struct vb_page *page)
 {
-    struct vb_page_row *rows = page->rows;
-    size_t n = 0;
-    if (page->n_rows > 0)
-        qsort(rows, page->n_rows, sizeof *rows, by_point_and_age);
-    for (size_t i = 0; i < page->n_rows; i++) {
-        if (n > 0 && by_point(&rows[n - 1], &rows[i]) == 0)
-            rows[n - 1] = rows[i];
-        else
-            rows[n++] = rows[i];
-    }
-    page->n_rows = n;
+    page->n_rows = vb_fold_rows(page->rows, page->n_rows, sizeof *page->rows);
     page->differing = vb_page_find_differing(page);
 }
 

@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "report/escape.h"
 #include "report/page_parts.h"
+#include "report/results.h"
 
 /* `numbers`: a letter a column, 'n' where it holds numbers; headings end in NULL. */
 static void begin_table(const char *caption, const char *const *headings, const char *numbers,
@@ -30,21 +31,6 @@ static void append_cell(const char *text, struct vb_text *out)
     vb_escape_html(out, text);
 }
 
-static void append_curve(const struct vb_series *series, struct vb_text *out)
-{
-    const size_t last = series->fit.n_terms - 1;
-    vb_text_append(out, "<td class=form>");
-    if (series->form == VB_FORM_INTERCEPTS) {
-        for (size_t i = 0; i < last; i++)
-            vb_text_append(out, "%s%.3f GiB at %" PRIu32, i > 0 ? ", " : "",
-                           series->fit.coefficients[i] / 1073741824.0, series->sizes[i]);
-    } else {
-        vb_text_append(out, "%.3f GiB", series->fit.coefficients[0] / 1073741824.0);
-    }
-    vb_text_append(out, series->form == VB_FORM_BATCH ? " + %.0f B an image" : " + %.2f B a pixel",
-                   series->fit.coefficients[last]);
-}
-
 static void append_fit(const struct vb_page *page, const struct vb_page_series *of,
                        struct vb_text *out)
 {
@@ -55,7 +41,8 @@ static void append_fit(const struct vb_page *page, const struct vb_page_series *
                    vb_precision_names[series->precision], vb_mosaic_names[series->mosaic],
                    series->n, series->n_oom);
     if (series->fit.n_terms > 0) {
-        append_curve(series, out);
+        vb_text_append(out, "<td class=form>");
+        vb_append_coefficients(series, out);
         vb_text_append(out, "<td class=n>%.2f<td class=n>%.2f<td class=n>%.2f",
                        series->median_error * 100, series->worst_error * 100,
                        series->interval * 100);

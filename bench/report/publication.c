@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/fold.h"
+
 /* No GPU has as much, no step is as fast: what claims to was edited. */
 #define MOST_BYTES ((uint64_t)1 << 46)
 #define MOST_IMAGES 1e7
@@ -136,37 +138,12 @@ enum vb_status vb_publication_add(struct vb_publication *to, const struct vb_rec
     return VB_OK;
 }
 
-/* 0: of one point. */
-static int by_point(const void *a, const void *b)
-{
-    const struct vb_published_row *x = a, *y = b;
-    if (x->kind != y->kind)
-        return x->kind < y->kind ? -1 : 1;
-    if (x->imgsz != y->imgsz)
-        return x->imgsz < y->imgsz ? -1 : 1;
-    return (x->batch > y->batch) - (x->batch < y->batch);
-}
-
-static int by_point_and_age(const void *a, const void *b)
-{
-    const struct vb_published_row *x = a, *y = b;
-    const int order = by_point(a, b);
-    return order != 0 ? order : (x->number > y->number) - (x->number < y->number);
-}
+VB_BEGINS_WITH_KEY(struct vb_published_row);
 
 void vb_publication_sort(struct vb_publication *publication)
 {
-    struct vb_published_row *rows = publication->rows;
-    size_t n = 0;
-    if (publication->n_rows > 0)
-        qsort(rows, publication->n_rows, sizeof *rows, by_point_and_age);
-    for (size_t i = 0; i < publication->n_rows; i++) {
-        if (n > 0 && by_point(&rows[n - 1], &rows[i]) == 0)
-            rows[n - 1] = rows[i];
-        else
-            rows[n++] = rows[i];
-    }
-    publication->n_rows = n;
+    publication->n_rows =
+        vb_fold_rows(publication->rows, publication->n_rows, sizeof *publication->rows);
 }
 
 void vb_publication_clear(struct vb_publication *publication)

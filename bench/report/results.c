@@ -45,7 +45,7 @@ static enum vb_status write_points(const struct vb_record *records, size_t n, co
     return VB_OK;
 }
 
-static void append_coefficients(const struct vb_series *series, struct vb_text *out)
+void vb_append_coefficients(const struct vb_series *series, struct vb_text *out)
 {
     size_t last = series->fit.n_terms - 1;
     if (series->form == VB_FORM_INTERCEPTS) {
@@ -78,7 +78,7 @@ static enum vb_status write_fit(const struct vb_series *series, size_t n, const 
             continue;
         }
         vb_text_append(&md, "%s; ", vb_form_names[s->form]);
-        append_coefficients(s, &md);
+        vb_append_coefficients(s, &md);
         vb_text_append(&md,
                        "; R2 %.5f, median error %.2f %%, worst %.1f %%, interval +-%.1f %%, %zu "
                        "points, %zu out of memory\n",

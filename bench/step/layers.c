@@ -4,12 +4,6 @@
 #include "step/math.h"
 #include "step/view.h"
 
-/* What a convolution's node must know beside the shapes of its inputs. */
-struct conv_detail {
-    struct vb_conv_shape conv;
-    struct vb_shape out;
-};
-
 struct vb_variable vb_in_order(struct vb_tape *tape, struct vb_variable x)
 {
     if (!vb_is_defined(&x) || x.is_ordered)
@@ -68,29 +62,50 @@ static struct vb_variable per_channel(struct vb_variable x)
     return vb_with_axis(vb_with_axis(vb_flat(x), 1), 1);
 }
 
+static struct vb_variable bias_gradient(struct vb_tape *tape, const struct vb_node *node,
+                                        struct vb_variable y)
+{
+    struct vb_variable gradient = vb_parameter_gradient(tape, &node->inputs[2]);
+    struct vb_variable both[] = { y, per_channel(gradient) };
+    vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_SUM }, both, 2);
+    return gradient;
+}
+
+/* A convolution's node, of either direction: keeps what its backward needs, gives y, and lets go of
+ * the three casts. */
+static void record_conv(struct vb_tape *tape, struct vb_node *node,
+                        const struct vb_conv_shape *conv, const struct vb_variable *inputs,
+                        struct vb_variable *y)
+{
+    vb_tape_save(tape, node, inputs[0]);
+    vb_tape_save(tape, node, inputs[1]);
+    if (node != NULL)
+        node->detail = vb_tape_keep(tape, conv, sizeof *conv);
+    vb_tape_output(tape, node, 0, y);
+    for (uint32_t i = 0; i < 3; i++)
+        vb_tape_drop(tape, inputs[i]);
+}
+
 /* Source: torch-memory.md, part A, 4.2: grad_input, its workspace, grad_weight, its workspace,
  * grad_bias; arguments with gaps are copied first (part B, 9). */
 static void conv_backward(struct vb_tape *tape, const struct vb_node *node,
                           const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    const struct conv_detail *detail = node->detail;
+    const struct vb_conv_shape *conv = node->detail;
     const struct vb_variable *weight = &node->inputs[1];
     struct vb_variable y = vb_in_order(tape, outputs[0]);
     struct vb_variable x = vb_in_order(tape, node->saved[0]);
 
     if (vb_needs(node, 0)) {
         inputs[0] = new_input(tape, node);
-        run_conv(tape, VB_OP_CONV_BACKWARD_DATA, &inputs[0], weight, &detail->conv, &y);
+        run_conv(tape, VB_OP_CONV_BACKWARD_DATA, &inputs[0], weight, conv, &y);
     }
     if (vb_needs(node, 1)) {
         inputs[1] = vb_parameter_gradient(tape, weight);
-        run_conv(tape, VB_OP_CONV_BACKWARD_FILTER, &x, &inputs[1], &detail->conv, &y);
+        run_conv(tape, VB_OP_CONV_BACKWARD_FILTER, &x, &inputs[1], conv, &y);
     }
-    if (node->n_inputs > 2 && vb_needs(node, 2)) {
-        inputs[2] = vb_parameter_gradient(tape, &node->inputs[2]);
-        struct vb_variable both[] = { y, per_channel(inputs[2]) };
-        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_SUM }, both, 2);
-    }
+    if (node->n_inputs > 2 && vb_needs(node, 2))
+        inputs[2] = bias_gradient(tape, node, y);
     vb_tape_drop(tape, x);
     vb_tape_drop(tape, y);
 }
@@ -103,7 +118,6 @@ struct vb_variable vb_conv2d(struct vb_tape *tape, struct vb_variable x, struct 
     struct vb_variable inputs[] = { vb_tape_cast(tape, x, dtype), vb_tape_cast(tape, weight, dtype),
                                     vb_tape_cast(tape, bias, dtype) };
     uint32_t n_inputs = vb_is_defined(&bias) ? 3 : 2;
-    struct conv_detail detail = { *conv, *out };
 
     struct vb_variable dense = vb_in_order(tape, inputs[0]);
     struct vb_variable y = vb_tape_new_image(tape, "output", out, dtype);
@@ -116,14 +130,7 @@ struct vb_variable vb_conv2d(struct vb_tape *tape, struct vb_variable x, struct 
     }
     vb_tape_drop(tape, dense);
 
-    struct vb_node *node = vb_tape_node(tape, conv_backward, inputs, n_inputs, 1);
-    vb_tape_save(tape, node, inputs[0]);
-    vb_tape_save(tape, node, inputs[1]);
-    if (node != NULL)
-        node->detail = vb_tape_keep(tape, &detail, sizeof detail);
-    vb_tape_output(tape, node, 0, &y);
-    for (uint32_t i = 0; i < 3; i++)
-        vb_tape_drop(tape, inputs[i]);
+    record_conv(tape, vb_tape_node(tape, conv_backward, inputs, n_inputs, 1), conv, inputs, &y);
     return y;
 }
 
@@ -131,24 +138,21 @@ struct vb_variable vb_conv2d(struct vb_tape *tape, struct vb_variable x, struct 
 static void transpose_backward(struct vb_tape *tape, const struct vb_node *node,
                                const struct vb_variable *outputs, struct vb_variable *inputs)
 {
-    const struct conv_detail *detail = node->detail;
+    const struct vb_conv_shape *conv = node->detail;
     const struct vb_variable *weight = &node->inputs[1];
     struct vb_variable y = vb_in_order(tape, outputs[0]);
     struct vb_variable x = vb_in_order(tape, node->saved[0]);
 
     if (vb_needs(node, 0)) {
         inputs[0] = new_input(tape, node);
-        run_conv(tape, VB_OP_CONV, &y, weight, &detail->conv, &inputs[0]);
+        run_conv(tape, VB_OP_CONV, &y, weight, conv, &inputs[0]);
     }
     if (vb_needs(node, 1)) {
         inputs[1] = vb_parameter_gradient(tape, weight);
-        run_conv(tape, VB_OP_CONV_BACKWARD_FILTER, &y, &inputs[1], &detail->conv, &x);
+        run_conv(tape, VB_OP_CONV_BACKWARD_FILTER, &y, &inputs[1], conv, &x);
     }
-    if (vb_needs(node, 2)) {
-        inputs[2] = vb_parameter_gradient(tape, &node->inputs[2]);
-        struct vb_variable both[] = { y, per_channel(inputs[2]) };
-        vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_SUM }, both, 2);
-    }
+    if (vb_needs(node, 2))
+        inputs[2] = bias_gradient(tape, node, y);
     vb_tape_drop(tape, x);
     vb_tape_drop(tape, y);
 }
@@ -160,7 +164,6 @@ struct vb_variable vb_conv_transpose2d(struct vb_tape *tape, struct vb_variable 
     enum vb_dtype dtype = tape->autocast ? tape->autocast_dtype : x.dtype;
     struct vb_variable inputs[] = { vb_tape_cast(tape, x, dtype), vb_tape_cast(tape, weight, dtype),
                                     vb_tape_cast(tape, bias, dtype) };
-    struct conv_detail detail = { *conv, *out };
     struct vb_variable dense = vb_in_order(tape, inputs[0]);
     struct vb_variable y = vb_tape_new_image(tape, "output", out, dtype);
     if (tape->program->failed)
@@ -170,14 +173,7 @@ struct vb_variable vb_conv_transpose2d(struct vb_tape *tape, struct vb_variable 
     vb_tape_apply(tape, &(struct vb_call){ .op = VB_OP_ADD }, sum, 3);
     vb_tape_drop(tape, dense);
 
-    struct vb_node *node = vb_tape_node(tape, transpose_backward, inputs, 3, 1);
-    vb_tape_save(tape, node, inputs[0]);
-    vb_tape_save(tape, node, inputs[1]);
-    if (node != NULL)
-        node->detail = vb_tape_keep(tape, &detail, sizeof detail);
-    vb_tape_output(tape, node, 0, &y);
-    for (uint32_t i = 0; i < 3; i++)
-        vb_tape_drop(tape, inputs[i]);
+    record_conv(tape, vb_tape_node(tape, transpose_backward, inputs, 3, 1), conv, inputs, &y);
     return y;
 }
 

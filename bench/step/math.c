@@ -74,8 +74,8 @@ static struct vb_variable towards(struct vb_tape *tape, enum vb_operator op, dou
     return vb_make_of(tape, op, a, &typed, gradient, other);
 }
 
-static void shift_backward(struct vb_tape *tape, const struct vb_node *node,
-                           const struct vb_variable *outputs, struct vb_variable *inputs)
+void vb_hand_on_backward(struct vb_tape *tape, const struct vb_node *node,
+                         const struct vb_variable *outputs, struct vb_variable *inputs)
 {
     (void)node;
     inputs[0] = vb_tape_hold(tape, outputs[0]);
@@ -155,7 +155,7 @@ static const struct unary {
     [VB_OP_ATAN] = { atan_backward, KEEPS_X },
     [VB_OP_CLAMP] = { clamp_backward, KEEPS_X },
     [VB_OP_MUL_NUMBER] = { scale_backward, KEEPS_NUMBER },
-    [VB_OP_ADD_NUMBER] = { shift_backward, KEEPS_NOTHING },
+    [VB_OP_ADD_NUMBER] = { vb_hand_on_backward, KEEPS_NOTHING },
     [VB_OP_SUBTRACT_FROM] = { subtract_from_backward, KEEPS_NOTHING },
 };
 

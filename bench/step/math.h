@@ -34,6 +34,10 @@ struct vb_variable vb_zeros_like(struct vb_tape *tape, struct vb_variable x);
 struct vb_variable vb_filled(struct vb_tape *tape, const char *what, double value,
                              enum vb_dtype dtype, struct vb_shape shape);
 
+/* A node's backward: its first input's gradient is its output's. */
+void vb_hand_on_backward(struct vb_tape *tape, const struct vb_node *node,
+                         const struct vb_variable *outputs, struct vb_variable *inputs);
+
 /* An operator of one tensor and the number a; what it keeps is autograd's. A power under autocast
  * is in fp32. Followed are sigmoid, power, atan, clamp, and x with a number added, multiplied or
  * taken from it. */

@@ -46,17 +46,10 @@ struct vb_variable vb_planned_unary(struct vb_tape *tape, const struct vb_planne
     return y;
 }
 
-static void clone_backward(struct vb_tape *tape, const struct vb_node *node,
-                           const struct vb_variable *outputs, struct vb_variable *inputs)
-{
-    (void)node;
-    inputs[0] = vb_tape_hold(tape, outputs[0]);
-}
-
 struct vb_variable vb_planned_clone(struct vb_tape *tape, struct vb_variable x)
 {
     struct vb_variable y = like(tape, "clone", &x);
-    vb_tape_output(tape, vb_tape_node(tape, clone_backward, &x, 1, 1), 0, &y);
+    vb_tape_output(tape, vb_tape_node(tape, vb_hand_on_backward, &x, 1, 1), 0, &y);
     return y;
 }
 

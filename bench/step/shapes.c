@@ -217,19 +217,12 @@ struct vb_variable vb_every_second(struct vb_tape *tape, struct vb_variable x, u
     return y;
 }
 
-static void clone_backward(struct vb_tape *tape, const struct vb_node *node,
-                           const struct vb_variable *outputs, struct vb_variable *inputs)
-{
-    (void)node;
-    inputs[0] = vb_tape_hold(tape, outputs[0]);
-}
-
 struct vb_variable vb_contiguous(struct vb_tape *tape, struct vb_variable x)
 {
     if (!vb_is_defined(&x) || x.is_ordered)
         return vb_tape_hold(tape, x);
     struct vb_variable y = vb_tape_new(tape, "contiguous", &x.shape, x.dtype);
     vb_tape_copy(tape, x, y);
-    vb_tape_output(tape, vb_tape_node(tape, clone_backward, &x, 1, 1), 0, &y);
+    vb_tape_output(tape, vb_tape_node(tape, vb_hand_on_backward, &x, 1, 1), 0, &y);
     return y;
 }

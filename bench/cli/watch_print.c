@@ -116,8 +116,11 @@ static void print_part(const struct cli_watch_report *report, const struct vb_wa
         (void)fputs("  largest allocations then:\n", stderr);
     for (size_t i = 0; i < part->n_largest; i++) {
         const struct vb_watched_allocation *one = &part->largest[i];
-        (void)fprintf(stderr, "    %10s  at %.2f s  0x%012" PRIx64 "  %s%s%s\n",
-                      vb_bytes_format(one->bytes).text, one->seconds, one->address, one->call,
+        char address[24] = "";
+        if (one->address != 0)
+            (void)snprintf(address, sizeof address, "0x%012" PRIx64, one->address);
+        (void)fprintf(stderr, "    %10s  at %.2f s  %14s  %s%s%s\n",
+                      vb_bytes_format(one->bytes).text, one->seconds, address, one->call,
                       one->caller[0] != '\0' ? " from " : "", one->caller);
     }
 }

@@ -32,9 +32,11 @@ static json_t *pack_allocation(const struct vb_watched_allocation *one)
 {
     char address[24];
     (void)snprintf(address, sizeof address, "0x%" PRIx64, one->address);
-    json_t *object = json_pack("{s:I,s:s,s:f,s:s,s:I}", "bytes", (json_int_t)one->bytes, "address",
-                               address, "taken_seconds", one->seconds, "call", one->call,
-                               "correlation", (json_int_t)one->correlation);
+    json_t *object =
+        json_pack("{s:I,s:f,s:s,s:I}", "bytes", (json_int_t)one->bytes, "taken_seconds",
+                  one->seconds, "call", one->call, "correlation", (json_int_t)one->correlation);
+    if (one->address != 0)
+        (void)json_object_set_new(object, "address", json_string(address));
     if (one->caller[0] != '\0')
         (void)json_object_set_new(object, "caller", json_string(one->caller));
     return object;

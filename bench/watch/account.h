@@ -19,8 +19,8 @@
 
 /* One allocation that was alive at the peak. */
 struct vb_watched_allocation {
-    uint64_t bytes, address;
-    double seconds; /* since the program's start: when it was taken */
+    uint64_t bytes, address; /* 0: many places */
+    double seconds;          /* since the program's start: when it was taken */
     uint32_t correlation;
     const char *call;   /* what took it, in words */
     const char *caller; /* "libx.so+0x1a2b"; "": not known */

@@ -11,6 +11,8 @@ static bool is_valid(const struct vb_watch_event *event)
 
 static const char *name_call(const struct vb_watch_event *event)
 {
+    if (event->from & VB_WATCH_GRAPHS)
+        return "CUDA graphs, as the driver tells";
     if (event->from & VB_WATCH_POOL)
         return "driver's pool (cudaMallocAsync)";
     if (event->from & VB_WATCH_ARRAY)
@@ -57,7 +59,7 @@ static bool describe(const struct vb_watch_trace *trace, const struct vb_life *l
     const uint64_t taken_ns = to_monotonic(trace, life->from_ns);
     *out = (struct vb_watched_allocation){
         .bytes = life->bytes,
-        .address = life->address,
+        .address = life->address != VB_WATCH_GRAPHS_ADDRESS ? life->address : 0,
         .seconds = taken_ns > start_ns ? (double)(taken_ns - start_ns) * 1e-9 : 0,
         .correlation = event != NULL ? event->correlation : 0,
         .call = event != NULL ? name_call(event) : "",

@@ -46,7 +46,9 @@ enum {
     VB_WATCH_POOL = 1,     /* the driver's, of cudaMallocAsync() */
     VB_WATCH_ARRAY = 2,    /* of cudaMallocArray() and its like */
     VB_WATCH_VARIABLE = 4, /* of a module */
+    VB_WATCH_GRAPHS = 8,   /* the driver's word of what it holds for CUDA graphs: no record */
 };
+enum { VB_WATCH_GRAPHS_ADDRESS = 1 }; /* of that, in an event: nothing is allocated there */
 
 /* capture/lives.h, and where it is from. */
 struct vb_watch_event {

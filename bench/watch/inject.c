@@ -27,6 +27,7 @@
 #include "watch/inject_cupti.h"
 #include "watch/inject_events.h"
 #include "watch/inject_file.h"
+#include "watch/inject_graphs.h"
 #include "watch/proc.h"
 
 enum { FLUSH_MS = 250, ASK_EVERY = 4, END_SECONDS = 2, STACK_BYTES = 512 << 10 };
@@ -105,9 +106,10 @@ static void *keep_flushing(void *unused)
             goes_on = n_quiet < ASK_EVERY || !stands_back();
             n_quiet = n_quiet >= ASK_EVERY ? 0 : n_quiet;
         }
-        if (goes_on)
+        if (goes_on) {
+            vb_inject_graphs_look();
             flush(false);
-        else
+        } else
             atomic_store(&is_over, true);
         n_completed = vb_inject_cupti_n_completed();
         (void)pthread_mutex_unlock(&flushing);

@@ -181,7 +181,7 @@ static bool is_free(char *why, unsigned room)
     return false;
 }
 
-static bool read_clock(struct vb_inject_clock *clock)
+bool vb_inject_cupti_clock(struct vb_inject_clock *clock)
 {
     struct timespec now = { 0 };
     bool is_known = cupti.get_timestamp(&clock->record_ns) == CUPTI_SUCCESS;
@@ -215,7 +215,7 @@ bool vb_inject_cupti_start(uint32_t *version, struct vb_inject_clock *clock, cha
         return refuse(why, room, "cuptiActivityEnable(MEMORY2)", result);
     /* Without it the driver's pools are seen only where they are used. */
     (void)cupti.enable(CUPTI_ACTIVITY_KIND_MEMORY_POOL);
-    if (read_clock(clock))
+    if (vb_inject_cupti_clock(clock))
         return true;
     (void)snprintf(why, room, "cuptiGetTimestamp fails: records have no known time");
     vb_inject_cupti_leave();

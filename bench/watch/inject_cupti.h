@@ -21,6 +21,9 @@ struct vb_inject_clock {
 bool vb_inject_cupti_start(uint32_t *version, struct vb_inject_clock *clock, char *why,
                            unsigned room);
 
+/* Both clocks now. False: CUPTI does not tell its own. */
+bool vb_inject_cupti_clock(struct vb_inject_clock *clock);
+
 /* Has all records of what is done written; at the end also those that are not whole. */
 void vb_inject_cupti_flush(bool is_end);
 

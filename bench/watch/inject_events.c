@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "watch/inject_events.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +8,11 @@
 
 #include "capture/cupti_memory.h"
 #include "watch/format.h"
+#include "watch/inject_driver.h"
 #include "watch/inject_file.h"
 #include "watch/inject_loaded.h"
 
-enum { ROOM = 2048, MOST_CALLS = 256, MOST_CODE = 128, MOST_DEVICES = 64 };
+enum { ROOM = 2048, MOST_CALLS = 256, MOST_CODE = 128 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct vb_watch_event events[ROOM];
@@ -27,7 +27,7 @@ static struct {
     uint64_t from, to;
 } code[MOST_CODE];
 static size_t n_code;
-static bool is_device_seen[MOST_DEVICES], is_device_told[MOST_DEVICES];
+static bool is_device_seen[VB_INJECT_MOST_DEVICES], is_device_told[VB_INJECT_MOST_DEVICES];
 
 void vb_inject_events_lock(void)
 {
@@ -61,15 +61,20 @@ static void note_call(uint64_t address)
         calls[n_calls++] = address;
 }
 
+static void add(struct vb_watch_event event)
+{
+    if (n_events == ROOM)
+        vb_inject_events_write();
+    events[n_events++] = event;
+}
+
 void vb_inject_events_add(const CUpti_Activity *record)
 {
     struct vb_memory_event event;
     if (!vb_cupti_memory_event(record, &event))
         return;
     const struct vb_cupti_origin origin = vb_cupti_memory_origin(record);
-    if (n_events == ROOM)
-        vb_inject_events_write();
-    events[n_events++] = (struct vb_watch_event){
+    add((struct vb_watch_event){
         .ns = event.ns,
         .address = event.address,
         .bytes = event.bytes,
@@ -81,10 +86,26 @@ void vb_inject_events_add(const CUpti_Activity *record)
         .from = (uint8_t)((origin.is_pool ? VB_WATCH_POOL : 0) |
                           (origin.is_array ? VB_WATCH_ARRAY : 0) |
                           (origin.is_variable ? VB_WATCH_VARIABLE : 0)),
-    };
-    if (origin.device < MOST_DEVICES)
+    });
+    if (origin.device < VB_INJECT_MOST_DEVICES)
         is_device_seen[origin.device] = true;
     note_call(origin.call_address);
+}
+
+void vb_inject_events_graphs(uint32_t device, uint64_t ns, uint64_t bytes)
+{
+    add((struct vb_watch_event){ .ns = ns,
+                                 .address = VB_WATCH_GRAPHS_ADDRESS,
+                                 .bytes = bytes,
+                                 .device = device,
+                                 .kind = VB_MEMORY_DEVICE,
+                                 .change = VB_MEMORY_RESIZED,
+                                 .from = VB_WATCH_GRAPHS });
+}
+
+bool vb_inject_events_has_device(uint32_t device)
+{
+    return device < VB_INJECT_MOST_DEVICES && is_device_seen[device];
 }
 
 void vb_inject_events_dropped(uint64_t n)
@@ -124,21 +145,10 @@ static void describe_call(uint64_t address)
     vb_inject_events_unlock();
 }
 
-/* Needs no context. */
 static void describe_device(uint32_t device)
 {
-    static CUresult (*get_bus_id)(char *text, int room, CUdevice device);
     struct vb_watch_device told = { .device = device };
-    char path[4096];
-    if (get_bus_id == NULL && vb_loaded_find("libcuda.so", path, sizeof path)) {
-        void *driver = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
-        void *found = driver != NULL ? dlsym(driver, "cuDeviceGetPCIBusId") : NULL;
-        memcpy(&get_bus_id, &found, sizeof found);
-        if (driver != NULL)
-            (void)dlclose(driver);
-    }
-    if (get_bus_id == NULL ||
-        get_bus_id(told.bus_id, sizeof told.bus_id, (CUdevice)device) != CUDA_SUCCESS)
+    if (!vb_inject_driver_bus_id(device, told.bus_id, sizeof told.bus_id))
         return;
     vb_inject_events_lock();
     (void)vb_inject_file_write(VB_WATCH_DEVICE, &told, sizeof told, NULL, 0);
@@ -148,12 +158,12 @@ static void describe_device(uint32_t device)
 void vb_inject_events_describe(bool *is_any)
 {
     uint64_t seen[MOST_CALLS];
-    bool is_new[MOST_DEVICES] = { false };
+    bool is_new[VB_INJECT_MOST_DEVICES] = { false };
     vb_inject_events_lock();
     size_t n = n_calls;
     memcpy(seen, calls, n * sizeof *seen);
     n_calls = 0;
-    for (size_t i = 0; i < MOST_DEVICES; i++) {
+    for (size_t i = 0; i < VB_INJECT_MOST_DEVICES; i++) {
         is_new[i] = is_device_seen[i] && !is_device_told[i];
         is_device_told[i] = is_device_seen[i];
     }
@@ -162,7 +172,7 @@ void vb_inject_events_describe(bool *is_any)
     vb_inject_events_unlock();
     for (size_t i = 0; i < n; i++)
         describe_call(seen[i]);
-    for (uint32_t i = 0; i < MOST_DEVICES; i++) {
+    for (uint32_t i = 0; i < VB_INJECT_MOST_DEVICES; i++) {
         if (is_new[i])
             describe_device(i);
     }

@@ -2,12 +2,15 @@
 #ifndef VB_WATCH_INJECT_EVENTS_H
 #define VB_WATCH_INJECT_EVENTS_H
 
-/* CUPTI's records on their way to the file. All between lock and unlock. */
+/* CUPTI's records on their way to the file, and what the driver tells of graphs. All between lock
+ * and unlock. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "capture/cupti_table.h"
+
+enum { VB_INJECT_MOST_DEVICES = 64 };
 
 void vb_inject_events_lock(void);
 /* False: someone has held it for so long. */
@@ -17,6 +20,12 @@ void vb_inject_events_unlock(void);
 /* Kinds that are not of memory are passed over. */
 void vb_inject_events_add(const CUpti_Activity *record);
 void vb_inject_events_dropped(uint64_t n);
+
+/* From then on CUDA graphs hold so much on the device for their memory nodes. */
+void vb_inject_events_graphs(uint32_t device, uint64_t ns, uint64_t bytes);
+
+/* Whether there was a record of the device. */
+bool vb_inject_events_has_device(uint32_t device);
 
 /* What was added goes to the file; what the file does not take counts as dropped. */
 void vb_inject_events_write(void);

@@ -173,6 +173,7 @@ static void drop_context(struct emulated_driver *driver)
     emulated_memory_left("context released");
     emulated_objects_left("context released", EMULATED_OF_CONTEXT);
     emulated_memory_drop();
+    emulated_graphs_drop();
     struct emulated_object *next = NULL;
     for (struct emulated_object *at = emulated_object_first(); at != NULL; at = next) {
         next = at->next;

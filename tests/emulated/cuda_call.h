@@ -20,4 +20,14 @@ struct function {
     size_t argument_bytes;
 };
 
+/* cuda_graph.c: the status of a call that may be unsafe while a stream is captured, which it spoils
+ * where it is prohibited. */
+int emulated_unsafe_call(void);
+/* A memory node of what that stream is captured to. */
+int emulated_capture_allocation(const struct emulated_stream *stream, uint64_t bytes,
+                                uint64_t *address);
+int emulated_capture_release(const struct emulated_stream *stream, uint64_t address);
+/* The device's memory is gone with its context. */
+void emulated_graphs_drop(void);
+
 #endif

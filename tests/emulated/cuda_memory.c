@@ -16,6 +16,8 @@ CUresult EMULATED_API cuMemAlloc(CUdeviceptr *out, size_t bytes)
     int status = BEGIN(cuMemAlloc_v2, NEEDS_CONTEXT);
     uint64_t address = 0;
     if (status == 0)
+        status = emulated_unsafe_call();
+    if (status == 0)
         status = emulated_allocate(&call, bytes, (uint64_t)(uintptr_t)__builtin_return_address(0),
                                    &address);
     if (status == 0)
@@ -28,6 +30,8 @@ CUresult EMULATED_API cuMemFree(CUdeviceptr address)
 {
     struct emulated_call call;
     int status = BEGIN(cuMemFree_v2, NEEDS_CONTEXT);
+    if (status == 0)
+        status = emulated_unsafe_call();
     if (emulated_goes_on(&call, status) && address != 0) {
         emulated_run_all();
         status = emulated_free(&call, address, (uint64_t)(uintptr_t)__builtin_return_address(0));
@@ -35,14 +39,18 @@ CUresult EMULATED_API cuMemFree(CUdeviceptr address)
     return END(status);
 }
 
-CUresult EMULATED_API cuMemAllocAsync(CUdeviceptr *out, size_t bytes, CUstream stream)
+CUresult EMULATED_API cuMemAllocAsync(CUdeviceptr *out, size_t bytes, CUstream handle)
 {
     struct emulated_call call;
     int status = BEGIN(cuMemAllocAsync, NEEDS_CONTEXT);
     uint64_t address = 0;
-    if (status == 0 && emulated_stream_of(stream, call.function) == NULL)
+    const struct emulated_stream *stream =
+        status == 0 ? emulated_stream_of(handle, call.function) : NULL;
+    if (status == 0 && stream == NULL)
         status = CUDA_ERROR_INVALID_HANDLE;
-    if (status == 0)
+    else if (status == 0 && stream->captured != NULL)
+        status = emulated_capture_allocation(stream, bytes, &address);
+    else if (status == 0)
         status = emulated_allocate_from_pool(
             &call, bytes, (uint64_t)(uintptr_t)__builtin_return_address(0), &address);
     if (status == 0)
@@ -58,6 +66,8 @@ CUresult EMULATED_API cuMemFreeAsync(CUdeviceptr address, CUstream handle)
     struct emulated_stream *stream = emulated_stream_of(handle, call.function);
     if (status == 0 && stream == NULL)
         status = CUDA_ERROR_INVALID_HANDLE;
+    if (status == 0 && stream->captured != NULL)
+        return END(emulated_capture_release(stream, address));
     if (emulated_goes_on(&call, status) && address != 0) {
         emulated_run_stream(stream);
         status = emulated_free(&call, address, (uint64_t)(uintptr_t)__builtin_return_address(0));

@@ -27,6 +27,8 @@ CUresult EMULATED_API cuStreamDestroy(CUstream handle)
     struct emulated_stream *stream = emulated_stream_of(handle, call.function);
     if (stream == NULL || handle == NULL)
         return END(CUDA_ERROR_INVALID_HANDLE);
+    if (stream->captured != NULL)
+        return END(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     emulated_run_stream(stream);
     emulated_object_drop(stream);
     return END(status);
@@ -41,6 +43,8 @@ CUresult EMULATED_API cuStreamSynchronize(CUstream handle)
     struct emulated_stream *stream = emulated_stream_of(handle, call.function);
     if (stream == NULL)
         return END(CUDA_ERROR_INVALID_HANDLE);
+    if (stream->captured != NULL)
+        return END(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     if (handle == NULL)
         emulated_run_all();
     else
@@ -91,6 +95,8 @@ CUresult EMULATED_API cuEventRecord(CUevent handle, CUstream stream_handle)
     struct emulated_stream *stream = emulated_stream_of(stream_handle, call.function);
     if (stream == NULL)
         return END(CUDA_ERROR_INVALID_HANDLE);
+    if (stream->captured != NULL)
+        return END(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     emulated_run_until(event); /* of two records the later one counts */
     event->asked++;
     event->stream = stream;

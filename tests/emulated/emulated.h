@@ -89,6 +89,8 @@ enum emulated_kind {
     EMULATED_MODULE,
     EMULATED_FUNCTION, /* goes with its module */
     EMULATED_PHYSICAL, /* of cuMemCreate() */
+    EMULATED_GRAPH,
+    EMULATED_EXECUTABLE, /* made of a graph */
     EMULATED_CUDNN_HANDLE,
     EMULATED_DESCRIPTOR,
     EMULATED_SUBSCRIBER,
@@ -122,6 +124,10 @@ EMULATED_API int emulated_allocate_from_pool(const struct emulated_call *call, u
 /* Memory without an address; no record is made of it. */
 EMULATED_API int emulated_physical_take(uint64_t bytes);
 EMULATED_API void emulated_physical_give(uint64_t bytes);
+/* An address with something behind it that is no part of the device's memory, for a memory node of
+ * a graph: what it takes is taken by emulated_physical_take(). */
+EMULATED_API int emulated_address_take(uint64_t bytes, uint64_t *address);
+EMULATED_API void emulated_address_give(uint64_t address);
 /* Whether all of it is in one live allocation; says in the log where not. */
 EMULATED_API bool emulated_holds(const char *function, uint64_t address, uint64_t bytes);
 /* Whether it is an address that allocations have had and none has now. */
@@ -153,12 +159,17 @@ struct emulated_work {
     emulated_run *run;
     uint32_t stream, correlation;
     uint64_t queued;
+    size_t bytes; /* of the data */
     _Alignas(max_align_t) unsigned char data[];
+};
+struct emulated_chain {
+    struct emulated_work *first, *last;
 };
 struct emulated_stream {
     struct emulated_object object;
     bool is_blocking; /* waits for the default stream, and it for this */
-    struct emulated_work *first, *last;
+    struct emulated_chain work;
+    struct emulated_chain *captured; /* what is queued goes here instead; NULL: nowhere */
 };
 struct emulated_event {
     struct emulated_object object;
@@ -172,6 +183,11 @@ EMULATED_API struct emulated_stream *emulated_stream_of(CUstream handle, const c
 /* Queues `run` with a copy of `bytes` of data. */
 EMULATED_API void emulated_queue(const struct emulated_call *call, struct emulated_stream *stream,
                                  emulated_run *run, const void *data, size_t bytes);
+/* Queues all that was captured. */
+EMULATED_API void emulated_queue_again(const struct emulated_call *call,
+                                       struct emulated_stream *stream,
+                                       const struct emulated_chain *captured);
+EMULATED_API void emulated_chain_drop(struct emulated_chain *chain);
 EMULATED_API void emulated_run_stream(struct emulated_stream *stream);
 EMULATED_API void emulated_run_until(struct emulated_event *event);
 EMULATED_API void emulated_run_all(void);

@@ -44,6 +44,20 @@ CUresult cuEventElapsedTime(float *milliseconds, CUevent start, CUevent end);
     X(cuEventElapsedTime)                                                                          \
     X(cuEventDestroy)                                                                              \
     X(cuLaunchKernel)                                                                              \
+    X(cuMemAllocAsync)                                                                             \
+    X(cuMemFreeAsync)                                                                              \
+    X(cuThreadExchangeStreamCaptureMode)                                                           \
+    X(cuStreamBeginCapture)                                                                        \
+    X(cuStreamEndCapture)                                                                          \
+    X(cuGraphCreate)                                                                               \
+    X(cuGraphAddMemAllocNode)                                                                      \
+    X(cuGraphAddMemFreeNode)                                                                       \
+    X(cuGraphInstantiateWithFlags)                                                                 \
+    X(cuGraphLaunch)                                                                               \
+    X(cuGraphExecDestroy)                                                                          \
+    X(cuGraphDestroy)                                                                              \
+    X(cuDeviceGraphMemTrim)                                                                        \
+    X(cuDeviceGetGraphMemAttribute)                                                                \
     X(cuGetErrorName)
 
 #define CUPTI_FUNCTIONS(X)                                                                         \

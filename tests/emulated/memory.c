@@ -17,9 +17,10 @@
 #define POOL_GRANULE_BYTES ((uint64_t)32 << 20)
 #define POOL_ADDRESS ((uint64_t)1 << 20) /* of the pool itself: no allocation has it */
 
+enum owner { OWN, OF_POOL, OF_GRAPH }; /* whose bytes an allocation's are */
 struct allocation {
     uint64_t address, asked_bytes, bytes;
-    bool is_pooled; /* its bytes are the pool's */
+    enum owner owner;
 };
 
 static struct allocation *live;
@@ -83,7 +84,7 @@ static struct allocation *map(uint64_t bytes, uint64_t whole)
         return NULL;
     if (whole <= FILLED_BYTES)
         memset(memory, 0xff, whole);
-    live[n_live] = (struct allocation){ place, bytes, whole, false };
+    live[n_live] = (struct allocation){ place, bytes, whole, OWN };
     lowest = place;
     return &live[n_live++];
 }
@@ -120,7 +121,7 @@ int emulated_allocate_from_pool(const struct emulated_call *call, uint64_t bytes
     struct allocation *made = map(bytes, whole);
     if (made == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    made->is_pooled = true;
+    made->owner = OF_POOL;
     pool.used_bytes = used;
     pool.bytes = held > pool.bytes ? held : pool.bytes;
     *address = made->address;
@@ -129,27 +130,58 @@ int emulated_allocate_from_pool(const struct emulated_call *call, uint64_t bytes
     return CUDA_SUCCESS;
 }
 
-int emulated_free(const struct emulated_call *call, uint64_t address, uint64_t pc)
+static size_t find(uint64_t address)
 {
     size_t i = 0;
     while (i < n_live && live[i].address != address)
         i++;
-    if (i == n_live) {
+    return i;
+}
+
+static void unmap(size_t i)
+{
+    (void)munmap(at(live[i].address), live[i].bytes);
+    live[i] = live[--n_live];
+}
+
+int emulated_free(const struct emulated_call *call, uint64_t address, uint64_t pc)
+{
+    const size_t i = find(address);
+    if (i == n_live || live[i].owner == OF_GRAPH) {
         emulated_log("%s: 0x%llx is no live allocation%s", call->function,
                      (unsigned long long)address,
                      emulated_is_stale(address) ? ", it was freed" : "");
         return CUDA_ERROR_INVALID_VALUE;
     }
-    if (live[i].is_pooled)
+    if (live[i].owner == OF_POOL)
         pool.used_bytes -= live[i].asked_bytes;
     else
         live_bytes -= live[i].bytes;
     emulated_record_memory(call, false, address, live[i].asked_bytes, pc,
-                           live[i].is_pooled ? &pool : NULL);
-    (void)munmap(at(address), live[i].bytes);
-    live[i] = live[--n_live];
+                           live[i].owner == OF_POOL ? &pool : NULL);
+    unmap(i);
     emulated_processes_tell();
     return CUDA_SUCCESS;
+}
+
+int emulated_address_take(uint64_t bytes, uint64_t *address)
+{
+    const uint64_t whole = (bytes + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
+    if (bytes == 0 || whole < bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    struct allocation *made = make_room() ? map(bytes, whole) : NULL;
+    if (made == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    made->owner = OF_GRAPH;
+    *address = made->address;
+    return CUDA_SUCCESS;
+}
+
+void emulated_address_give(uint64_t address)
+{
+    const size_t i = find(address);
+    if (i < n_live)
+        unmap(i);
 }
 
 int emulated_physical_take(uint64_t bytes)
@@ -196,8 +228,10 @@ bool emulated_holds(const char *function, uint64_t address, uint64_t bytes)
 
 void emulated_memory_left(const char *when)
 {
-    for (size_t i = 0; i < n_live; i++)
-        emulated_log("%s: allocation of %llu B", when, (unsigned long long)live[i].asked_bytes);
+    for (size_t i = 0; i < n_live; i++) {
+        if (live[i].owner != OF_GRAPH) /* the graph itself is told */
+            emulated_log("%s: allocation of %llu B", when, (unsigned long long)live[i].asked_bytes);
+    }
 }
 
 void emulated_memory_drop(void)

@@ -13,6 +13,8 @@ static const struct {
     [EMULATED_MODULE] = { "module", true, true, false },
     [EMULATED_FUNCTION] = { "function", true, true, true },
     [EMULATED_PHYSICAL] = { "physical memory", true, true, false },
+    [EMULATED_GRAPH] = { "graph", true, true, false },
+    [EMULATED_EXECUTABLE] = { "executable graph", true, true, false },
     [EMULATED_CUDNN_HANDLE] = { "cuDNN handle", true, false, false },
     [EMULATED_DESCRIPTOR] = { "cuDNN descriptor", false, false, false },
     [EMULATED_SUBSCRIBER] = { "CUPTI subscriber", false, false, false },

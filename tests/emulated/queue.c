@@ -26,15 +26,15 @@ struct emulated_stream *emulated_stream_of(CUstream handle, const char *function
 /* Does the first of what waits. It may not fail: faults are found when work is queued. */
 static void run_one(struct emulated_stream *stream)
 {
-    struct emulated_work *work = stream->first;
-    stream->first = work->next;
+    struct emulated_work *work = stream->work.first;
+    stream->work.first = work->next;
     work->run(work);
     free(work);
 }
 
 void emulated_run_stream(struct emulated_stream *stream)
 {
-    while (stream->first != NULL)
+    while (stream->work.first != NULL)
         run_one(stream);
 }
 
@@ -67,7 +67,7 @@ void emulated_queue(const struct emulated_call *call, struct emulated_stream *st
 {
     if (stream == &default_stream)
         run_others(stream);
-    else if (stream->is_blocking)
+    else if (stream->is_blocking && stream->captured == NULL)
         emulated_run_stream(&default_stream);
 
     struct emulated_work *work = calloc(1, sizeof *work + bytes);
@@ -77,11 +77,29 @@ void emulated_queue(const struct emulated_call *call, struct emulated_stream *st
     work->stream = stream->object.id;
     work->correlation = call->correlation;
     work->queued = emulated_now();
+    work->bytes = bytes;
     if (bytes > 0)
         memcpy(work->data, data, bytes);
-    if (stream->first == NULL)
-        stream->first = work;
+    struct emulated_chain *chain = stream->captured != NULL ? stream->captured : &stream->work;
+    if (chain->first == NULL)
+        chain->first = work;
     else
-        stream->last->next = work;
-    stream->last = work;
+        chain->last->next = work;
+    chain->last = work;
+}
+
+void emulated_queue_again(const struct emulated_call *call, struct emulated_stream *stream,
+                          const struct emulated_chain *captured)
+{
+    for (const struct emulated_work *work = captured->first; work != NULL; work = work->next)
+        emulated_queue(call, stream, work->run, work->data, work->bytes);
+}
+
+void emulated_chain_drop(struct emulated_chain *chain)
+{
+    while (chain->first != NULL) {
+        struct emulated_work *work = chain->first;
+        chain->first = work->next;
+        free(work);
+    }
 }

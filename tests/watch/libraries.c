@@ -40,6 +40,17 @@ static void load_cuda(void)
     find(library, "cuMemFree_v2", &cuda.give);
     find(library, "cuMemCreate", &cuda.create);
     find(library, "cuMemRelease", &cuda.let_go);
+    find(library, "cuStreamCreate", &cuda.create_stream);
+    find(library, "cuStreamDestroy_v2", &cuda.destroy_stream);
+    find(library, "cuStreamSynchronize", &cuda.wait);
+    find(library, "cuMemsetD8Async", &cuda.set);
+    find(library, "cuStreamBeginCapture_v2", &cuda.begin_capture);
+    find(library, "cuStreamEndCapture", &cuda.end_capture);
+    find(library, "cuGraphInstantiateWithFlags", &cuda.instantiate);
+    find(library, "cuGraphLaunch", &cuda.launch);
+    find(library, "cuDeviceGraphMemTrim", &cuda.trim_graphs);
+    find(library, "cuGraphExecDestroy", &cuda.destroy_executable);
+    find(library, "cuGraphDestroy", &cuda.destroy_graph);
 }
 
 void load_cupti(void)

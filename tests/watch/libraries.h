@@ -33,6 +33,17 @@ struct cuda {
     CUresult (*create)(CUmemGenericAllocationHandle *out, size_t bytes,
                        const CUmemAllocationProp *what, unsigned long long flags);
     CUresult (*let_go)(CUmemGenericAllocationHandle handle);
+    CUresult (*create_stream)(CUstream *out, unsigned int flags);
+    CUresult (*destroy_stream)(CUstream stream);
+    CUresult (*wait)(CUstream stream);
+    CUresult (*set)(CUdeviceptr to, unsigned char value, size_t bytes, CUstream stream);
+    CUresult (*begin_capture)(CUstream stream, CUstreamCaptureMode mode);
+    CUresult (*end_capture)(CUstream stream, CUgraph *out);
+    CUresult (*instantiate)(CUgraphExec *out, CUgraph graph, unsigned long long flags);
+    CUresult (*launch)(CUgraphExec executable, CUstream stream);
+    CUresult (*trim_graphs)(CUdevice device);
+    CUresult (*destroy_executable)(CUgraphExec executable);
+    CUresult (*destroy_graph)(CUgraph graph);
 };
 extern struct cuda cuda;
 

@@ -376,6 +376,40 @@ static void use_unrecorded(void)
     close_cuda();
 }
 
+/* 12 MiB outside of a graph; 40 and 30 MiB one after the other inside, for which the driver's
+ * stand-in holds 64. The capture lasts long enough to be looked at, what is held until `ms` have
+ * passed. */
+static void use_graph(const char *ms)
+{
+    CUstream stream = NULL;
+    CUgraph graph = NULL;
+    CUgraphExec executable = NULL;
+    open_cuda();
+    const CUdeviceptr a = take(12);
+    CHECK(cuda.create_stream(&stream, CU_STREAM_NON_BLOCKING) == CUDA_SUCCESS);
+    CHECK(cuda.begin_capture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL) == CUDA_SUCCESS);
+    for (size_t mib = 40; mib >= 30; mib -= 10) {
+        CUdeviceptr inside = 0;
+        CHECK(cuda.alloc_async(&inside, mib * MIB, stream) == CUDA_SUCCESS);
+        CHECK(cuda.set(inside, 1, MIB, stream) == CUDA_SUCCESS);
+        CHECK(cuda.free_async(inside, stream) == CUDA_SUCCESS);
+    }
+    rest(700);
+    CHECK(cuda.end_capture(stream, &graph) == CUDA_SUCCESS);
+    CHECK(cuda.instantiate(&executable, graph, 0) == CUDA_SUCCESS);
+    for (int i = 0; i < 3; i++)
+        CHECK(cuda.launch(executable, stream) == CUDA_SUCCESS);
+    CHECK(cuda.wait(stream) == CUDA_SUCCESS);
+    rest((unsigned int)strtoul(ms, NULL, 10));
+    CHECK(cuda.destroy_executable(executable) == CUDA_SUCCESS);
+    CHECK(cuda.destroy_graph(graph) == CUDA_SUCCESS);
+    CHECK(cuda.trim_graphs(0) == CUDA_SUCCESS);
+    rest(700);
+    CHECK(cuda.destroy_stream(stream) == CUDA_SUCCESS);
+    give(a);
+    close_cuda();
+}
+
 /* A process that outlives the program. */
 static void leave_running(void)
 {
@@ -438,6 +472,7 @@ int main(int argc, char **argv)
         { "pool", use_pool, NULL },
         { "leave", leave_running, NULL },
         { "unrecorded", use_unrecorded, NULL },
+        { "graph", NULL, use_graph },
         { "time", NULL, time_allocations },
     };
     self = argv[0];

@@ -85,6 +85,20 @@ is context_bytes "$context $context"
 is peak_device_bytes $((110 * mib + context))
 has "at least 417.2 MiB, as NVML saw it"
 
+# Graphs: what they hold for themselves is asked of the driver, also what they held between two looks; a capture is borne.
+for ms in 700 0; do
+    watch 0 graph "$ms"
+    is peak_allocated_bytes "$((76 * mib)) $((76 * mib))"
+    is context_bytes "$context $context"
+    is peak_device_bytes $((76 * mib + context))
+    is bytes "$((64 * mib)) $((12 * mib))"
+    is capture full
+    has "CUDA graphs, as the driver tells"
+    cut -d, -f4 "$folder/seen/timeline.csv" | paste -sd' ' >"$folder/curve"
+    grep -qx "allocated_bytes $((12 * mib)) $((76 * mib)) $((12 * mib)) 0" "$folder/curve" ||
+        fail "$what: the curve is $(cat "$folder/curve")"
+done
+
 # Processes: a child leaves its parent's account alone; workers add up; each program that a process was is told.
 watch 0 fork-after
 is peak_allocated_bytes "$((24 * mib)) $((24 * mib))"

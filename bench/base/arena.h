@@ -12,6 +12,7 @@ struct vb_arena_chunk;
 
 struct vb_arena {
     struct vb_arena_chunk *chunks; /* owned, the one in use first */
+    struct vb_arena_chunk *spare;  /* owned: not in use */
 };
 
 /* Zeroed memory for `count` items of `size` bytes, aligned for any type, valid until the arena is
@@ -31,6 +32,9 @@ char *vb_arena_format(struct vb_arena *arena, const char *format, ...)
 
 /* The `n` texts one after the other. NULL as above. */
 char *vb_arena_join(struct vb_arena *arena, const char *const *texts, size_t n);
+
+/* Empties the arena, which keeps its memory for what comes next. */
+void vb_arena_reset(struct vb_arena *arena);
 
 /* Gives all of it back; the arena is then empty and may be used again. */
 void vb_arena_clear(struct vb_arena *arena);

@@ -23,6 +23,7 @@ struct cli_asked {
     struct vb_residuals residuals;
     struct vb_nearest nearest; /* its calibration NULL: the plan and published runs alone */
     struct vb_arena *arena;    /* the residuals' and the calibration's */
+    struct vb_arena *programs; /* where points are planned, one after the other */
 };
 
 struct cli_answer {

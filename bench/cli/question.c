@@ -26,6 +26,7 @@ enum vb_status cli_question_open(const struct cli_question_options *options,
     *out = (struct cli_question){ .asked = { .is_shared = options->shared != NULL } };
     struct cli_asked *asked = &out->asked;
     asked->arena = &out->arena;
+    asked->programs = &out->programs;
     asked->device_name = out->device_name;
     cli_device_name(&options->point, out->device_name, sizeof out->device_name);
     enum vb_status status = cli_read_point(&options->point, &out->point, err);
@@ -54,5 +55,6 @@ enum vb_status cli_question_open(const struct cli_question_options *options,
 void cli_question_close(struct cli_question *question)
 {
     vb_device_close(question->asked.device);
+    vb_arena_clear(&question->programs);
     vb_arena_clear(&question->arena);
 }

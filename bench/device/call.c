@@ -38,6 +38,19 @@ static bool takes_plan(const struct vb_walk *walk, const struct vb_call *call)
     return vb_operator_is_conv(call->op) && vb_device_plans(walk->device);
 }
 
+static enum vb_status keep_plan(struct vb_walk *walk, uint32_t index,
+                                const struct vb_conv_plan *plan, struct vb_error *err)
+{
+    struct vb_conv_plan *plans =
+        vb_arena_grow(walk->arena, walk->plans, walk->n_plans, &walk->plans_room, sizeof *plans);
+    if (plans == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "no host memory left for what calls take");
+    walk->plans = plans;
+    plans[walk->n_plans++] = *plan;
+    walk->plan_of[index] = (uint32_t)walk->n_plans;
+    return VB_OK;
+}
+
 /* Asks for the call's plan, once; where cuDNN times its plans, that comes with the first of each
  * question. */
 static enum vb_status plan_conv(struct vb_walk *walk, size_t instruction, uint32_t index,
@@ -48,23 +61,22 @@ static enum vb_status plan_conv(struct vb_walk *walk, size_t instruction, uint32
     const struct vb_conv_rules rules = { walk->program->deterministic, walk->point->tf32,
                                          walk->program->benchmark,
                                          walk->program->fixed_algorithms };
-    struct vb_conv_plan *plan = &walk->plans[index];
+    struct vb_conv_plan plan;
     bool is_new = false;
-    if (walk->has_plan[index])
+    if (walk->plan_of[index] != 0)
         return VB_OK;
-    enum vb_status status = vb_device_plan(walk->device, &conv, &rules, plan, err);
+    enum vb_status status = vb_device_plan(walk->device, &conv, &rules, &plan, err);
     if (status == VB_OK && walk->program->benchmark)
-        status = vb_walk_search(walk, &conv, index, instruction, &is_new, err);
+        status = vb_walk_search(walk, &conv, &plan, index, instruction, &is_new, err);
     if (status == VB_OK && is_new)
-        status = vb_device_plan(walk->device, &conv, &rules, plan, err);
-    walk->has_plan[index] = status == VB_OK;
-    return status;
+        status = vb_device_plan(walk->device, &conv, &rules, &plan, err);
+    return status == VB_OK ? keep_plan(walk, index, &plan, err) : status;
 }
 
 enum vb_status vb_walk_ask_workspaces(struct vb_walk *walk, struct vb_error *err)
 {
     const struct vb_program *program = walk->program;
-    for (size_t i = 0; i < program->n_calls; i++) {
+    for (uint32_t i = 0; i < program->n_calls; i++) {
         const struct vb_call *call = &program->calls[i];
         if (call->n_operands == 0 || call->n_operands > VB_MAX_OPERANDS)
             return vb_fail(
@@ -74,21 +86,22 @@ enum vb_status vb_walk_ask_workspaces(struct vb_walk *walk, struct vb_error *err
         if (takes_plan(walk, call))
             continue;
         enum vb_status status = vb_device_workspace(walk->device, call, &bytes, err);
+        const struct vb_conv_plan plan = { .source = VB_CONV_LIBRARY,
+                                           .engine = -1,
+                                           .workspace_bytes = bytes,
+                                           .low_bytes = bytes,
+                                           .high_bytes = bytes };
+        if (status == VB_OK)
+            status = keep_plan(walk, i, &plan, err);
         if (status != VB_OK)
             return status;
-        walk->plans[i] = (struct vb_conv_plan){ .source = VB_CONV_LIBRARY,
-                                                .engine = -1,
-                                                .workspace_bytes = bytes,
-                                                .low_bytes = bytes,
-                                                .high_bytes = bytes };
-        walk->has_plan[i] = true;
     }
     return VB_OK;
 }
 
 static uint64_t workspace_of(const struct vb_walk *walk, uint32_t index)
 {
-    const struct vb_conv_plan *plan = &walk->plans[index];
+    const struct vb_conv_plan *plan = vb_walk_plan(walk, index);
     if (walk->choice == VB_LEAST_PLAN)
         return plan->low_bytes;
     return walk->choice == VB_MOST_PLAN ? plan->high_bytes : plan->workspace_bytes;
@@ -152,7 +165,7 @@ static enum vb_status run(struct vb_walk *walk, size_t instruction, uint32_t ind
     const struct vb_call *call = &walk->program->calls[index];
     vb_address tensors[VB_MAX_OPERANDS];
     const struct vb_work work = { .call = call,
-                                  .plan = takes_plan(walk, call) ? &walk->plans[index] : NULL,
+                                  .plan = takes_plan(walk, call) ? vb_walk_plan(walk, index) : NULL,
                                   .tensors = tensors,
                                   .workspace = workspace,
                                   .update = update_of(walk, instruction) };

@@ -303,13 +303,12 @@ static enum vb_status prepare(struct vb_walk *walk, struct vb_pool_options *opti
         return status;
     options->native = walk->point->pool == VB_POOL_NATIVE;
     walk->blocks = vb_arena_alloc(arena, program->n_tensors + 1, sizeof(struct vb_block *));
-    walk->plans = vb_arena_alloc(arena, program->n_calls + 1, sizeof *walk->plans);
-    walk->has_plan = vb_arena_alloc(arena, program->n_calls + 1, sizeof *walk->has_plan);
+    walk->plan_of = vb_arena_alloc(arena, program->n_calls + 1, sizeof *walk->plan_of);
     walk->samples = vb_arena_alloc(arena, walk->samples_room + 1, sizeof *walk->samples);
     walk->sorted = vb_arena_alloc(arena, walk->samples_room + 1, sizeof *walk->sorted);
     walk->samples_ns = vb_arena_alloc(arena, VB_MOST_STEP_SAMPLES, sizeof *walk->samples_ns);
-    if (walk->blocks == NULL || walk->plans == NULL || walk->has_plan == NULL ||
-        walk->samples == NULL || walk->sorted == NULL || walk->samples_ns == NULL)
+    if (walk->blocks == NULL || walk->plan_of == NULL || walk->samples == NULL ||
+        walk->sorted == NULL || walk->samples_ns == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left to execute the program");
     return check(walk, options, err);
 }

@@ -32,14 +32,14 @@ static uint64_t candidate(const struct vb_walk *walk, const struct vb_conv_plan 
 }
 
 /* Runs what could be chosen, where the device can. */
-static enum vb_status time_plans(struct vb_walk *walk, uint32_t index,
-                                 const struct vb_block *workspace, uint64_t bytes,
+static enum vb_status time_plans(struct vb_walk *walk, const struct vb_conv_plan *plan,
+                                 uint32_t index, const struct vb_block *workspace, uint64_t bytes,
                                  struct vb_error *err)
 {
     const struct vb_call *call = &walk->program->calls[index];
     vb_address tensors[VB_MAX_OPERANDS];
     const struct vb_work work = { .call = call,
-                                  .plan = &walk->plans[index],
+                                  .plan = plan,
                                   .tensors = tensors,
                                   .workspace = workspace != NULL ? vb_block_address(workspace) : 0,
                                   .update = 1 };
@@ -49,8 +49,9 @@ static enum vb_status time_plans(struct vb_walk *walk, uint32_t index,
     return status == VB_OK ? vb_device_time_plans(walk->device, &work, bytes, err) : status;
 }
 
-enum vb_status vb_walk_search(struct vb_walk *walk, const struct vb_conv *conv, uint32_t index,
-                              size_t instruction, bool *is_new, struct vb_error *err)
+enum vb_status vb_walk_search(struct vb_walk *walk, const struct vb_conv *conv,
+                              const struct vb_conv_plan *plan, uint32_t index, size_t instruction,
+                              bool *is_new, struct vb_error *err)
 {
     const struct vb_conv_rules rules = { walk->program->deterministic, walk->point->tf32, true,
                                          false };
@@ -60,14 +61,14 @@ enum vb_status vb_walk_search(struct vb_walk *walk, const struct vb_conv *conv, 
     *is_new = vb_plan_map_find(&walk->searched, &key) == NULL;
     if (!*is_new)
         return VB_OK;
-    const uint64_t bytes = candidate(walk, &walk->plans[index]);
+    const uint64_t bytes = candidate(walk, plan);
     enum vb_status status = vb_plan_map_put(&walk->searched, &key, &known, err);
     if (status == VB_OK)
         status = vb_walk_take(walk, bytes, VB_WORKSPACE, instruction, &workspace, err);
     if (status != VB_OK)
         return status;
     vb_pool_empty_cache(walk->pool);
-    status = time_plans(walk, index, workspace, bytes, err);
+    status = time_plans(walk, plan, index, workspace, bytes, err);
     vb_walk_give(walk, workspace, VB_WORKSPACE);
     return status;
 }

@@ -115,10 +115,8 @@ static void tell_sources(struct vb_walk *walk)
 {
     static const char *const names[] = { "library", "table", "fitted" };
     unsigned seen = 0;
-    for (size_t i = 0; i < walk->program->n_calls; i++) {
-        if (walk->has_plan[i])
-            seen |= 1u << walk->plans[i].source;
-    }
+    for (size_t i = 0; i < walk->n_plans; i++)
+        seen |= 1u << walk->plans[i].source;
     const char *name = "mixed";
     for (unsigned i = 0; i < 3; i++) {
         if (seen == 1u << i)

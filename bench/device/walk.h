@@ -24,8 +24,9 @@ struct vb_walk {
     struct vb_record *record;
     struct vb_ledger ledger;
     struct vb_block **blocks;   /* of each tensor; NULL while it is not there */
-    struct vb_conv_plan *plans; /* of each call; asked for once */
-    bool *has_plan;
+    struct vb_conv_plan *plans; /* of calls that take one, in the order in which they came */
+    size_t n_plans, plans_room;
+    uint32_t *plan_of;         /* of each call: 1 + the index of its plan; 0: it has none yet */
     struct vb_segment outside; /* scratch beside the pool; no bytes: none was needed yet */
     double *samples;           /* seconds of each measured step that counts, in their order */
     double *sorted;            /* room for the same by length */
@@ -68,6 +69,13 @@ VB_CHECKED enum vb_status vb_walk_ask_workspaces(struct vb_walk *walk, struct vb
 VB_CHECKED enum vb_status vb_walk_gather(const struct vb_walk *walk, const struct vb_call *call,
                                          vb_address *tensors, struct vb_error *err);
 
+/* The plan of the call of that index; NULL: it has none. */
+static inline const struct vb_conv_plan *vb_walk_plan(const struct vb_walk *walk, uint32_t index)
+{
+    const uint32_t at = walk->plan_of[index];
+    return at > 0 ? &walk->plans[at - 1] : NULL;
+}
+
 /* Runs the call of that index, its workspace taken and given back. */
 VB_CHECKED enum vb_status vb_walk_call(struct vb_walk *walk, size_t instruction, uint32_t index,
                                        struct vb_error *err);
@@ -91,12 +99,12 @@ double vb_median(double *seconds, size_t n);
 void vb_walk_tell_measured(struct vb_walk *walk);
 
 /* torch.backends.cudnn.benchmark: the search before the first run of a convolution. Source:
- * torch-memory.md, part A, 3. `conv` is what the call of that index, whose plan is known, asks;
+ * torch-memory.md, part A, 3. `conv` is what the call of that index asks, `plan` the answer;
  * `*is_new`: it was not asked before, and a device that runs plans may now have another one.
  * VB_E_SYSTEM: no host memory. */
 VB_CHECKED enum vb_status vb_walk_search(struct vb_walk *walk, const struct vb_conv *conv,
-                                         uint32_t index, size_t instruction, bool *is_new,
-                                         struct vb_error *err);
+                                         const struct vb_conv_plan *plan, uint32_t index,
+                                         size_t instruction, bool *is_new, struct vb_error *err);
 
 /* Another part of the run begins: the peaks of the one before are noted. */
 void vb_walk_begin_part(struct vb_walk *walk, enum vb_part part);

@@ -20,6 +20,7 @@ enum {
 
 struct vb_arena_chunk {
     struct vb_arena_chunk *next;
+    void *origin; /* of malloc() */
     size_t used;
     size_t room;
     _Alignas(ALIGNMENT) unsigned char memory[];
@@ -29,25 +30,33 @@ struct vb_arena_chunk {
  * megabytes, and to come by them in small pages takes a sixth of the time that planning it does. */
 static struct vb_arena_chunk *get_chunk(size_t bytes)
 {
-    bool is_large = bytes >= PAGE_BYTES;
+    const bool is_large = bytes >= PAGE_BYTES;
     if (is_large)
         bytes = (bytes + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
-    struct vb_arena_chunk *chunk = is_large ? aligned_alloc(PAGE_BYTES, bytes) : malloc(bytes);
-    if (is_large && chunk != NULL)
-        (void)madvise(chunk, bytes, MADV_HUGEPAGE);
-    if (chunk != NULL)
-        chunk->room = bytes - sizeof *chunk;
+    unsigned char *origin = malloc(is_large ? bytes + PAGE_BYTES : bytes);
+    if (origin == NULL)
+        return NULL;
+    const size_t before = is_large ? -(uintptr_t)origin % PAGE_BYTES : 0;
+    if (is_large)
+        (void)madvise(origin + before, bytes, MADV_HUGEPAGE);
+    struct vb_arena_chunk *chunk = (struct vb_arena_chunk *)(void *)(origin + before);
+    chunk->origin = origin;
+    chunk->room = bytes - sizeof *chunk;
     return chunk;
 }
 
+/* The smallest that suffices; NULL: none does. */
 static struct vb_arena_chunk *take_spare(struct vb_arena *arena, size_t bytes)
 {
-    struct vb_arena_chunk **at = &arena->spare;
-    while (*at != NULL && (*at)->room < bytes)
-        at = &(*at)->next;
-    struct vb_arena_chunk *chunk = *at;
-    if (chunk != NULL)
-        *at = chunk->next;
+    struct vb_arena_chunk **best = NULL;
+    for (struct vb_arena_chunk **at = &arena->spare; *at != NULL; at = &(*at)->next) {
+        if ((*at)->room >= bytes && (best == NULL || (*at)->room < (*best)->room))
+            best = at;
+    }
+    if (best == NULL)
+        return NULL;
+    struct vb_arena_chunk *chunk = *best;
+    *best = chunk->next;
     return chunk;
 }
 
@@ -173,7 +182,7 @@ void vb_arena_clear(struct vb_arena *arena)
     vb_arena_reset(arena);
     while (arena->spare != NULL) {
         struct vb_arena_chunk *next = arena->spare->next;
-        free(arena->spare);
+        free(arena->spare->origin);
         arena->spare = next;
     }
 }

@@ -146,6 +146,34 @@ static void keep_seen(struct cli_advisor *self, const struct vb_point *point,
     seen->record = answer->record;
 }
 
+/* Whether `small` is `large`, or that with less in it. */
+static bool is_no_larger(const struct vb_point *small, const struct vb_point *large)
+{
+    struct vb_point same = *small;
+    if (small->batch > large->batch || small->imgsz > large->imgsz ||
+        small->freeze < large->freeze ||
+        (small->optimizer != VB_SGD && small->optimizer != large->optimizer))
+        return false;
+    same.batch = large->batch;
+    same.accumulate = large->accumulate;
+    same.imgsz = large->imgsz;
+    same.freeze = large->freeze;
+    same.optimizer = large->optimizer;
+    memcpy(same.alloc_conf, large->alloc_conf, sizeof same.alloc_conf);
+    return memcmp(&same, large, sizeof same) == 0;
+}
+
+/* Whether something no smaller ran through here: then how the point begins tells nothing. */
+static bool runs_through(const struct cli_advisor *self, const struct vb_point *point)
+{
+    for (size_t i = 0; i < self->n_seen; i++) {
+        const struct vb_record *record = &self->seen[i].record;
+        if (record->state == VB_STATE_OK && is_no_larger(point, &record->point))
+            return true;
+    }
+    return false;
+}
+
 enum vb_status cli_advisor_open(struct cli_question *question, const char *calibration,
                                 const char *keep, struct cli_advisor *out, struct vb_error *err)
 {
@@ -241,6 +269,8 @@ static enum vb_status plan_on(struct cli_advisor *self, const struct vb_candidat
     struct cli_asked asked;
     char name[320];
     enum vb_status status = ask_of(self, candidate, name, sizeof name, &asked, err);
+    asked.runs_through = self->now.record.state == VB_STATE_OK || candidate->gpu != VB_ASKED_GPU ||
+                         runs_through(self, &candidate->point);
     if (status == VB_OK)
         status = wants_need ? cli_answer_plan(&asked, &candidate->point, &arena, &answer, err)
                             : cli_answer_within(&asked, &candidate->point, &arena, &answer, err);

@@ -178,19 +178,10 @@ static enum vb_status plan_apart(const struct cli_asked *asked, const struct vb_
         asked->nearest.calibration->chosen != VB_CALIBRATE_APART)
         return VB_OK;
     apart.workspace = VB_SCRATCH_OUTSIDE;
-    enum vb_status status = vb_measure_need(&apart, asked->device_name, asked->device,
-                                            asked->programs, &record, &need, err);
+    enum vb_status status = cli_measure_need(asked->programs, &apart, asked->device_name,
+                                             asked->device, &record, &need, err);
     *out = (double)need.peak_reserved_bytes;
     return status;
-}
-
-/* With them goes what the record has of them. */
-static void drop_programs(const struct cli_asked *asked, struct vb_record *record)
-{
-    record->curve = NULL;
-    record->step_samples_ns = NULL;
-    record->n_curve = record->n_step_samples = 0;
-    vb_arena_reset(asked->programs);
 }
 
 enum vb_status cli_answer_plan(const struct cli_asked *asked, const struct vb_point *point,
@@ -198,11 +189,10 @@ enum vb_status cli_answer_plan(const struct cli_asked *asked, const struct vb_po
 {
     struct vb_record need;
     double apart = 0;
-    enum vb_status status = vb_measure_need(point, asked->device_name, asked->device,
-                                            asked->programs, &out->record, &need, err);
+    enum vb_status status = cli_measure_need(asked->programs, point, asked->device_name,
+                                             asked->device, &out->record, &need, err);
     if (status == VB_OK)
         status = plan_apart(asked, point, &need, &apart, err);
-    drop_programs(asked, &out->record);
     if (status == VB_OK)
         status = judge(asked, (double)need.peak_reserved_bytes, apart, arena, out, err);
     out->step_seconds = need.step_seconds;
@@ -220,8 +210,7 @@ static enum vb_status is_hopeless(const struct cli_asked *asked, const struct vb
     struct vb_arena arena = { 0 };
     *is = false;
     enum vb_status status =
-        vb_measure_start(point, asked->device, asked->programs, &out->record, err);
-    drop_programs(asked, &out->record);
+        cli_measure_start(asked->programs, point, asked->device, &out->record, err);
     const bool runs_out = out->record.state == VB_STATE_OOM;
     if (status == VB_OK && !runs_out && asked->nearest.calibration == NULL && !asked->is_shared &&
         asked->risk < 0.5) {
@@ -244,17 +233,16 @@ enum vb_status cli_answer_within(const struct cli_asked *asked, const struct vb_
 {
     double apart = 0;
     bool is = false;
-    enum vb_status status =
-        point->workload == VB_WHOLE_RUN ? is_hopeless(asked, point, out, &is, err) : VB_OK;
+    /* A program that is there is run through as quickly as its start is built and run. */
+    const bool starts = point->workload == VB_WHOLE_RUN && !asked->runs_through &&
+                        !cli_programs_has(asked->programs, point);
+    enum vb_status status = starts ? is_hopeless(asked, point, out, &is, err) : VB_OK;
     if (status != VB_OK || is)
         return status;
-    status = vb_measure(point, asked->device, false, asked->programs, &out->record, err);
-    const bool fits = status == VB_OK && out->record.state == VB_STATE_OK;
-    if (fits)
-        status = plan_apart(asked, point, &out->record, &apart, err);
-    drop_programs(asked, &out->record);
-    if (!fits)
+    status = cli_measure(asked->programs, point, asked->device, &out->record, err);
+    if (status != VB_OK || out->record.state != VB_STATE_OK)
         return status;
+    status = plan_apart(asked, point, &out->record, &apart, err);
     if (status == VB_OK)
         status = judge(asked, (double)out->record.peak_reserved_bytes, apart, arena, out, err);
     out->step_seconds = out->record.step_seconds;
@@ -297,8 +285,8 @@ static bool fits(const struct search *search, uint32_t batch, double *need_bytes
     struct cli_answer answer = { 0 };
     double need = 0, apart = 0;
     point.batch = batch * search->world;
-    bool does = vb_measure(&point, search->asked->device, false, search->asked->programs,
-                           &answer.record, NULL) == VB_OK &&
+    bool does = cli_measure(search->asked->programs, &point, search->asked->device, &answer.record,
+                            NULL) == VB_OK &&
                 answer.record.state == VB_STATE_OK;
     if (does) {
         need = (double)answer.record.peak_reserved_bytes;
@@ -309,7 +297,6 @@ static bool fits(const struct search *search, uint32_t batch, double *need_bytes
     }
     if (need_bytes != NULL)
         *need_bytes = need;
-    drop_programs(search->asked, &answer.record);
     vb_arena_clear(&arena);
     return does;
 }

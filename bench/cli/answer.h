@@ -6,6 +6,7 @@
 
 #include "cli/bands.h"
 #include "cli/calibrations.h"
+#include "cli/programs.h"
 #include "device/device.h"
 #include "fit/estimate.h"
 #include "record/record.h"
@@ -23,7 +24,8 @@ struct cli_asked {
     struct vb_residuals residuals;
     struct vb_nearest nearest; /* its calibration NULL: the plan and published runs alone */
     struct vb_arena *arena;    /* the residuals' and the calibration's */
-    struct vb_arena *programs; /* where points are planned, one after the other */
+    struct cli_programs *programs;
+    bool runs_through; /* what is asked about, as far as is known: its start is not looked at */
 };
 
 struct cli_answer {

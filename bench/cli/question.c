@@ -55,6 +55,6 @@ enum vb_status cli_question_open(const struct cli_question_options *options,
 void cli_question_close(struct cli_question *question)
 {
     vb_device_close(question->asked.device);
-    vb_arena_clear(&question->programs);
+    cli_programs_clear(&question->programs);
     vb_arena_clear(&question->arena);
 }

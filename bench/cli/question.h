@@ -23,7 +23,8 @@ struct cli_question {
     struct vb_point point;
     struct cli_asked asked;
     char device_name[320];
-    struct vb_arena arena, programs;
+    struct vb_arena arena;
+    struct cli_programs programs;
 };
 
 /* Reads the point, about a run unless another workload is asked for, and opens the device. The

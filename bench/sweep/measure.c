@@ -87,9 +87,9 @@ enum vb_status vb_compile(const struct vb_point *point, uint64_t capacity_bytes,
 }
 
 /* The record's part that is the program's, and what the device makes of it. */
-static enum vb_status execute(const struct vb_compiled *compiled, const struct vb_point *point,
-                              struct vb_device *device, bool with_curve, struct vb_arena *arena,
-                              struct vb_record *record, struct vb_error *err)
+enum vb_status vb_measure_program(const struct vb_compiled *compiled, const struct vb_point *point,
+                                  struct vb_device *device, bool with_curve, struct vb_arena *arena,
+                                  struct vb_record *record, struct vb_error *err)
 {
     *record = (struct vb_record){ .point = *point };
     record->autobatch = compiled->recipe.trainer.autobatch.rules;
@@ -156,7 +156,8 @@ static enum vb_status measure_ranks(const struct vb_point *point, struct vb_devi
         if (is_new && compiled[r].program.arena == NULL)
             status = compile_for(&of_rank, device, arena, &compiled[r], err);
         if (is_new && status == VB_OK)
-            status = execute(&compiled[r], &of_rank, device, with_curve, arena, &one, err);
+            status =
+                vb_measure_program(&compiled[r], &of_rank, device, with_curve, arena, &one, err);
         if (status != VB_OK)
             return status;
         heaviest.ranks[r] =
@@ -193,8 +194,9 @@ enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device
                    : status;
     }
     status = compile_for(point, device, arena, &compiled, err);
-    return status == VB_OK ? execute(&compiled, point, device, with_curve, arena, record, err)
-                           : status;
+    return status == VB_OK
+               ? vb_measure_program(&compiled, point, device, with_curve, arena, record, err)
+               : status;
 }
 
 enum vb_status vb_measure_start(const struct vb_point *point, struct vb_device *device,
@@ -210,7 +212,7 @@ enum vb_status vb_measure_start(const struct vb_point *point, struct vb_device *
         status = vb_run_build_start(&compiled.graph, &description, point, &compiled.recipe, arena,
                                     &compiled.program, err);
     if (status == VB_OK)
-        status = execute(&compiled, point, device, false, arena, record, err);
+        status = vb_measure_program(&compiled, point, device, false, arena, record, err);
     if (status == VB_OK && vb_world_of(point) > 1)
         count_nccl(record);
     return status;
@@ -241,17 +243,38 @@ static enum vb_status need_of_ranks(const struct vb_point *point, const char *de
     return status;
 }
 
-/* AutoBatch's program depends on the device's memory. */
-static enum vb_status execute_boundless(struct vb_compiled *compiled, const struct vb_point *point,
-                                        const char *device_name, struct vb_arena *arena,
-                                        struct vb_record *need, struct vb_error *err)
+enum vb_status vb_measure_program_need(const struct vb_compiled *compiled,
+                                       const struct vb_point *point, const char *device_name,
+                                       struct vb_device *device, struct vb_arena *arena,
+                                       struct vb_record *record, struct vb_record *need,
+                                       struct vb_error *err)
 {
     struct vb_device *boundless = NULL;
-    enum vb_status status = vb_device_open_boundless(device_name, &boundless, err);
-    if (status == VB_OK && point->workload == VB_AUTOBATCH)
-        status = compile_for(point, boundless, arena, compiled, err);
+    enum vb_status status = vb_measure_program(compiled, point, device, false, arena, record, err);
+    *need = *record;
+    if (status != VB_OK || !ran_out_planned(record, device))
+        return status;
+    status = vb_device_open_boundless(device_name, &boundless, err);
     if (status == VB_OK)
-        status = execute(compiled, point, boundless, false, arena, need, err);
+        status = vb_measure_program(compiled, point, boundless, false, arena, need, err);
+    vb_device_close(boundless);
+    return status;
+}
+
+/* AutoBatch's program depends on the device's memory. */
+static enum vb_status need_of_autobatch(const struct vb_point *point, const char *device_name,
+                                        struct vb_device *device, struct vb_arena *arena,
+                                        struct vb_record *record, struct vb_record *need,
+                                        struct vb_error *err)
+{
+    struct vb_device *boundless = NULL;
+    enum vb_status status = vb_measure(point, device, false, arena, record, err);
+    *need = *record;
+    if (status != VB_OK || !ran_out_planned(record, device))
+        return status;
+    status = vb_device_open_boundless(device_name, &boundless, err);
+    if (status == VB_OK)
+        status = vb_measure(point, boundless, false, arena, need, err);
     vb_device_close(boundless);
     return status;
 }
@@ -265,12 +288,11 @@ enum vb_status vb_measure_need(const struct vb_point *point, const char *device_
     struct vb_compiled compiled;
     if (vb_world_of(point) > 1)
         return need_of_ranks(point, device_name, device, arena, record, need, err);
-    *record = (struct vb_record){ .point = *point };
+    if (point->workload == VB_AUTOBATCH)
+        return need_of_autobatch(point, device_name, device, arena, record, need, err);
+    *record = *need = (struct vb_record){ .point = *point };
     enum vb_status status = compile_for(point, device, arena, &compiled, err);
-    if (status == VB_OK)
-        status = execute(&compiled, point, device, false, arena, record, err);
-    *need = *record;
-    if (status != VB_OK || !ran_out_planned(record, device))
-        return status;
-    return execute_boundless(&compiled, point, device_name, arena, need, err);
+    return status == VB_OK ? vb_measure_program_need(&compiled, point, device_name, device, arena,
+                                                     record, need, err)
+                           : status;
 }

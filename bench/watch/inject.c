@@ -4,7 +4,8 @@
  *
  * A thread has CUPTI hand over what is recorded every FLUSH_MS, so that a process that is killed
  * loses no more than that. CUPTI's own flush period is of no use for that: it hands over only
- * buffers that are full (the description of cuptiActivityFlushPeriod()).
+ * buffers that are full (the description of cuptiActivityFlushPeriod()). It then asks the driver
+ * what CUDA graphs hold, of which CUPTI makes no record (watch/inject_graphs.h).
  *
  * The library stays in the process to its end. A child of a process that has opened CUDA cannot
  * use it: here it does nothing, and what it executes is a process of its own.
@@ -35,7 +36,7 @@ enum { FLUSH_MS = 250, ASK_EVERY = 4, END_SECONDS = 2, STACK_BYTES = 512 << 10 }
 static atomic_bool is_begun;
 static atomic_int owner; /* the process that this is of; 0 in its children */
 static pthread_mutex_t flushing = PTHREAD_MUTEX_INITIALIZER;
-static atomic_bool is_over; /* CUPTI is not to be called any more but by who ends it */
+static atomic_bool is_over; /* CUPTI and the driver are only called by who ends it */
 static uint64_t begun_ns;
 
 __attribute__((visibility("default"))) int InitializeInjection(void);
@@ -107,10 +108,11 @@ static void *keep_flushing(void *unused)
             n_quiet = n_quiet >= ASK_EVERY ? 0 : n_quiet;
         }
         if (goes_on) {
-            vb_inject_graphs_look();
             flush(false);
-        } else
+            vb_inject_graphs_look();
+        } else {
             atomic_store(&is_over, true);
+        }
         n_completed = vb_inject_cupti_n_completed();
         (void)pthread_mutex_unlock(&flushing);
     }
@@ -136,7 +138,8 @@ static bool start_thread(void)
 }
 
 /* Nothing is waited for longer than END_SECONDS: the program may be ending from inside of CUPTI, or
- * of a handler that interrupted it. Our thread calls CUPTI no more, which may be gone after this.
+ * of a handler that interrupted it. Our thread calls CUPTI and the driver no more, which may be
+ * gone after this.
  */
 static void end(void)
 {
@@ -153,8 +156,10 @@ static void end(void)
         if (was_over)
             (void)vb_inject_file_write(VB_WATCH_END, &now, sizeof now, NULL, 0);
         vb_inject_events_unlock();
-        if (!was_over)
+        if (!was_over) {
+            vb_inject_graphs_look();
             flush(true);
+        }
     }
     vb_inject_cupti_leave();
     if (is_ours)

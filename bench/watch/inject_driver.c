@@ -8,7 +8,7 @@
 #include "watch/inject_loaded.h"
 
 static struct {
-    bool is_open, is_relaxed;
+    bool is_open;
     CUresult (*exchange_mode)(CUstreamCaptureMode *mode);
     CUresult (*get_bus_id)(char *text, int room, CUdevice device);
     CUresult (*get_graph_memory)(CUdevice device, CUgraphMem_attribute what, void *value);
@@ -25,7 +25,7 @@ static void open_driver(void)
 {
     char path[4096];
     void *library = vb_loaded_find("libcuda.so", path, sizeof path)
-                        ? dlopen(path, RTLD_NOW | RTLD_NOLOAD)
+                        ? dlopen(path, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE)
                         : NULL;
     driver.is_open = true;
     if (library == NULL)
@@ -44,22 +44,21 @@ bool vb_inject_driver_bus_id(uint32_t device, char *text, size_t room)
            driver.get_bus_id(text, (int)room, (CUdevice)device) == CUDA_SUCCESS;
 }
 
-/* Else its calls end captures that other threads have begun globally, which is the usual way. */
-static bool relax(void)
-{
-    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
-    return driver.exchange_mode != NULL && driver.exchange_mode(&mode) == CUDA_SUCCESS;
-}
-
+/* A call that may be unsafe ends captures that other threads have begun globally, which is the
+ * usual way, unless the mode of its own thread is relaxed. */
 bool vb_inject_driver_graph_memory(uint32_t device, uint64_t *held_bytes, uint64_t *most_bytes)
 {
     const CUdevice of = (CUdevice)device;
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
     if (!driver.is_open)
         open_driver();
-    driver.is_relaxed = driver.is_relaxed || relax();
-    return driver.is_relaxed && driver.get_graph_memory != NULL &&
-           driver.get_graph_memory(of, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT, held_bytes) ==
-               CUDA_SUCCESS &&
-           driver.get_graph_memory(of, CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH, most_bytes) ==
-               CUDA_SUCCESS;
+    if (driver.exchange_mode == NULL || driver.get_graph_memory == NULL ||
+        driver.exchange_mode(&mode) != CUDA_SUCCESS)
+        return false;
+    bool is_told = driver.get_graph_memory(of, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT,
+                                           held_bytes) == CUDA_SUCCESS &&
+                   driver.get_graph_memory(of, CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH, most_bytes) ==
+                       CUDA_SUCCESS;
+    (void)driver.exchange_mode(&mode); /* as it was */
+    return is_told;
 }

@@ -16,8 +16,7 @@
 bool vb_inject_driver_bus_id(uint32_t device, char *text, size_t room);
 
 /* Bytes that the driver holds for the memory nodes of CUDA graphs, now and at most since the
- * program last reset that. False: not told. From one thread only, whose capture mode is
- * relaxed from then on. */
+ * program last reset that. False: not told. It spoils no capture of a stream. */
 bool vb_inject_driver_graph_memory(uint32_t device, uint64_t *held_bytes, uint64_t *most_bytes);
 
 #endif

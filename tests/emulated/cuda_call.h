@@ -23,6 +23,8 @@ struct function {
 /* cuda_graph.c: the status of a call that may be unsafe while a stream is captured, which it spoils
  * where it is prohibited. */
 int emulated_unsafe_call(void);
+/* Whether that stream is captured, which a call that then cannot be spoils. */
+bool emulated_spoils_capture(const struct emulated_stream *stream);
 /* A memory node of what that stream is captured to. */
 int emulated_capture_allocation(const struct emulated_stream *stream, uint64_t bytes,
                                 uint64_t *address);

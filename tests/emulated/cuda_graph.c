@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libcuda.so.1: graphs, with memory nodes, built by capture or by hand. A graph's nodes are done in
- * the order in which they were added.
+/* libcuda.so.1: graphs, with memory nodes, built by capture. A graph's nodes are done in the order
+ * in which they were captured.
  *
  * What its memory nodes take together at the fullest is held from the first launch on, for all
  * graphs to share, until the device is trimmed. CUPTI documents no record of that: none is made.
@@ -123,6 +123,14 @@ int emulated_unsafe_call(void)
     return is_prohibited ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : 0;
 }
 
+bool emulated_spoils_capture(const struct emulated_stream *stream)
+{
+    struct capture *found = *find_capture(stream);
+    if (found != NULL)
+        found->is_spoilt = true;
+    return found != NULL;
+}
+
 int emulated_capture_allocation(const struct emulated_stream *stream, uint64_t bytes,
                                 uint64_t *address)
 {
@@ -206,56 +214,6 @@ static struct graph *graph_of(const struct emulated_call *call, const void *hand
     return NULL;
 }
 
-CUresult EMULATED_API cuGraphCreate(CUgraph *out, unsigned int flags)
-{
-    struct emulated_call call;
-    int status = BEGIN(cuGraphCreate, NEEDS_INIT);
-    if (status == 0 && flags != 0)
-        status = CUDA_ERROR_INVALID_VALUE;
-    if (status == 0)
-        *out = (CUgraph)(void *)make_graph(EMULATED_GRAPH, make(sizeof(struct nodes)));
-    return END(status);
-}
-
-/* Nodes have no handles: their order is that of their making. */
-CUresult EMULATED_API cuGraphAddMemAllocNode(CUgraphNode *out, CUgraph handle,
-                                             const CUgraphNode *dependencies, size_t n,
-                                             CUDA_MEM_ALLOC_NODE_PARAMS *what)
-{
-    struct emulated_call call;
-    int status = BEGIN(cuGraphAddMemAllocNode, NEEDS_CONTEXT);
-    struct graph *graph = status == 0 ? graph_of(&call, handle, EMULATED_GRAPH, &status) : NULL;
-    uint64_t address = 0;
-    (void)dependencies;
-    (void)n;
-    if (graph != NULL && (what->poolProps.allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
-                          what->poolProps.location.type != CU_MEM_LOCATION_TYPE_DEVICE))
-        status = CUDA_ERROR_INVALID_VALUE;
-    if (status == 0)
-        status = take_in(graph->nodes, what->bytesize, &address);
-    if (status == 0) {
-        what->dptr = address;
-        *out = NULL;
-    }
-    return END(status);
-}
-
-CUresult EMULATED_API cuGraphAddMemFreeNode(CUgraphNode *out, CUgraph handle,
-                                            const CUgraphNode *dependencies, size_t n,
-                                            CUdeviceptr address)
-{
-    struct emulated_call call;
-    int status = BEGIN(cuGraphAddMemFreeNode, NEEDS_CONTEXT);
-    struct graph *graph = status == 0 ? graph_of(&call, handle, EMULATED_GRAPH, &status) : NULL;
-    (void)dependencies;
-    (void)n;
-    if (status == 0)
-        status = free_in(graph->nodes, address);
-    if (status == 0)
-        *out = NULL;
-    return END(status);
-}
-
 CUresult EMULATED_API cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph handle,
                                                   unsigned long long flags)
 {
@@ -294,6 +252,8 @@ CUresult EMULATED_API cuGraphLaunch(CUgraphExec handle, CUstream stream_handle)
         graph != NULL ? emulated_stream_of(stream_handle, call.function) : NULL;
     if (status == 0 && stream == NULL)
         status = CUDA_ERROR_INVALID_HANDLE;
+    if (status == 0 && emulated_spoils_capture(stream))
+        status = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     if (status == 0)
         status = hold(graph->nodes->most_bytes);
     if (status == 0)
@@ -363,7 +323,19 @@ CUresult EMULATED_API cuDeviceGetGraphMemAttribute(CUdevice device, CUgraphMem_a
     return END(status);
 }
 
+/* The objects themselves are dropped by who drops them all. */
 void emulated_graphs_drop(void)
 {
+    for (struct emulated_object *at = emulated_object_first(); at != NULL; at = at->next) {
+        if (at->kind == EMULATED_GRAPH || at->kind == EMULATED_EXECUTABLE)
+            drop_nodes(((struct graph *)at)->nodes);
+    }
+    while (captures != NULL) {
+        struct capture *first = captures;
+        captures = first->next;
+        first->nodes->n_users = 1;
+        drop_nodes(first->nodes);
+        free(first);
+    }
     held_bytes = 0;
 }

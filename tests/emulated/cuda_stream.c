@@ -27,7 +27,7 @@ CUresult EMULATED_API cuStreamDestroy(CUstream handle)
     struct emulated_stream *stream = emulated_stream_of(handle, call.function);
     if (stream == NULL || handle == NULL)
         return END(CUDA_ERROR_INVALID_HANDLE);
-    if (stream->captured != NULL)
+    if (emulated_spoils_capture(stream))
         return END(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     emulated_run_stream(stream);
     emulated_object_drop(stream);
@@ -43,7 +43,7 @@ CUresult EMULATED_API cuStreamSynchronize(CUstream handle)
     struct emulated_stream *stream = emulated_stream_of(handle, call.function);
     if (stream == NULL)
         return END(CUDA_ERROR_INVALID_HANDLE);
-    if (stream->captured != NULL)
+    if (emulated_spoils_capture(stream))
         return END(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     if (handle == NULL)
         emulated_run_all();
@@ -95,7 +95,7 @@ CUresult EMULATED_API cuEventRecord(CUevent handle, CUstream stream_handle)
     struct emulated_stream *stream = emulated_stream_of(stream_handle, call.function);
     if (stream == NULL)
         return END(CUDA_ERROR_INVALID_HANDLE);
-    if (stream->captured != NULL)
+    if (emulated_spoils_capture(stream))
         return END(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     emulated_run_until(event); /* of two records the later one counts */
     event->asked++;

@@ -49,9 +49,6 @@ CUresult cuEventElapsedTime(float *milliseconds, CUevent start, CUevent end);
     X(cuThreadExchangeStreamCaptureMode)                                                           \
     X(cuStreamBeginCapture)                                                                        \
     X(cuStreamEndCapture)                                                                          \
-    X(cuGraphCreate)                                                                               \
-    X(cuGraphAddMemAllocNode)                                                                      \
-    X(cuGraphAddMemFreeNode)                                                                       \
     X(cuGraphInstantiateWithFlags)                                                                 \
     X(cuGraphLaunch)                                                                               \
     X(cuGraphExecDestroy)                                                                          \

@@ -51,7 +51,6 @@ static void capture_work(void)
     CHECK(on.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL) == CUDA_SUCCESS);
     CHECK(on.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL) ==
           CUDA_ERROR_INVALID_VALUE);
-    CHECK(on.cuStreamSynchronize(stream) == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     fill(a, 2, stream);
     CUgraph graph = end_capture(stream);
     CUgraphExec executable = instantiate(graph);
@@ -99,22 +98,20 @@ static void capture_memory(void)
     stop(stream);
 }
 
-static void build_by_hand(void)
+static void find_no_room(void)
 {
     CUstream stream = start();
-    CUgraph graph = NULL;
-    CUgraphNode node = NULL;
+    CUdeviceptr a = 0;
     CUgraphExec executable = NULL;
-    CUDA_MEM_ALLOC_NODE_PARAMS what = {
-        .poolProps = { .allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
-                       .location = { .type = CU_MEM_LOCATION_TYPE_DEVICE } },
-        .bytesize = 900 * (size_t)MIB,
-    };
-    CHECK(on.cuGraphCreate(&graph, 0) == CUDA_SUCCESS);
-    CHECK(on.cuGraphAddMemAllocNode(&node, graph, NULL, 0, &what) == CUDA_SUCCESS);
-    CHECK(what.dptr != 0);
+    CHECK(on.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL) == CUDA_SUCCESS);
+    CHECK(on.cuMemAllocAsync(&a, 900 * (size_t)MIB, stream) == CUDA_SUCCESS);
+    CUgraph graph = end_capture(stream);
     CHECK(on.cuGraphInstantiateWithFlags(&executable, graph, 0) == CUDA_ERROR_NOT_SUPPORTED);
-    CHECK(on.cuGraphAddMemFreeNode(&node, graph, NULL, 0, what.dptr) == CUDA_SUCCESS);
+    CHECK(on.cuGraphDestroy(graph) == CUDA_SUCCESS);
+    CHECK(on.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL) == CUDA_SUCCESS);
+    CHECK(on.cuMemAllocAsync(&a, 900 * (size_t)MIB, stream) == CUDA_SUCCESS);
+    CHECK(on.cuMemFreeAsync(a, stream) == CUDA_SUCCESS);
+    graph = end_capture(stream);
     executable = instantiate(graph);
     CHECK(on.cuGraphLaunch(executable, stream) == CUDA_ERROR_OUT_OF_MEMORY);
     CHECK(held(CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH) == 0);
@@ -123,46 +120,85 @@ static void build_by_hand(void)
     stop(stream);
 }
 
-static void *ask(void *relaxed)
+/* What a thread asks while another captures, and what becomes of both. */
+struct question {
+    CUstreamCaptureMode capture, thread;
+    CUresult answer, end;
+};
+
+static void *ask(void *data)
 {
-    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    const struct question *question = data;
+    CUstreamCaptureMode mode = question->thread;
     cuuint64_t bytes = 0;
-    if (relaxed != NULL)
-        CHECK(on.cuThreadExchangeStreamCaptureMode(&mode) == CUDA_SUCCESS &&
-              mode == CU_STREAM_CAPTURE_MODE_GLOBAL);
+    CHECK(on.cuThreadExchangeStreamCaptureMode(&mode) == CUDA_SUCCESS);
+    CHECK(mode == CU_STREAM_CAPTURE_MODE_GLOBAL);
     CHECK(on.cuDeviceGetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH, &bytes) ==
-          (relaxed != NULL ? CUDA_SUCCESS : CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED));
+          question->answer);
     return NULL;
 }
 
-/* What another thread asks spoils it, but for one that is relaxed, or a capture that is its own
- * thread's. */
-static void spoil_captures(void)
+static void end_as(CUstream stream, CUresult expected)
 {
-    static const struct {
-        CUstreamCaptureMode mode;
-        const char *relaxed;
-        CUresult end;
-    } cases[] = {
-        { CU_STREAM_CAPTURE_MODE_GLOBAL, NULL, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED },
-        { CU_STREAM_CAPTURE_MODE_GLOBAL, "relaxed", CUDA_SUCCESS },
+    CUgraph graph = NULL;
+    CHECK(on.cuStreamEndCapture(stream, &graph) == expected);
+    CHECK((graph != NULL) == (expected == CUDA_SUCCESS));
+    CHECK(graph == NULL || on.cuGraphDestroy(graph) == CUDA_SUCCESS);
+}
+
+static void ask_of_others(void)
+{
+    static struct question questions[] = {
+        { CU_STREAM_CAPTURE_MODE_GLOBAL, CU_STREAM_CAPTURE_MODE_GLOBAL,
+          CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED },
+        { CU_STREAM_CAPTURE_MODE_GLOBAL, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL, CUDA_SUCCESS,
+          CUDA_SUCCESS },
+        { CU_STREAM_CAPTURE_MODE_GLOBAL, CU_STREAM_CAPTURE_MODE_RELAXED, CUDA_SUCCESS,
+          CUDA_SUCCESS },
+        { CU_STREAM_CAPTURE_MODE_THREAD_LOCAL, CU_STREAM_CAPTURE_MODE_GLOBAL, CUDA_SUCCESS,
+          CUDA_SUCCESS },
+        { CU_STREAM_CAPTURE_MODE_RELAXED, CU_STREAM_CAPTURE_MODE_GLOBAL, CUDA_SUCCESS,
+          CUDA_SUCCESS },
     };
     CUstream stream = start();
-    CUdeviceptr a = 0;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
         pthread_t thread;
-        CUgraph graph = NULL;
-        CHECK(on.cuStreamBeginCapture(stream, cases[i].mode) == CUDA_SUCCESS);
-        CHECK(pthread_create(&thread, NULL, ask, (void *)(uintptr_t)cases[i].relaxed) == 0);
+        CHECK(on.cuStreamBeginCapture(stream, questions[i].capture) == CUDA_SUCCESS);
+        CHECK(pthread_create(&thread, NULL, ask, &questions[i]) == 0);
         CHECK(pthread_join(thread, NULL) == 0);
-        CHECK(on.cuStreamEndCapture(stream, &graph) == cases[i].end);
-        CHECK((graph != NULL) == (cases[i].end == CUDA_SUCCESS));
-        CHECK(graph == NULL || on.cuGraphDestroy(graph) == CUDA_SUCCESS);
+        end_as(stream, questions[i].end);
     }
+    stop(stream);
+}
+
+/* What the capture's own thread does. */
+static void spoil_own(void)
+{
+    CUstream stream = start();
+    CUdeviceptr a = 0;
     CHECK(on.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) == CUDA_SUCCESS);
     CHECK(on.cuMemAlloc(&a, 1) == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
-    CUgraph graph = NULL;
-    CHECK(on.cuStreamEndCapture(stream, &graph) == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    end_as(stream, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    CHECK(on.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED) == CUDA_SUCCESS);
+    CHECK(on.cuMemAlloc(&a, 1) == CUDA_SUCCESS && on.cuMemFree(a) == CUDA_SUCCESS);
+    end_as(stream, CUDA_SUCCESS);
+    CHECK(on.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED) == CUDA_SUCCESS);
+    CHECK(on.cuStreamSynchronize(stream) == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    end_as(stream, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    stop(stream);
+}
+
+/* With a capture that goes on: all of it goes. */
+static void release_too_early(void)
+{
+    CUstream stream = start();
+    CHECK(on.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL) == CUDA_SUCCESS);
+    (void)instantiate(end_capture(stream));
+    CHECK(on.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL) == CUDA_SUCCESS);
+    CHECK(on.cuDevicePrimaryCtxRelease(0) == CUDA_SUCCESS);
+    CUdeviceptr a = 0;
+    stream = start();
+    CHECK(on.cuMemAlloc(&a, 1) == CUDA_SUCCESS && on.cuMemFree(a) == CUDA_SUCCESS);
     stop(stream);
 }
 
@@ -180,11 +216,20 @@ static const struct test_case cases[] = {
       capture_memory,
       { NULL },
       { "cuMemFree_v2: 0x" } },
-    { "a graph built by hand, for which there is no room",
-      build_by_hand,
+    { "a graph's memory that it does not free, or for which there is no room",
+      find_no_room,
       { "VRAMBENCH_EMULATED_MEMORY=1073741824" },
       { NULL } },
-    { "an unsafe call spoils a capture", spoil_captures, { NULL }, { NULL } },
+    { "an unsafe call of another thread spoils a capture where both are global",
+      ask_of_others,
+      { NULL },
+      { NULL } },
+    { "an unsafe call spoils its own thread's capture", spoil_own, { NULL }, { NULL } },
+    { "graphs and captures go with the context",
+      release_too_early,
+      { NULL },
+      { "context released: stream", "context released: graph",
+        "context released: executable graph" } },
     { "graphs that are left are said",
       leave_graphs,
       { NULL },

@@ -98,6 +98,9 @@ for ms in 700 0; do
     grep -qx "allocated_bytes $((12 * mib)) $((76 * mib)) $((12 * mib)) 0" "$folder/curve" ||
         fail "$what: the curve is $(cat "$folder/curve")"
 done
+watch 0 graph end
+is peak_allocated_bytes "$((76 * mib)) $((76 * mib))"
+is capture full
 
 # Processes: a child leaves its parent's account alone; workers add up; each program that a process was is told.
 watch 0 fork-after
@@ -196,7 +199,7 @@ is need_bytes "$need"
 has "planned by 'vrambench estimate': yolov5n, batch 2, 64 px, fp32"
 
 # Only what was never given back, or was cut off, is left.
-grep -v 'left: allocation\|left: retained context' "$folder/violations" >"$folder/others"
+grep -v 'left: \(allocation\|retained context\|stream\|graph\|executable graph\)' "$folder/violations" >"$folder/others"
 if [ -s "$folder/others" ]; then
     fail "what a driver would not have borne"
     sort "$folder/others" | uniq -c | head

@@ -31,6 +31,7 @@ struct vb_arena_chunk {
 static struct vb_arena_chunk *get_chunk(size_t bytes)
 {
     const bool is_large = bytes >= PAGE_BYTES;
+    /* aligned_alloc() cuts its pieces so that they cannot be given out again: twice the memory. */
     if (is_large)
         bytes = (bytes + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
     unsigned char *origin = malloc(is_large ? bytes + PAGE_BYTES : bytes);

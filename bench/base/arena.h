@@ -16,7 +16,7 @@ struct vb_arena {
 };
 
 /* Zeroed memory for `count` items of `size` bytes, aligned for any type, valid until the arena is
- * cleared. NULL where the host has no memory left or the product overflows. */
+ * reset or cleared. NULL where the host has no memory left or the product overflows. */
 void *vb_arena_alloc(struct vb_arena *arena, size_t count, size_t size);
 
 /* `items`, room for `*capacity` of `size` bytes, with room for one more than `count`: moved to
@@ -33,7 +33,8 @@ char *vb_arena_format(struct vb_arena *arena, const char *format, ...)
 /* The `n` texts one after the other. NULL as above. */
 char *vb_arena_join(struct vb_arena *arena, const char *const *texts, size_t n);
 
-/* Empties the arena, which keeps its memory for what comes next. */
+/* Empties the arena, which keeps its memory for what comes next: what was given is valid no more.
+ */
 void vb_arena_reset(struct vb_arena *arena);
 
 /* Gives all of it back; the arena is then empty and may be used again. */

@@ -146,7 +146,8 @@ static void keep_seen(struct cli_advisor *self, const struct vb_point *point,
     seen->record = answer->record;
 }
 
-/* Whether `small` is `large`, or that with less in it. */
+/* Whether `small` is `large`, or that with less in it; how many batches are summed, and how the
+ * allocator is set, make no difference. */
 static bool is_no_larger(const struct vb_point *small, const struct vb_point *large)
 {
     struct vb_point same = *small;
@@ -269,8 +270,9 @@ static enum vb_status plan_on(struct cli_advisor *self, const struct vb_candidat
     struct cli_asked asked;
     char name[320];
     enum vb_status status = ask_of(self, candidate, name, sizeof name, &asked, err);
-    asked.runs_through = self->now.record.state == VB_STATE_OK || candidate->gpu != VB_ASKED_GPU ||
-                         runs_through(self, &candidate->point);
+    /* What it needs has been compared with another GPU's memory already: is_hopeless(). */
+    asked.skips_start = self->now.record.state == VB_STATE_OK || candidate->gpu != VB_ASKED_GPU ||
+                        runs_through(self, &candidate->point);
     if (status == VB_OK)
         status = wants_need ? cli_answer_plan(&asked, &candidate->point, &arena, &answer, err)
                             : cli_answer_within(&asked, &candidate->point, &arena, &answer, err);

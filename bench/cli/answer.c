@@ -234,7 +234,7 @@ enum vb_status cli_answer_within(const struct cli_asked *asked, const struct vb_
     double apart = 0;
     bool is = false;
     /* A program that is there is run through as quickly as its start is built and run. */
-    const bool starts = point->workload == VB_WHOLE_RUN && !asked->runs_through &&
+    const bool starts = point->workload == VB_WHOLE_RUN && !asked->skips_start &&
                         !cli_programs_has(asked->programs, point);
     enum vb_status status = starts ? is_hopeless(asked, point, out, &is, err) : VB_OK;
     if (status != VB_OK || is)

@@ -22,10 +22,10 @@ struct cli_asked {
     bool is_shared; /* other models may still be on the GPU */
     char family[64];
     struct vb_residuals residuals;
-    struct vb_nearest nearest; /* its calibration NULL: the plan and published runs alone */
-    struct vb_arena *arena;    /* the residuals' and the calibration's */
-    struct cli_programs *programs;
-    bool runs_through; /* what is asked about, as far as is known: its start is not looked at */
+    struct vb_nearest nearest;     /* its calibration NULL: the plan and published runs alone */
+    struct vb_arena *arena;        /* the residuals' and the calibration's */
+    struct cli_programs *programs; /* borrowed */
+    bool skips_start; /* a run's start is not planned before all of it: it would hardly tell */
 };
 
 struct cli_answer {

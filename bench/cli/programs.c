@@ -52,15 +52,6 @@ static enum vb_status compile(struct cli_programs *programs, const struct vb_poi
     return status;
 }
 
-/* What the record has of the arenas goes with them. */
-static void end(struct cli_programs *programs, struct vb_record *record)
-{
-    record->curve = NULL;
-    record->step_samples_ns = NULL;
-    record->n_curve = record->n_step_samples = 0;
-    vb_arena_reset(&programs->walks);
-}
-
 enum vb_status cli_measure(struct cli_programs *programs, const struct vb_point *point,
                            struct vb_device *device, struct vb_record *record, struct vb_error *err)
 {
@@ -74,7 +65,7 @@ enum vb_status cli_measure(struct cli_programs *programs, const struct vb_point 
     } else {
         status = vb_measure(point, device, false, begin(programs), record, err);
     }
-    end(programs, record);
+    vb_arena_reset(&programs->walks);
     return status;
 }
 
@@ -83,7 +74,7 @@ enum vb_status cli_measure_start(struct cli_programs *programs, const struct vb_
                                  struct vb_error *err)
 {
     enum vb_status status = vb_measure_start(point, device, &programs->walks, record, err);
-    end(programs, record);
+    vb_arena_reset(&programs->walks);
     return status;
 }
 
@@ -102,7 +93,6 @@ enum vb_status cli_measure_need(struct cli_programs *programs, const struct vb_p
     } else {
         status = vb_measure_need(point, device_name, device, begin(programs), record, need, err);
     }
-    end(programs, record);
-    end(programs, need);
+    vb_arena_reset(&programs->walks);
     return status;
 }

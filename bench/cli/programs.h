@@ -9,8 +9,8 @@
 
 /* Zeroed is valid and empty. */
 struct cli_programs {
-    struct vb_arena arena; /* of programs, which are many times as large as ... */
-    struct vb_arena walks; /* ... the walks through them, and as their starts */
+    struct vb_arena arena; /* of the last program, or of several GPUs' */
+    struct vb_arena walks; /* of one walk, or a run's start, at a time: small beside it */
     bool has_last;         /* what is there is the program of `last` */
     struct vb_point last;
     struct vb_compiled compiled;
@@ -20,8 +20,7 @@ void cli_programs_clear(struct cli_programs *programs);
 /* Whether the point's program is there. */
 bool cli_programs_has(const struct cli_programs *programs, const struct vb_point *point);
 
-/* As vb_measure(), vb_measure_start() and vb_measure_need() of a device that plans; records have no
- * curve and no samples. */
+/* As vb_measure(), vb_measure_start() and vb_measure_need(), of a device that plans. */
 VB_CHECKED enum vb_status cli_measure(struct cli_programs *programs, const struct vb_point *point,
                                       struct vb_device *device, struct vb_record *record,
                                       struct vb_error *err);

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/programs.h"
 #include "cli/report_asks.h"
 #include "device/gpu_spec.h"
-#include "sweep/measure.h"
 
 enum {
     MOST_SIZES = 16,
@@ -31,6 +31,7 @@ struct planning {
     struct vb_arena *arena;
     char name[128]; /* of the virtual device that plans */
     struct vb_device *device;
+    struct cli_programs programs;
     bool is_planned;
     const struct vb_page_row *rows; /* the kind's: by size, then batch */
     size_t n_rows;
@@ -81,24 +82,23 @@ static enum vb_status add(struct planning *of, struct vb_page_node node, struct 
 static enum vb_status plan(struct planning *of, uint32_t imgsz, uint32_t batch,
                            struct vb_page_node *out, struct vb_error *err)
 {
-    struct vb_arena arena = { 0 };
     struct vb_record record, need, apart = { 0 };
     struct vb_point point = of->kind->point;
     point.batch = batch;
     point.imgsz = imgsz;
     enum vb_status status =
-        vb_measure_need(&point, of->name, of->device, &arena, &record, &need, err);
+        cli_measure_need(&of->programs, &point, of->name, of->device, &record, &need, err);
     *out = (struct vb_page_node){ imgsz, batch, (double)need.peak_reserved_bytes, 0,
                                   record.state == VB_STATE_OOM };
     point.workspace = VB_SCRATCH_OUTSIDE;
     if (status == VB_OK && !of->is_planned)
-        status = vb_measure_need(&point, of->name, of->device, &arena, &record, &apart, err);
+        status =
+            cli_measure_need(&of->programs, &point, of->name, of->device, &record, &apart, err);
     out->apart_bytes = (double)apart.peak_reserved_bytes;
     if (status == VB_OK) {
         of->out->context_bytes = (double)record.context_bytes;
         of->out->usable_bytes = (double)record.usable_bytes;
     }
-    vb_arena_clear(&arena);
     return status;
 }
 
@@ -235,5 +235,6 @@ enum vb_status cli_report_nodes(const struct vb_page *page, uint32_t kind, size_
     if (status == VB_OK && out->n_nodes > 0)
         qsort(out->nodes, out->n_nodes, sizeof *out->nodes, by_size);
     vb_device_close(of.device);
+    cli_programs_clear(&of.programs);
     return status;
 }

@@ -218,27 +218,38 @@ enum vb_status vb_measure_start(const struct vb_point *point, struct vb_device *
     return status;
 }
 
-static bool ran_out_planned(const struct vb_record *record, const struct vb_device *device)
+/* What is measured on one device and another. */
+struct subject {
+    const struct vb_point *point;
+    const struct vb_compiled *compiled; /* NULL: each device is to have its own */
+    struct vb_compiled *of_ranks; /* several GPUs', as measure_ranks() has them; NULL: one's */
+    struct vb_arena *arena;
+};
+
+static enum vb_status measure(const struct subject *subject, struct vb_device *device,
+                              struct vb_record *record, struct vb_error *err)
 {
-    return record->state == VB_STATE_OOM && !vb_device_info(device)->measures;
+    const struct vb_point *point = subject->point;
+    struct vb_arena *arena = subject->arena;
+    if (subject->of_ranks != NULL)
+        return measure_ranks(point, device, false, subject->of_ranks, arena, record, err);
+    if (subject->compiled != NULL)
+        return vb_measure_program(subject->compiled, point, device, false, arena, record, err);
+    return vb_measure(point, device, false, arena, record, err);
 }
 
-static enum vb_status need_of_ranks(const struct vb_point *point, const char *device_name,
-                                    struct vb_device *device, struct vb_arena *arena,
-                                    struct vb_record *record, struct vb_record *need,
-                                    struct vb_error *err)
+static enum vb_status measure_both(const struct subject *subject, const char *device_name,
+                                   struct vb_device *device, struct vb_record *record,
+                                   struct vb_record *need, struct vb_error *err)
 {
     struct vb_device *boundless = NULL;
-    struct vb_compiled *compiled;
-    enum vb_status status = room_for_ranks(arena, &compiled, err);
-    if (status == VB_OK)
-        status = measure_ranks(point, device, false, compiled, arena, record, err);
+    enum vb_status status = measure(subject, device, record, err);
     *need = *record;
-    if (status != VB_OK || !ran_out_planned(record, device))
+    if (status != VB_OK || record->state != VB_STATE_OOM || vb_device_info(device)->measures)
         return status;
     status = vb_device_open_boundless(device_name, &boundless, err);
     if (status == VB_OK)
-        status = measure_ranks(point, boundless, false, compiled, arena, need, err);
+        status = measure(subject, boundless, need, err);
     vb_device_close(boundless);
     return status;
 }
@@ -249,50 +260,27 @@ enum vb_status vb_measure_program_need(const struct vb_compiled *compiled,
                                        struct vb_record *record, struct vb_record *need,
                                        struct vb_error *err)
 {
-    struct vb_device *boundless = NULL;
-    enum vb_status status = vb_measure_program(compiled, point, device, false, arena, record, err);
-    *need = *record;
-    if (status != VB_OK || !ran_out_planned(record, device))
-        return status;
-    status = vb_device_open_boundless(device_name, &boundless, err);
-    if (status == VB_OK)
-        status = vb_measure_program(compiled, point, boundless, false, arena, need, err);
-    vb_device_close(boundless);
-    return status;
+    const struct subject subject = { point, compiled, NULL, arena };
+    return measure_both(&subject, device_name, device, record, need, err);
 }
 
-/* AutoBatch's program depends on the device's memory. */
-static enum vb_status need_of_autobatch(const struct vb_point *point, const char *device_name,
-                                        struct vb_device *device, struct vb_arena *arena,
-                                        struct vb_record *record, struct vb_record *need,
-                                        struct vb_error *err)
-{
-    struct vb_device *boundless = NULL;
-    enum vb_status status = vb_measure(point, device, false, arena, record, err);
-    *need = *record;
-    if (status != VB_OK || !ran_out_planned(record, device))
-        return status;
-    status = vb_device_open_boundless(device_name, &boundless, err);
-    if (status == VB_OK)
-        status = vb_measure(point, boundless, false, arena, need, err);
-    vb_device_close(boundless);
-    return status;
-}
-
-/* A program is compiled once for both. */
+/* Programs are compiled once for both, but for AutoBatch's, which depends on the device's memory.
+ */
 enum vb_status vb_measure_need(const struct vb_point *point, const char *device_name,
                                struct vb_device *device, struct vb_arena *arena,
                                struct vb_record *record, struct vb_record *need,
                                struct vb_error *err)
 {
     struct vb_compiled compiled;
-    if (vb_world_of(point) > 1)
-        return need_of_ranks(point, device_name, device, arena, record, need, err);
-    if (point->workload == VB_AUTOBATCH)
-        return need_of_autobatch(point, device_name, device, arena, record, need, err);
+    struct subject subject = { .point = point, .arena = arena };
+    enum vb_status status = VB_OK;
     *record = *need = (struct vb_record){ .point = *point };
-    enum vb_status status = compile_for(point, device, arena, &compiled, err);
-    return status == VB_OK ? vb_measure_program_need(&compiled, point, device_name, device, arena,
-                                                     record, need, err)
+    if (vb_world_of(point) > 1) {
+        status = room_for_ranks(arena, &subject.of_ranks, err);
+    } else if (point->workload != VB_AUTOBATCH) {
+        status = compile_for(point, device, arena, &compiled, err);
+        subject.compiled = &compiled;
+    }
+    return status == VB_OK ? measure_both(&subject, device_name, device, record, need, err)
                            : status;
 }

@@ -67,14 +67,20 @@ static int by_entry(const void *a, const void *b)
     return order != 0 ? order : (x->place > y->place) - (x->place < y->place);
 }
 
-static void plan(const struct vb_plan_request *request, struct vb_device *device,
+/* What one process plans with. */
+struct worker {
+    struct vb_device *device; /* of that name; NULL: it cannot be opened, or none was yet */
+    const char *device_name;
+    struct vb_arena arena; /* each point's in turn */
+};
+
+static void plan(const struct vb_plan_request *request, struct worker *worker,
                  struct vb_plan_answer *out)
 {
-    struct vb_arena arena = { 0 };
     struct vb_record record, need;
     struct vb_error err = { 0 };
-    out->status =
-        vb_measure_need(&request->point, request->device, device, &arena, &record, &need, &err);
+    out->status = vb_measure_need(&request->point, request->device, worker->device, &worker->arena,
+                                  &record, &need, &err);
     if (out->status == VB_OK) {
         out->state = record.state;
         bool has_printed = record.epoch_reserved_bytes > 0;
@@ -92,25 +98,24 @@ static void plan(const struct vb_plan_request *request, struct vb_device *device
         (void)snprintf(out->recipe, sizeof out->recipe, "%s", record.recipe);
     }
     (void)snprintf(out->reason, sizeof out->reason, "%s", err.text);
-    vb_arena_clear(&arena);
+    vb_arena_reset(&worker->arena);
 }
 
 /* One stretch; the device stays open for the next. */
 static void plan_stretch(const struct work *work, const struct stretch *stretch,
-                         struct vb_device **device, const char **device_name)
+                         struct worker *worker)
 {
     struct vb_plan_answer *answers = work->shared->answers;
     const struct entry *first = &work->entries[stretch->first];
     struct vb_error err = { 0 };
     enum vb_status status = VB_OK;
-    if (*device_name == NULL || strcmp(*device_name, first->request->device) != 0) {
-        vb_device_close(*device);
-        *device = NULL;
-        *device_name = first->request->device;
-        status = vb_device_open(*device_name, device, &err);
-    } else if (*device == NULL) {
-        status = vb_device_open(*device_name, device, &err);
+    if (worker->device_name == NULL || strcmp(worker->device_name, first->request->device) != 0) {
+        vb_device_close(worker->device);
+        worker->device = NULL;
+        worker->device_name = first->request->device;
     }
+    if (worker->device == NULL)
+        status = vb_device_open(worker->device_name, &worker->device, &err);
     for (size_t i = stretch->first; i < stretch->first + stretch->n; i++) {
         if (status != VB_OK) {
             answers[i].status = status;
@@ -119,19 +124,19 @@ static void plan_stretch(const struct work *work, const struct stretch *stretch,
                    strcmp(work->entries[i].id, work->entries[i - 1].id) == 0) {
             answers[i] = answers[i - 1];
         } else {
-            plan(work->entries[i].request, *device, &answers[i]);
+            plan(work->entries[i].request, worker, &answers[i]);
         }
     }
 }
 
 static void run(const struct work *work)
 {
-    struct vb_device *device = NULL;
-    const char *name = NULL;
+    struct worker worker = { 0 };
     for (size_t i = atomic_fetch_add(&work->shared->next, 1); i < work->n_stretches;
          i = atomic_fetch_add(&work->shared->next, 1))
-        plan_stretch(work, &work->stretches[i], &device, &name);
-    vb_device_close(device);
+        plan_stretch(work, &work->stretches[i], &worker);
+    vb_device_close(worker.device);
+    vb_arena_clear(&worker.arena);
 }
 
 /* Every worker runs to the end, or none of the answers counts. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Alone: along each axis levels grow dearer as they grow stronger, so its cheapest one that fits is
  * found by halving (batch, imgsz, model, number of GPUs) or one after the other, and the cheapest
- * of those is the cheapest single change of all.
+ * of those is the cheapest single change of all. Halving asks for the strongest level only where
+ * no weaker one fits; or at first, where nothing may fit.
  *
  * A chain: everything that costs at most so much at once, "so much" found by halving; then, from
  * the dearest change down, each is made as weak as it may be with the others as they are. So no
@@ -15,6 +16,8 @@
 #include <string.h>
 
 #include "fit/advise_rules.h"
+
+#define FAR_TOO_MUCH 4 /* times the memory: then an axis' strongest level is tried first */
 
 enum {
     MAX_KNOWN = 512,
@@ -32,6 +35,7 @@ struct search {
         struct vb_advise_answer answer;
     } known[MAX_KNOWN]; /* planned so far */
     size_t n_known, n_plans;
+    bool is_far_too_much;
     uint64_t costs[MAX_COSTS]; /* of every level alone, ascending */
     size_t n_costs;
 };
@@ -124,19 +128,20 @@ static enum vb_status halve(struct search *self, const struct vb_chain *chain,
                             enum vb_change change, uint32_t most, uint32_t *level,
                             struct vb_error *err)
 {
-    uint32_t low = 0, high = most;
+    uint32_t low = 0, high = most + 1;
     bool fits = false;
-    enum vb_status status = fits_at(self, chain, change, most, &fits, err);
-    if (status != VB_OK || !fits)
-        return status;
-    while (status == VB_OK && high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
+    enum vb_status status = VB_OK;
+    for (bool is_first = self->is_far_too_much; status == VB_OK && high - low > 1;
+         is_first = false) {
+        uint32_t middle = is_first ? most : low + (high - low) / 2;
         status = fits_at(self, chain, change, middle, &fits, err);
         if (fits)
             high = middle;
         else
             low = middle;
     }
+    if (status != VB_OK || high > most)
+        return status;
     *level = high;
     for (uint32_t i = 2; i <= BEYOND + 1 && i < high && status == VB_OK; i++) {
         if (change != VB_CHANGE_IMGSZ)
@@ -356,6 +361,7 @@ static enum vb_status advise(struct search *self, struct vb_advice *out, struct 
     enum vb_status status = ask(self, &nothing, true, &out->now, err);
     if (status != VB_OK || out->now.fits)
         return status;
+    self->is_far_too_much = out->now.need_bytes > FAR_TOO_MUCH * out->now.usable_bytes;
     list_costs(self);
     for (int change = 0; change < VB_N_CHANGES && status == VB_OK; change++)
         status = try_alone(self, &self->grid->axes[change], out, err);

@@ -31,9 +31,9 @@ struct vb_arena_chunk {
 static struct vb_arena_chunk *get_chunk(size_t bytes)
 {
     const bool is_large = bytes >= PAGE_BYTES;
-    /* aligned_alloc() cuts its pieces so that they cannot be given out again: twice the memory. */
     if (is_large)
-        bytes = (bytes + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
+        bytes = vb_round_up(bytes, PAGE_BYTES);
+    /* aligned_alloc() cuts its pieces so that they cannot be given out again: twice the memory. */
     unsigned char *origin = malloc(is_large ? bytes + PAGE_BYTES : bytes);
     if (origin == NULL)
         return NULL;
@@ -88,7 +88,7 @@ static void *take(struct vb_arena *arena, size_t count, size_t size, uint64_t *a
         return NULL;
 
     *asked = bytes;
-    bytes = (bytes + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
+    bytes = vb_round_up(bytes, ALIGNMENT);
     struct vb_arena_chunk *chunk = arena->chunks;
     if (chunk == NULL || chunk->room - chunk->used < bytes)
         chunk = new_chunk(arena, bytes);

@@ -17,16 +17,16 @@ static void look_at(uint32_t device)
     if (!vb_inject_driver_graph_memory(device, &held, &most))
         return;
     const bool was_more = most > last[device].most_bytes && most > held;
-    const bool is_new = was_more || held != last[device].held_bytes;
-    if (is_new && !vb_inject_cupti_clock(&clock))
-        return; /* the next look tells it */
-    vb_inject_events_lock();
-    if (was_more)
-        vb_inject_events_graphs(device, clock.record_ns - 1, most);
-    if (is_new)
+    if (was_more || held != last[device].held_bytes) {
+        if (!vb_inject_cupti_clock(&clock))
+            return; /* the next look tells it */
+        vb_inject_events_lock();
+        if (was_more)
+            vb_inject_events_graphs(device, clock.record_ns - 1, most);
         vb_inject_events_graphs(device, clock.record_ns, held);
-    vb_inject_events_write();
-    vb_inject_events_unlock();
+        vb_inject_events_write();
+        vb_inject_events_unlock();
+    }
     last[device].held_bytes = held;
     last[device].most_bytes = most;
 }

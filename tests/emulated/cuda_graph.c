@@ -8,11 +8,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "cuda_call.h"
 
 #define GRANULE_BYTES ((uint64_t)32 << 20)
 
-/* What a graph and what is made of it share. */
+/* What a capture, its graph and what is made of that share. */
 struct nodes {
     int n_users;
     struct emulated_chain work;
@@ -172,6 +173,7 @@ CUresult EMULATED_API cuStreamBeginCapture(CUstream handle, CUstreamCaptureMode 
                               .nodes = make(sizeof *made->nodes),
                               .mode = how,
                               .thread = pthread_self() };
+    made->nodes->n_users = 1; /* the capture */
     captures = made;
     stream->captured = &made->nodes->work;
     return END(0);
@@ -193,7 +195,6 @@ CUresult EMULATED_API cuStreamEndCapture(CUstream handle, CUgraph *out)
     *at = ended->next;
     stream->captured = NULL;
     *out = NULL;
-    ended->nodes->n_users = 1;
     if (!ended->is_spoilt)
         *out = (CUgraph)(void *)make_graph(EMULATED_GRAPH, ended->nodes);
     drop_nodes(ended->nodes);
@@ -231,7 +232,7 @@ CUresult EMULATED_API cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph hand
 
 static int hold(uint64_t bytes)
 {
-    const uint64_t whole = (bytes + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
+    const uint64_t whole = vb_round_up(bytes, GRANULE_BYTES);
     if (whole <= held_bytes)
         return 0;
     const int status = emulated_physical_take(whole - held_bytes);
@@ -333,7 +334,6 @@ void emulated_graphs_drop(void)
     while (captures != NULL) {
         struct capture *first = captures;
         captures = first->next;
-        first->nodes->n_users = 1;
         drop_nodes(first->nodes);
         free(first);
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/bytes.h"
 #include "emulated.h"
 
 #define GRANULE_BYTES ((uint64_t)2 << 20)
@@ -94,8 +95,8 @@ int emulated_allocate(const struct emulated_call *call, uint64_t bytes, uint64_t
 {
     if (bytes == 0)
         return CUDA_ERROR_INVALID_VALUE;
-    const uint64_t whole = (bytes + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
-    if (whole < bytes || whole > emulated_free_bytes() || !make_room())
+    const uint64_t whole = vb_round_up(bytes, GRANULE_BYTES);
+    if (whole > emulated_free_bytes() || !make_room())
         return CUDA_ERROR_OUT_OF_MEMORY;
     const struct allocation *made = map(bytes, whole);
     if (made == NULL)
@@ -110,12 +111,12 @@ int emulated_allocate(const struct emulated_call *call, uint64_t bytes, uint64_t
 int emulated_allocate_from_pool(const struct emulated_call *call, uint64_t bytes, uint64_t pc,
                                 uint64_t *address)
 {
-    const uint64_t whole = (bytes + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
+    const uint64_t whole = vb_round_up(bytes, GRANULE_BYTES);
     const uint64_t used = pool.used_bytes + bytes;
-    const uint64_t held = (used + POOL_GRANULE_BYTES - 1) & ~(POOL_GRANULE_BYTES - 1);
+    const uint64_t held = vb_round_up(used, POOL_GRANULE_BYTES);
     if (bytes == 0)
         return CUDA_ERROR_INVALID_VALUE;
-    if (whole < bytes || held < bytes || !make_room() ||
+    if (held < bytes || !make_room() ||
         (held > pool.bytes && held - pool.bytes > emulated_free_bytes()))
         return CUDA_ERROR_OUT_OF_MEMORY;
     struct allocation *made = map(bytes, whole);
@@ -166,8 +167,8 @@ int emulated_free(const struct emulated_call *call, uint64_t address, uint64_t p
 
 int emulated_address_take(uint64_t bytes, uint64_t *address)
 {
-    const uint64_t whole = (bytes + GRANULE_BYTES - 1) & ~(GRANULE_BYTES - 1);
-    if (bytes == 0 || whole < bytes)
+    const uint64_t whole = vb_round_up(bytes, GRANULE_BYTES);
+    if (bytes == 0 || whole == UINT64_MAX)
         return CUDA_ERROR_INVALID_VALUE;
     struct allocation *made = make_room() ? map(bytes, whole) : NULL;
     if (made == NULL)

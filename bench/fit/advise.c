@@ -6,8 +6,9 @@
  *
  * A chain: everything that costs at most so much at once, "so much" found by halving; then, from
  * the dearest change down, each is made as weak as it may be with the others as they are. So no
- * change of a chain can be left out. That no other chain is cheaper is not claimed: there are
- * millions of them.
+ * change of a chain can be left out. It has to cost less than the cheapest single change, so what
+ * is dealt with bounds the rest. That no other chain is cheaper is not claimed: there are millions
+ * of them.
  */
 
 #include "fit/advise.h"
@@ -232,31 +233,59 @@ static struct vb_chain all_up_to(const struct search *self, uint64_t cost)
     return chain;
 }
 
-/* The change of the chain that is dearest among those cheaper than `below`. */
-static bool next_dearest(const struct search *self, const struct vb_chain *chain, uint64_t below,
-                         enum vb_change *change, uint64_t *cost)
+/* The dearest change of the chain that is not among `settled`, bits 1 << enum vb_change. */
+static bool next_dearest(const struct search *self, const struct vb_chain *chain, uint32_t settled,
+                         enum vb_change *change)
 {
-    bool found = false;
-    *cost = 0;
+    uint64_t dearest = 0;
     for (int i = 0; i < VB_N_CHANGES; i++) {
-        if (chain->levels[i] == 0)
+        if (chain->levels[i] == 0 || (settled >> i & 1) != 0)
             continue;
-        uint64_t own = vb_cost_alone(self->grid, (enum vb_change)i, chain->levels[i]);
-        if (own < below && own > *cost) {
-            *cost = own;
+        uint64_t cost = vb_cost_alone(self->grid, (enum vb_change)i, chain->levels[i]);
+        if (cost > dearest) {
+            dearest = cost;
             *change = (enum vb_change)i;
-            found = true;
         }
     }
-    return found;
+    return dearest > 0;
 }
 
-static enum vb_status weaken(struct search *self, struct vb_chain *chain, struct vb_error *err)
+/* What the settled changes leave of what the chain may cost bounds each of the others: made so weak
+ * that it alone costs less. `*can_be`: something is left, and with that it still fits. */
+static enum vb_status keep_below(struct search *self, struct vb_chain *chain, uint32_t settled,
+                                 uint64_t below, bool *can_be, struct vb_error *err)
+{
+    const struct vb_chain before = *chain;
+    struct vb_chain spent = *chain;
+    for (int i = 0; i < VB_N_CHANGES; i++) {
+        if ((settled >> i & 1) == 0)
+            spent.levels[i] = 0;
+    }
+    const uint64_t cost = vb_chain_cost(self->grid, &spent);
+    *can_be = cost < below;
+    for (int i = 0; i < VB_N_CHANGES && *can_be; i++) {
+        uint32_t *level = &chain->levels[i];
+        while (*level > 0 && (settled >> i & 1) == 0 &&
+               cost + vb_cost_alone(self->grid, (enum vb_change)i, *level) >= below)
+            (*level)--;
+    }
+    if (!*can_be || memcmp(&before, chain, sizeof before) == 0)
+        return VB_OK;
+    struct vb_advise_answer answer = { 0 };
+    enum vb_status status = ask(self, chain, false, &answer, err);
+    *can_be = status == VB_OK && answer.fits;
+    return status;
+}
+
+/* `*found`: it then costs less than `below`. */
+static enum vb_status weaken(struct search *self, struct vb_chain *chain, uint64_t below,
+                             bool *found, struct vb_error *err)
 {
     enum vb_status status = VB_OK;
     enum vb_change change;
-    uint64_t cost = UINT64_MAX;
-    while (status == VB_OK && next_dearest(self, chain, cost, &change, &cost)) {
+    uint32_t settled = 0;
+    *found = true;
+    while (status == VB_OK && *found && next_dearest(self, chain, settled, &change)) {
         uint32_t level = 0, own = chain->levels[change];
         bool fits = false;
         status = fits_at(self, chain, change, 0, &fits, err);
@@ -264,7 +293,11 @@ static enum vb_status weaken(struct search *self, struct vb_chain *chain, struct
             status = cheapest(self, chain, change, own, &level, err);
         if (status == VB_OK)
             chain->levels[change] = fits ? 0 : level > 0 ? level : own;
+        settled |= 1u << change;
+        if (status == VB_OK)
+            status = keep_below(self, chain, settled, below, found, err);
     }
+    *found = status == VB_OK && *found;
     return status;
 }
 
@@ -317,10 +350,7 @@ static enum vb_status find_chain(struct search *self, uint64_t below, struct vb_
             low = middle;
         }
     }
-    if (status == VB_OK)
-        status = weaken(self, out, err);
-    *found = status == VB_OK && vb_chain_cost(self->grid, out) < below;
-    return status;
+    return status == VB_OK ? weaken(self, out, below, found, err) : status;
 }
 
 static enum vb_status add_chain(struct search *self, struct vb_advice *out, struct vb_error *err)

@@ -196,6 +196,19 @@ static enum vb_status try_alone(struct search *self, const struct vb_axis *axis,
     return status;
 }
 
+/* Each axis; other GPUs first, for those have the very program that was just planned. */
+static enum vb_status try_each_alone(struct search *self, struct vb_advice *out,
+                                     struct vb_error *err)
+{
+    const struct vb_axis *axes = self->grid->axes;
+    enum vb_status status = try_alone(self, &axes[VB_CHANGE_GPU], out, err);
+    for (int i = 0; i < VB_N_CHANGES && status == VB_OK; i++) {
+        if (i != VB_CHANGE_GPU)
+            status = try_alone(self, &axes[i], out, err);
+    }
+    return status;
+}
+
 static int by_cost(const void *a, const void *b)
 {
     const uint64_t x = ((const struct vb_suggestion *)a)->cost;
@@ -393,11 +406,11 @@ static enum vb_status advise(struct search *self, struct vb_advice *out, struct 
         return status;
     self->is_far_too_much = out->now.need_bytes > FAR_TOO_MUCH * out->now.usable_bytes;
     list_costs(self);
-    for (int change = 0; change < VB_N_CHANGES && status == VB_OK; change++)
-        status = try_alone(self, &self->grid->axes[change], out, err);
+    status = try_each_alone(self, out, err);
     if (status != VB_OK)
         return status;
     qsort(out->items, out->n, sizeof *out->items, by_cost);
+    qsort(out->helps, out->n_helps, sizeof *out->helps, by_cost);
     status = add_chain(self, out, err);
     return status == VB_OK && out->n > 0 ? add_steps(self, out, err) : status;
 }

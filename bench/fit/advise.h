@@ -38,8 +38,9 @@ struct vb_advice {
     struct vb_advise_answer now;
     struct vb_suggestion items[VB_N_CHANGES + 1]; /* that fit, cheapest first */
     size_t n;
-    struct vb_suggestion helps[VB_N_CHANGES]; /* not enough alone, at their strongest: of precision,
-                                                batch, imgsz, model and GPUs */
+    /* Not enough alone, at their strongest, cheapest first: of precision, batch, imgsz, model and
+     * GPUs. */
+    struct vb_suggestion helps[VB_N_CHANGES];
     size_t n_helps;
     /* From failing to fitting: the first item's changes one after the other, cheapest first, each
      * step with one more. */

@@ -168,14 +168,26 @@ char *vb_arena_join(struct vb_arena *arena, const char *const *texts, size_t n)
     return joined;
 }
 
-void vb_arena_reset(struct vb_arena *arena)
+struct vb_arena_place vb_arena_mark(const struct vb_arena *arena)
 {
-    while (arena->chunks != NULL) {
+    return (struct vb_arena_place){ arena->chunks, arena->chunks != NULL ? arena->chunks->used : 0 };
+}
+
+void vb_arena_rewind(struct vb_arena *arena, struct vb_arena_place mark)
+{
+    while (arena->chunks != mark.chunk) {
         struct vb_arena_chunk *chunk = arena->chunks;
         arena->chunks = chunk->next;
         chunk->next = arena->spare;
         arena->spare = chunk;
     }
+    if (mark.chunk != NULL)
+        mark.chunk->used = mark.used;
+}
+
+void vb_arena_reset(struct vb_arena *arena)
+{
+    vb_arena_rewind(arena, (struct vb_arena_place){ NULL, 0 });
 }
 
 void vb_arena_clear(struct vb_arena *arena)

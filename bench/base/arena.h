@@ -33,6 +33,17 @@ char *vb_arena_format(struct vb_arena *arena, const char *format, ...)
 /* The `n` texts one after the other. NULL as above. */
 char *vb_arena_join(struct vb_arena *arena, const char *const *texts, size_t n);
 
+/* How much has been given. */
+struct vb_arena_place {
+    struct vb_arena_chunk *chunk;
+    size_t used;
+};
+struct vb_arena_place vb_arena_mark(const struct vb_arena *arena);
+
+/* Takes back what was given since the mark, which is kept for what comes next. Marks made since are
+ * valid no more. */
+void vb_arena_rewind(struct vb_arena *arena, struct vb_arena_place mark);
+
 /* Empties the arena, which keeps its memory for what comes next: what was given is valid no more.
  */
 void vb_arena_reset(struct vb_arena *arena);

@@ -4,11 +4,12 @@
 
 /* Candidates of advice, planned: on the GPU asked about or on another of sweeps/gpus. */
 
+#include "base/ahead.h"
 #include "cli/question.h"
-#include "fit/advise.h"
+#include "fit/advise_foresee.h"
 #include "step/recipe.h"
 
-enum { CLI_MOST_GPUS = VB_MOST_OTHER_GPUS, CLI_MOST_SEEN = 256 };
+enum { CLI_MOST_GPUS = VB_MOST_OTHER_GPUS, CLI_MOST_SEEN = 256, CLI_MOST_EXPECTED = 7 };
 
 struct cli_advisor {
     struct cli_question *question; /* borrowed, as is the text */
@@ -28,6 +29,7 @@ struct cli_advisor {
         struct vb_record record;
     } * seen; /* on the GPU asked about; the question's arena's */
     size_t n_seen;
+    struct vb_ahead *ahead; /* NULL: all is planned here */
 };
 
 /* Plans the question's point and lists what may be changed of it, but for `keep`, names of what
@@ -43,10 +45,13 @@ VB_CHECKED enum vb_status cli_advisor_plan(struct cli_advisor *advisor,
                                            const struct vb_candidate *candidate, bool wants_need,
                                            struct vb_advise_answer *out, struct vb_error *err);
 
-/* The same as a vb_advise_plan, whose context is the advisor: what cannot be does not fit. */
-VB_CHECKED enum vb_status cli_advisor_try(void *context, const struct vb_candidate *candidate,
-                                          bool wants_need, struct vb_advise_answer *out,
-                                          struct vb_error *err);
+/* Whether the answer is known without a plan. */
+bool cli_advisor_knows(const struct cli_advisor *advisor, const struct vb_candidate *candidate,
+                       bool wants_need);
+
+/* Candidates that will probably be planned next, in that order: another process begins with them.
+ */
+void cli_advisor_expect(struct cli_advisor *advisor, const struct vb_foreseen *foreseen, size_t n);
 
 /* The candidate's GPU by the name that --gpu takes. */
 const char *cli_advisor_gpu(const struct cli_advisor *advisor, size_t gpu);

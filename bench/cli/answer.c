@@ -178,8 +178,8 @@ static enum vb_status plan_apart(const struct cli_asked *asked, const struct vb_
         asked->nearest.calibration->chosen != VB_CALIBRATE_APART)
         return VB_OK;
     apart.workspace = VB_SCRATCH_OUTSIDE;
-    enum vb_status status = cli_measure_need(asked->programs, &apart, asked->device_name,
-                                             asked->device, &record, &need, err);
+    enum vb_status status =
+        cli_measure_need(asked->programs, &apart, asked->device, &record, &need, err);
     *out = (double)need.peak_reserved_bytes;
     return status;
 }
@@ -189,8 +189,8 @@ enum vb_status cli_answer_plan(const struct cli_asked *asked, const struct vb_po
 {
     struct vb_record need;
     double apart = 0;
-    enum vb_status status = cli_measure_need(asked->programs, point, asked->device_name,
-                                             asked->device, &out->record, &need, err);
+    enum vb_status status =
+        cli_measure_need(asked->programs, point, asked->device, &out->record, &need, err);
     if (status == VB_OK)
         status = plan_apart(asked, point, &need, &apart, err);
     if (status == VB_OK)

@@ -15,7 +15,6 @@ enum { CLI_DOES_NOT_FIT = 1, CLI_CANNOT_TELL = 4 }; /* exit statuses */
 
 /* What is asked, the same for every batch. */
 struct cli_asked {
-    const char *device_name;
     struct vb_device *device;
     uint64_t budget_bytes; /* what may be used in place of what the device gives; 0: that */
     double risk;

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cli/advise_print.h"
+#include "cli/advise_search.h"
 #include "cli/commands.h"
 #include "sweep/keys.h"
 
@@ -45,33 +46,11 @@ static enum vb_status add_suggestions(const struct cli_advisor *advisor,
     return status;
 }
 
-/* A step of a walk; its text is what it changes of the step before. */
-static enum vb_status add_step(struct cli_advisor *advisor, const struct vb_candidate *before,
-                               const struct vb_candidate *candidate, uint32_t rank,
-                               struct cli_advice_rows *rows, struct vb_error *err)
-{
-    struct vb_advise_answer answer;
-    struct cli_advice_row row;
-    enum vb_status status = cli_advisor_plan(advisor, candidate, true, &answer, err);
-    if (status != VB_OK)
-        return status;
-    cli_advice_row(advisor, candidate, &answer, &row);
-    cli_changes_text(advisor, before, candidate, row.changes, sizeof row.changes);
-    row.kind = CLI_ROW_STEP;
-    row.rank = rank;
-    return add_row(rows, &row, err);
-}
-
 /* What the search found, as rows. */
 static enum vb_status look(struct cli_advisor *advisor, struct vb_advice *advice,
                            struct cli_advice_rows *rows, struct vb_error *err)
 {
-    struct vb_grid *grid = vb_arena_alloc(rows->arena, 1, sizeof *grid);
-    if (grid == NULL)
-        return vb_fail(err, VB_E_SYSTEM, "no host memory left to look for advice");
-    vb_grid_make(&advisor->grid_question, grid);
-    enum vb_status status =
-        vb_advise(&advisor->grid_question, grid, cli_advisor_try, advisor, advice, err);
+    enum vb_status status = cli_advisor_search(advisor, rows->arena, advice, err);
     if (status != VB_OK || advice->now.fits)
         return status;
     status = add_suggestions(advisor, advice->items, advice->n, CLI_ROW_FITS, rows, err);
@@ -119,23 +98,58 @@ static enum vb_status set_step(char *step, struct vb_point *point, struct vb_err
     return vb_option_set(key, value, point, err);
 }
 
+enum { MOST_STEPS = 63 };
+
+/* The point as it is and after each step of the text. */
+static enum vb_status read_steps(const struct cli_advisor *advisor, char *rest,
+                                 struct vb_foreseen *steps, size_t *n, struct vb_error *err)
+{
+    enum vb_status status = VB_OK;
+    steps[0] = (struct vb_foreseen){ { advisor->question->point, VB_ASKED_GPU }, true };
+    *n = 1;
+    for (char *step = strsep(&rest, ","); step != NULL && status == VB_OK;
+         step = strsep(&rest, ",")) {
+        if (*n > MOST_STEPS)
+            return vb_fail(err, VB_E_INPUT, "--walk has more than %d steps", MOST_STEPS);
+        steps[*n] = steps[*n - 1];
+        status = set_step(step, &steps[*n].candidate.point, err);
+        ++*n;
+    }
+    return status;
+}
+
+/* The row of a step; its text is what it changes of the step before. */
+static enum vb_status add_step(struct cli_advisor *advisor, const struct vb_foreseen *steps,
+                               size_t at, size_t n, struct cli_advice_rows *rows,
+                               struct vb_error *err)
+{
+    const struct vb_candidate *candidate = &steps[at].candidate;
+    struct vb_advise_answer answer;
+    struct cli_advice_row row;
+    cli_advisor_expect(advisor, &steps[at + 1], n - at - 1);
+    enum vb_status status = cli_advisor_plan(advisor, candidate, true, &answer, err);
+    if (status != VB_OK)
+        return status;
+    cli_advice_row(advisor, candidate, &answer, &row);
+    cli_changes_text(advisor, &steps[at > 0 ? at - 1 : 0].candidate, candidate, row.changes,
+                     sizeof row.changes);
+    row.kind = CLI_ROW_STEP;
+    row.rank = (uint32_t)at;
+    return add_row(rows, &row, err);
+}
+
 static enum vb_status walk(struct cli_advisor *advisor, const char *text,
                            enum vb_table_format format, int *exit_status, struct vb_error *err)
 {
     struct cli_advice_rows rows = { .arena = &advisor->question->arena };
-    struct vb_candidate before = { advisor->question->point, VB_ASKED_GPU }, candidate = before;
-    char *rest = vb_arena_copy(rows.arena, text);
-    uint32_t rank = 1;
-    if (rest == NULL)
+    struct vb_foreseen *steps = vb_arena_alloc(rows.arena, MOST_STEPS + 1, sizeof *steps);
+    char *copy = vb_arena_copy(rows.arena, text);
+    size_t n = 0;
+    if (steps == NULL || copy == NULL)
         return vb_fail(err, VB_E_SYSTEM, "no host memory left for the walk");
-    enum vb_status status = add_step(advisor, &before, &before, 0, &rows, err);
-    for (char *step = strsep(&rest, ","); step != NULL && status == VB_OK;
-         step = strsep(&rest, ",")) {
-        status = set_step(step, &candidate.point, err);
-        if (status == VB_OK)
-            status = add_step(advisor, &before, &candidate, rank++, &rows, err);
-        before = candidate;
-    }
+    enum vb_status status = read_steps(advisor, copy, steps, &n, err);
+    for (size_t i = 0; i < n && status == VB_OK; i++)
+        status = add_step(advisor, steps, i, n, &rows, err);
     if (status != VB_OK)
         return status;
     const struct vb_advise_answer *last = &rows.items[rows.n - 1].answer;

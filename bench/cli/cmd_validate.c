@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Predictions beside what people's own runs printed. */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "cli/bands.h"
 #include "cli/commands.h"
 #include "cli/prediction.h"
+#include "device/host.h"
 #include "fit/published_profile.h"
 
 enum { MAX_FILE_BYTES = 64 << 20, MAX_COUNT = 1000000000 };
@@ -34,14 +34,6 @@ static enum vb_status read_number(const char *option, const char *text, uint32_t
                        text, least);
     *out = (uint32_t)value;
     return VB_OK;
-}
-
-static uint32_t cores(void)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return n > 0 ? (uint32_t)n : 1;
 }
 
 static enum vb_status print_formats(const struct vb_validation *validation, const char *formats,
@@ -134,7 +126,7 @@ static enum vb_status validate(const char *path, const struct options *options,
     size_t bytes = 0;
     double risk = 0;
     const char *formats = options->format != NULL ? options->format : "md";
-    enum vb_status status = read_number("jobs", options->jobs, 1, cores(), &judge.jobs, err);
+    enum vb_status status = read_number("jobs", options->jobs, 1, vb_host_threads(), &judge.jobs, err);
     if (status == VB_OK)
         status =
             read_number("max-instances", options->most_instances, 0, 0, &judge.most_instances, err);

@@ -79,19 +79,18 @@ enum vb_status cli_measure_start(struct cli_programs *programs, const struct vb_
 }
 
 enum vb_status cli_measure_need(struct cli_programs *programs, const struct vb_point *point,
-                                const char *device_name, struct vb_device *device,
-                                struct vb_record *record, struct vb_record *need,
-                                struct vb_error *err)
+                                struct vb_device *device, struct vb_record *record,
+                                struct vb_record *need, struct vb_error *err)
 {
     enum vb_status status;
     *record = *need = (struct vb_record){ .point = *point };
     if (is_one(point)) {
         status = compile(programs, point, device, err);
         if (status == VB_OK)
-            status = vb_measure_program_need(&programs->compiled, point, device_name, device,
-                                             &programs->walks, record, need, err);
+            status = vb_measure_program_need(&programs->compiled, point, device, &programs->walks,
+                                             record, need, err);
     } else {
-        status = vb_measure_need(point, device_name, device, begin(programs), record, need, err);
+        status = vb_measure_need(point, device, begin(programs), record, need, err);
     }
     vb_arena_reset(&programs->walks);
     return status;

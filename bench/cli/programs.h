@@ -28,8 +28,8 @@ VB_CHECKED enum vb_status cli_measure_start(struct cli_programs *programs,
                                             const struct vb_point *point, struct vb_device *device,
                                             struct vb_record *record, struct vb_error *err);
 VB_CHECKED enum vb_status cli_measure_need(struct cli_programs *programs,
-                                           const struct vb_point *point, const char *device_name,
-                                           struct vb_device *device, struct vb_record *record,
-                                           struct vb_record *need, struct vb_error *err);
+                                           const struct vb_point *point, struct vb_device *device,
+                                           struct vb_record *record, struct vb_record *need,
+                                           struct vb_error *err);
 
 #endif

@@ -27,7 +27,6 @@ enum vb_status cli_question_open(const struct cli_question_options *options,
     struct cli_asked *asked = &out->asked;
     asked->arena = &out->arena;
     asked->programs = &out->programs;
-    asked->device_name = out->device_name;
     cli_device_name(&options->point, out->device_name, sizeof out->device_name);
     enum vb_status status = cli_read_point(&options->point, &out->point, err);
     if (status == VB_OK && !cli_is_given(&options->point, "workload"))

@@ -87,13 +87,12 @@ static enum vb_status plan(struct planning *of, uint32_t imgsz, uint32_t batch,
     point.batch = batch;
     point.imgsz = imgsz;
     enum vb_status status =
-        cli_measure_need(&of->programs, &point, of->name, of->device, &record, &need, err);
+        cli_measure_need(&of->programs, &point, of->device, &record, &need, err);
     *out = (struct vb_page_node){ imgsz, batch, (double)need.peak_reserved_bytes, 0,
                                   record.state == VB_STATE_OOM };
     point.workspace = VB_SCRATCH_OUTSIDE;
     if (status == VB_OK && !of->is_planned)
-        status =
-            cli_measure_need(&of->programs, &point, of->name, of->device, &record, &apart, err);
+        status = cli_measure_need(&of->programs, &point, of->device, &record, &apart, err);
     out->apart_bytes = (double)apart.peak_reserved_bytes;
     if (status == VB_OK) {
         of->out->context_bytes = (double)record.context_bytes;

@@ -72,6 +72,11 @@ VB_CHECKED enum vb_status vb_device_open_virtual(const char *gpu,
 VB_CHECKED enum vb_status vb_device_open_boundless(const char *name, struct vb_device **out,
                                                    struct vb_error *err);
 
+/* The same of a virtual device that is open, which gives the answers to its questions: close it
+ * before that one. VB_E_INPUT: the device is not virtual. */
+VB_CHECKED enum vb_status vb_device_open_unbounded(struct vb_device *device, struct vb_device **out,
+                                                   struct vb_error *err);
+
 /* From now on the device has no more than `bytes` in all. VB_E_INPUT: its context alone takes them.
  */
 VB_CHECKED enum vb_status vb_device_limit(struct vb_device *device, uint64_t bytes,

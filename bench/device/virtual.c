@@ -29,6 +29,7 @@ struct virtual_device {
     struct vb_device base;
     struct vb_gpu_spec gpu;          /* owned; the planner borrows it */
     struct vb_conv_planner *planner; /* owned */
+    bool borrows;                    /* both, from another device */
     vb_address lowest;               /* of the segments so far */
     uint64_t reserved_bytes;
     double seconds; /* modelled since the last virtual_elapsed() */
@@ -44,8 +45,10 @@ static void virtual_close(struct vb_device *base)
 {
     struct virtual_device *self = from_base(base);
 
-    vb_conv_planner_close(self->planner);
-    vb_gpu_spec_clear(&self->gpu);
+    if (!self->borrows) {
+        vb_conv_planner_close(self->planner);
+        vb_gpu_spec_clear(&self->gpu);
+    }
     free(self);
 }
 
@@ -104,6 +107,25 @@ enum vb_status vb_device_open_boundless(const char *name, struct vb_device **out
         return status;
     device->info.capacity_bytes = BOUNDLESS_BYTES;
     *out = device;
+    return VB_OK;
+}
+
+enum vb_status vb_device_open_unbounded(struct vb_device *device, struct vb_device **out,
+                                        struct vb_error *err)
+{
+    const char *name = device->info.name;
+    if (device->kind != &vb_device_virtual)
+        return vb_fail(err, VB_E_INPUT, "%s is no virtual device: its memory is what it is", name);
+    struct virtual_device *self = malloc(sizeof *self);
+    if (self == NULL)
+        return vb_fail(err, VB_E_SYSTEM, "%s: no host memory left", name);
+    *self = *from_base(device);
+    self->base.info.capacity_bytes = BOUNDLESS_BYTES;
+    self->borrows = true;
+    self->lowest = FIRST_ADDRESS;
+    self->reserved_bytes = 0;
+    self->seconds = 0;
+    *out = &self->base;
     return VB_OK;
 }
 

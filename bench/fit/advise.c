@@ -196,14 +196,17 @@ static enum vb_status try_alone(struct search *self, const struct vb_axis *axis,
     return status;
 }
 
-/* Each axis; other GPUs first, for those have the very program that was just planned. */
+/* Other GPUs first, for those have the very program that was just planned; several then, which take
+ * longest. */
 static enum vb_status try_each_alone(struct search *self, struct vb_advice *out,
                                      struct vb_error *err)
 {
     const struct vb_axis *axes = self->grid->axes;
     enum vb_status status = try_alone(self, &axes[VB_CHANGE_GPU], out, err);
+    if (status == VB_OK)
+        status = try_alone(self, &axes[VB_CHANGE_GPUS], out, err);
     for (int i = 0; i < VB_N_CHANGES && status == VB_OK; i++) {
-        if (i != VB_CHANGE_GPU)
+        if (i != VB_CHANGE_GPU && i != VB_CHANGE_GPUS)
             status = try_alone(self, &axes[i], out, err);
     }
     return status;

@@ -139,64 +139,129 @@ static void count_nccl(struct vb_record *record)
     record->usable_bytes = record->usable_bytes > most ? record->usable_bytes - most : 0;
 }
 
-/* Each rank's program is compiled once into `compiled`, VB_MAX_GPUS of them, zeroed at first, for
- * as many devices as it is asked of. */
-static enum vb_status measure_ranks(const struct vb_point *point, struct vb_device *device,
-                                    bool with_curve, struct vb_compiled *compiled,
-                                    struct vb_arena *arena, struct vb_record *record,
+/* As planned with no limit. `compiled`: NULL where the program depends on the device's memory. */
+static enum vb_status measure_unbounded(const struct vb_compiled *compiled,
+                                        const struct vb_point *point, struct vb_device *device,
+                                        struct vb_arena *arena, struct vb_record *need,
+                                        struct vb_error *err)
+{
+    struct vb_device *unbounded = NULL;
+    struct vb_compiled own;
+    enum vb_status status = vb_device_open_unbounded(device, &unbounded, err);
+    if (status == VB_OK && compiled == NULL) {
+        status = compile_for(point, unbounded, arena, &own, err);
+        compiled = &own;
+    }
+    if (status == VB_OK)
+        status = vb_measure_program(compiled, point, unbounded, false, arena, need, err);
+    vb_device_close(unbounded);
+    return status;
+}
+
+/* How points are measured. */
+struct measuring {
+    struct vb_device *device;
+    bool with_curve, with_need;
+    struct vb_arena *arena;
+};
+
+/* `need`: the record, or, if it is wanted, what there is without a limit of what ran out. */
+static enum vb_status measure_one(const struct measuring *how, const struct vb_compiled *compiled,
+                                  const struct vb_point *point, struct vb_record *record,
+                                  struct vb_record *need, struct vb_error *err)
+{
+    enum vb_status status =
+        vb_measure_program(compiled, point, how->device, how->with_curve, how->arena, record, err);
+    *need = *record;
+    if (status != VB_OK || !how->with_need || record->state != VB_STATE_OOM)
+        return status;
+    return measure_unbounded(point->workload == VB_AUTOBATCH ? NULL : compiled, point, how->device,
+                             how->arena, need, err);
+}
+
+/* The heaviest of several GPUs, with each one's peaks. */
+static void add_rank(struct vb_record *heaviest, uint32_t rank, struct vb_record *one)
+{
+    heaviest->ranks[rank] =
+        (struct vb_rank_peaks){ one->peak_allocated_bytes, one->peak_reserved_bytes };
+    memcpy(one->ranks, heaviest->ranks, sizeof one->ranks);
+    if (rank == 0 || is_heavier(one, heaviest))
+        *heaviest = *one;
+}
+
+static void tell_ranks(struct vb_record *heaviest, uint32_t n)
+{
+    heaviest->n_ranks = n;
+    heaviest->heaviest_rank = heaviest->point.rank;
+    heaviest->point.rank = 0;
+    count_nccl(heaviest);
+}
+
+/* The ranks one after the other, in the same memory; a curve stays. */
+static enum vb_status measure_ranks(const struct measuring *how, const struct vb_point *point,
+                                    struct vb_record *record, struct vb_record *need,
                                     struct vb_error *err)
 {
     struct vb_point of_rank = *point;
-    struct vb_record heaviest = { .point = *point }, one;
-    uint32_t n = point->gpus > 1 ? point->gpus : 1;
+    struct vb_record one, one_needs;
+    struct vb_compiled compiled;
+    const uint32_t n = point->gpus > 1 ? point->gpus : 1;
+    const struct vb_arena_place mark = vb_arena_mark(how->arena);
     for (uint32_t r = 0; r < n && r < VB_MAX_GPUS; r++) {
-        of_rank.rank = r;
         enum vb_status status = VB_OK;
-        bool is_new = !is_like_the_last(&of_rank);
-        if (is_new && compiled[r].program.arena == NULL)
-            status = compile_for(&of_rank, device, arena, &compiled[r], err);
-        if (is_new && status == VB_OK)
-            status =
-                vb_measure_program(&compiled[r], &of_rank, device, with_curve, arena, &one, err);
+        of_rank.rank = r;
+        if (!is_like_the_last(&of_rank)) {
+            status = compile_for(&of_rank, how->device, how->arena, &compiled, err);
+            if (status == VB_OK)
+                status = measure_one(how, &compiled, &of_rank, &one, &one_needs, err);
+            if (!how->with_curve)
+                vb_arena_rewind(how->arena, mark);
+        }
         if (status != VB_OK)
             return status;
-        heaviest.ranks[r] =
-            (struct vb_rank_peaks){ one.peak_allocated_bytes, one.peak_reserved_bytes };
-        memcpy(one.ranks, heaviest.ranks, sizeof one.ranks);
-        if (r == 0 || is_heavier(&one, &heaviest))
-            heaviest = one;
+        add_rank(record, r, &one);
+        add_rank(need, r, &one_needs);
     }
-    *record = heaviest;
-    record->n_ranks = n;
-    record->heaviest_rank = heaviest.point.rank;
-    record->point.rank = 0;
-    count_nccl(record);
+    tell_ranks(record, n);
+    tell_ranks(need, n);
     return VB_OK;
 }
 
-static enum vb_status room_for_ranks(struct vb_arena *arena, struct vb_compiled **out,
-                                     struct vb_error *err)
+static enum vb_status measure(const struct measuring *how, const struct vb_point *point,
+                              struct vb_record *record, struct vb_record *need,
+                              struct vb_error *err)
 {
-    *out = vb_arena_alloc(arena, VB_MAX_GPUS, sizeof **out);
-    return *out != NULL ? VB_OK : vb_fail(err, VB_E_SYSTEM, "no host memory left for programs");
+    struct vb_compiled compiled;
+    *record = *need = (struct vb_record){ .point = *point };
+    if (vb_world_of(point) > 1)
+        return measure_ranks(how, point, record, need, err);
+    enum vb_status status = compile_for(point, how->device, how->arena, &compiled, err);
+    return status == VB_OK ? measure_one(how, &compiled, point, record, need, err) : status;
 }
 
 enum vb_status vb_measure(const struct vb_point *point, struct vb_device *device, bool with_curve,
                           struct vb_arena *arena, struct vb_record *record, struct vb_error *err)
 {
-    struct vb_compiled compiled, *of_ranks;
-    enum vb_status status;
-    *record = (struct vb_record){ .point = *point };
-    if (vb_world_of(point) > 1) {
-        status = room_for_ranks(arena, &of_ranks, err);
-        return status == VB_OK
-                   ? measure_ranks(point, device, with_curve, of_ranks, arena, record, err)
-                   : status;
-    }
-    status = compile_for(point, device, arena, &compiled, err);
-    return status == VB_OK
-               ? vb_measure_program(&compiled, point, device, with_curve, arena, record, err)
-               : status;
+    const struct measuring how = { device, with_curve, false, arena };
+    struct vb_record need;
+    return measure(&how, point, record, &need, err);
+}
+
+enum vb_status vb_measure_need(const struct vb_point *point, struct vb_device *device,
+                               struct vb_arena *arena, struct vb_record *record,
+                               struct vb_record *need, struct vb_error *err)
+{
+    const struct measuring how = { device, false, true, arena };
+    return measure(&how, point, record, need, err);
+}
+
+enum vb_status vb_measure_program_need(const struct vb_compiled *compiled,
+                                       const struct vb_point *point, struct vb_device *device,
+                                       struct vb_arena *arena, struct vb_record *record,
+                                       struct vb_record *need, struct vb_error *err)
+{
+    const struct measuring how = { device, false, true, arena };
+    return measure_one(&how, compiled, point, record, need, err);
 }
 
 enum vb_status vb_measure_start(const struct vb_point *point, struct vb_device *device,
@@ -216,71 +281,4 @@ enum vb_status vb_measure_start(const struct vb_point *point, struct vb_device *
     if (status == VB_OK && vb_world_of(point) > 1)
         count_nccl(record);
     return status;
-}
-
-/* What is measured on one device and another. */
-struct subject {
-    const struct vb_point *point;
-    const struct vb_compiled *compiled; /* NULL: each device is to have its own */
-    struct vb_compiled *of_ranks; /* several GPUs', as measure_ranks() has them; NULL: one's */
-    struct vb_arena *arena;
-};
-
-static enum vb_status measure(const struct subject *subject, struct vb_device *device,
-                              struct vb_record *record, struct vb_error *err)
-{
-    const struct vb_point *point = subject->point;
-    struct vb_arena *arena = subject->arena;
-    if (subject->of_ranks != NULL)
-        return measure_ranks(point, device, false, subject->of_ranks, arena, record, err);
-    if (subject->compiled != NULL)
-        return vb_measure_program(subject->compiled, point, device, false, arena, record, err);
-    return vb_measure(point, device, false, arena, record, err);
-}
-
-static enum vb_status measure_both(const struct subject *subject, const char *device_name,
-                                   struct vb_device *device, struct vb_record *record,
-                                   struct vb_record *need, struct vb_error *err)
-{
-    struct vb_device *boundless = NULL;
-    enum vb_status status = measure(subject, device, record, err);
-    *need = *record;
-    if (status != VB_OK || record->state != VB_STATE_OOM || vb_device_info(device)->measures)
-        return status;
-    status = vb_device_open_boundless(device_name, &boundless, err);
-    if (status == VB_OK)
-        status = measure(subject, boundless, need, err);
-    vb_device_close(boundless);
-    return status;
-}
-
-enum vb_status vb_measure_program_need(const struct vb_compiled *compiled,
-                                       const struct vb_point *point, const char *device_name,
-                                       struct vb_device *device, struct vb_arena *arena,
-                                       struct vb_record *record, struct vb_record *need,
-                                       struct vb_error *err)
-{
-    const struct subject subject = { point, compiled, NULL, arena };
-    return measure_both(&subject, device_name, device, record, need, err);
-}
-
-/* Programs are compiled once for both, but for AutoBatch's, which depends on the device's memory.
- */
-enum vb_status vb_measure_need(const struct vb_point *point, const char *device_name,
-                               struct vb_device *device, struct vb_arena *arena,
-                               struct vb_record *record, struct vb_record *need,
-                               struct vb_error *err)
-{
-    struct vb_compiled compiled;
-    struct subject subject = { .point = point, .arena = arena };
-    enum vb_status status = VB_OK;
-    *record = *need = (struct vb_record){ .point = *point };
-    if (vb_world_of(point) > 1) {
-        status = room_for_ranks(arena, &subject.of_ranks, err);
-    } else if (point->workload != VB_AUTOBATCH) {
-        status = compile_for(point, device, arena, &compiled, err);
-        subject.compiled = &compiled;
-    }
-    return status == VB_OK ? measure_both(&subject, device_name, device, record, need, err)
-                           : status;
 }

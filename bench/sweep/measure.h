@@ -53,18 +53,17 @@ VB_CHECKED enum vb_status vb_measure_program(const struct vb_compiled *compiled,
                                              bool with_curve, struct vb_arena *arena,
                                              struct vb_record *record, struct vb_error *err);
 
-/* vb_measure() for the device's name, where the point runs out of memory once more with no limit:
- * `*need` is then the record of that, else a copy of `record`. */
-VB_CHECKED enum vb_status vb_measure_need(const struct vb_point *point, const char *device_name,
-                                          struct vb_device *device, struct vb_arena *arena,
-                                          struct vb_record *record, struct vb_record *need,
-                                          struct vb_error *err);
+/* vb_measure() of a device that plans, and where the point runs out of memory once more with no
+ * limit: `*need` is then the record of that, else a copy of `record`. */
+VB_CHECKED enum vb_status vb_measure_need(const struct vb_point *point, struct vb_device *device,
+                                          struct vb_arena *arena, struct vb_record *record,
+                                          struct vb_record *need, struct vb_error *err);
 
 /* The same of a program as above; not of AutoBatch's, which depends on the device's memory. */
 VB_CHECKED enum vb_status vb_measure_program_need(const struct vb_compiled *compiled,
                                                   const struct vb_point *point,
-                                                  const char *device_name, struct vb_device *device,
-                                                  struct vb_arena *arena, struct vb_record *record,
-                                                  struct vb_record *need, struct vb_error *err);
+                                                  struct vb_device *device, struct vb_arena *arena,
+                                                  struct vb_record *record, struct vb_record *need,
+                                                  struct vb_error *err);
 
 #endif

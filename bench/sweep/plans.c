@@ -79,8 +79,8 @@ static void plan(const struct vb_plan_request *request, struct worker *worker,
 {
     struct vb_record record, need;
     struct vb_error err = { 0 };
-    out->status = vb_measure_need(&request->point, request->device, worker->device, &worker->arena,
-                                  &record, &need, &err);
+    out->status =
+        vb_measure_need(&request->point, worker->device, &worker->arena, &record, &need, &err);
     if (out->status == VB_OK) {
         out->state = record.state;
         bool has_printed = record.epoch_reserved_bytes > 0;

@@ -76,6 +76,33 @@ Test(arena, keeps_its_memory_when_it_is_reset)
     vb_arena_clear(&arena);
 }
 
+/* What was given before the mark stays, and what comes after takes no more memory. */
+Test(arena, rewinds_to_a_mark)
+{
+    struct vb_arena arena = { 0 };
+    struct vb_arena_place empty = vb_arena_mark(&arena);
+    unsigned char *kept = vb_arena_alloc(&arena, 1000, 1);
+    void *first = NULL;
+    memset(kept, 7, 1000);
+    struct vb_arena_place mark = vb_arena_mark(&arena);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct piece small = { vb_arena_alloc(&arena, 100, 1), 100, 0 };
+        struct piece large = { vb_arena_alloc(&arena, 3 << 20, 1), 3 << 20, 0 };
+        cr_assert(is_all(&small, 0) && is_all(&large, 0));
+        first = round == 0 ? large.at : first;
+        cr_assert_eq(large.at, first, "round %d", round);
+        cr_assert_null(arena.spare);
+        memset(small.at, 1, small.bytes);
+        memset(large.at, 1, large.bytes);
+        vb_arena_rewind(&arena, mark);
+        cr_assert_not_null(arena.spare);
+    }
+    cr_assert(is_all(&(struct piece){ kept, 1000, 0 }, 7));
+    vb_arena_rewind(&arena, empty);
+    cr_assert_null(arena.chunks);
+    vb_arena_clear(&arena);
+}
+
 Test(arena, lists_keep_what_they_have_as_they_grow)
 {
     struct vb_arena arena = { 0 };

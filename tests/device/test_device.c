@@ -126,6 +126,44 @@ Test(device_open, says_which_devices_there_are)
     vb_device_close(device);
 }
 
+/* One that borrows all but its memory from another, whose own memory stays as it is. */
+Test(device_open, an_unbounded_device_answers_as_the_one_that_it_is_of)
+{
+    struct vb_device *t4 = open_t4(), *unbounded = NULL, *cpu = NULL;
+    struct vb_error err = { 0 };
+    struct vb_segment segment;
+    struct vb_conv_plan plan = { 0 }, same = { 0 };
+    const struct vb_conv conv = { .type = VB_CONV_FP16,
+                                  .n = 16,
+                                  .c = 64,
+                                  .h = 80,
+                                  .w = 80,
+                                  .k = 64,
+                                  .kernel_h = 3,
+                                  .kernel_w = 3,
+                                  .stride = 1,
+                                  .pad = 1,
+                                  .dilation = 1,
+                                  .groups = 1 };
+    const struct vb_conv_rules rules = { true, true, false, false };
+    cr_assert(eq(int, vb_device_limit(t4, VB_GIB(2), &err), VB_OK));
+    cr_assert(eq(int, vb_device_reserve(t4, VB_GIB(1), &segment, &err), VB_OK));
+    cr_assert(eq(int, vb_device_open_unbounded(t4, &unbounded, &err), VB_OK), "%s", err.text);
+    cr_expect(eq(u64, vb_device_info(unbounded)->context_bytes, vb_device_info(t4)->context_bytes));
+    cr_expect(eq(str, (char *)vb_device_info(unbounded)->name, "virtual:t4"));
+    cr_expect(eq(int, vb_device_reserve(unbounded, VB_GIB(1000), &segment, &err), VB_OK));
+    cr_expect(eq(int, vb_device_reserve(t4, VB_GIB(1), &segment, &err), VB_E_NO_FIT));
+    cr_assert(eq(int, vb_device_plan(unbounded, &conv, &rules, &plan, &err), VB_OK), "%s",
+              err.text);
+    vb_device_close(unbounded);
+    cr_assert(eq(int, vb_device_plan(t4, &conv, &rules, &same, &err), VB_OK), "%s", err.text);
+    cr_expect(eq(u64, plan.workspace_bytes, same.workspace_bytes));
+    vb_device_close(t4);
+    cr_assert(eq(int, vb_device_open("cpu:1", &cpu, &err), VB_OK), "%s", err.text);
+    cr_expect(eq(int, vb_device_open_unbounded(cpu, &unbounded, &err), VB_E_INPUT));
+    vb_device_close(cpu);
+}
+
 Test(device_open, a_boundless_device_differs_in_its_memory_alone)
 {
     struct vb_device *t4 = open_t4(), *boundless = NULL;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fit/advise.h"
+#include "fit/advise_foresee.h"
 
 enum { QUESTIONS = 300, N_GPUS = 3, MOST_PLANS = 80 };
 
@@ -282,4 +282,62 @@ Test(advise, effective_batch_stays)
         cr_expect_eq(vb_effective_batch(&point, 64), c->effective, "%s", c->label);
         cr_expect_eq(point.accumulate, c->sums, "%s: %u", c->label, point.accumulate);
     }
+}
+
+/* A search whose questions are foreseen, one before it is asked and the next one. */
+struct watched {
+    struct made_up made;
+    const struct vb_advise_question *question;
+    const struct vb_grid *grid;
+    struct vb_advise_answer answers[MOST_PLANS];
+    size_t n;
+    struct vb_foreseen next; /* as foreseen with the last question */
+    bool has_next;
+    size_t n_foreseen, n_right; /* of those */
+};
+
+static bool is_asked(const struct vb_foreseen *foreseen, const struct vb_candidate *candidate,
+                     bool wants_need)
+{
+    return foreseen->wants_need == wants_need && foreseen->candidate.gpu == candidate->gpu &&
+           memcmp(&foreseen->candidate.point, &candidate->point, sizeof candidate->point) == 0;
+}
+
+static enum vb_status watch(void *context, const struct vb_candidate *candidate, bool wants_need,
+                            struct vb_advise_answer *out, struct vb_error *err)
+{
+    struct watched *self = context;
+    struct vb_foreseen heard[2];
+    size_t n = vb_advise_foresee(self->question, self->grid, self->answers, self->n, heard, 2);
+    cr_assert_geq(n, 1);
+    cr_expect(is_asked(&heard[0], candidate, wants_need), "question %zu was not foreseen", self->n);
+    self->n_foreseen += self->has_next;
+    self->n_right += self->has_next && is_asked(&self->next, candidate, wants_need);
+    self->has_next = n == 2 && self->n > 0; /* before the first answer nothing can be guessed */
+    if (self->has_next)
+        self->next = heard[1];
+    enum vb_status status = plan(&self->made, candidate, wants_need, out, err);
+    cr_assert_lt(self->n, MOST_PLANS);
+    self->answers[self->n++] = *out;
+    return status;
+}
+
+/* What follows the answers so far is certain, what follows that is guessed: mostly well. */
+Test(advise, foresees_its_questions)
+{
+    static struct vb_grid grid;
+    static struct vb_advice advice;
+    uint64_t state = 11;
+    size_t n_foreseen = 0, n_right = 0;
+    for (int i = 0; i < QUESTIONS; i++) {
+        struct watched watched = { .grid = &grid };
+        const struct vb_advise_question question = draw(&state, &watched.made);
+        struct vb_error err = { 0 };
+        watched.question = &question;
+        vb_grid_make(&question, &grid);
+        cr_assert_eq(vb_advise(&question, &grid, watch, &watched, &advice, &err), VB_OK);
+        n_foreseen += watched.n_foreseen;
+        n_right += watched.n_right;
+    }
+    cr_expect_geq(n_right, n_foreseen * 2 / 3, "%zu of %zu", n_right, n_foreseen);
 }

@@ -9,6 +9,8 @@
 #include "cli/commands.h"
 #include "sweep/keys.h"
 
+enum { MOST_STEPS = 63 };
+
 struct options {
     struct cli_question_options question;
     const char *keep, *walk, *format;
@@ -97,8 +99,6 @@ static enum vb_status set_step(char *step, struct vb_point *point, struct vb_err
         value = "fp16";
     return vb_option_set(key, value, point, err);
 }
-
-enum { MOST_STEPS = 63 };
 
 /* The point as it is and after each step of the text. */
 static enum vb_status read_steps(const struct cli_advisor *advisor, char *rest,

@@ -29,8 +29,7 @@ struct planning {
     const struct vb_page_kind *kind;
     uint32_t place; /* the kind's */
     struct vb_arena *arena;
-    char name[128]; /* of the virtual device that plans */
-    struct vb_device *device;
+    struct vb_device *device; /* the virtual one that plans */
     struct cli_programs programs;
     bool is_planned;
     const struct vb_page_row *rows; /* the kind's: by size, then batch */
@@ -188,18 +187,19 @@ static enum vb_status open_device(struct planning *of, uint32_t *compute_capabil
     static const char prefix[] = "virtual:";
     const struct vb_page_stack *stack = &of->page->stacks[of->kind->stack];
     struct vb_gpu_spec spec = { 0 };
+    char name[128];
     enum vb_status status = VB_OK;
     if (of->is_planned) {
-        (void)snprintf(of->name, sizeof of->name, "%s", stack->device);
+        (void)snprintf(name, sizeof name, "%s", stack->device);
         if (strncmp(stack->device, prefix, strlen(prefix)) != 0)
             return vb_fail(err, VB_E_INPUT, "%s plans nothing", stack->device);
     } else {
         status = vb_gpu_spec_find_product(stack->gpu, stack->capacity_bytes, &spec, err);
-        (void)snprintf(of->name, sizeof of->name, "%s%s", prefix, spec.name);
+        (void)snprintf(name, sizeof name, "%s%s", prefix, spec.name);
         vb_gpu_spec_clear(&spec);
     }
     if (status == VB_OK)
-        status = vb_device_open(of->name, &of->device, err);
+        status = vb_device_open(name, &of->device, err);
     if (status == VB_OK)
         *compute_capability = vb_device_info(of->device)->compute_capability;
     return status;

@@ -74,8 +74,8 @@ VB_CHECKED enum vb_status vb_device_open_boundless(const char *name, struct vb_d
 
 /* The same of a virtual device that is open, which gives the answers to its questions: close it
  * before that one. VB_E_INPUT: the device is not virtual. */
-VB_CHECKED enum vb_status vb_device_open_unbounded(struct vb_device *device, struct vb_device **out,
-                                                   struct vb_error *err);
+VB_CHECKED enum vb_status vb_device_open_boundless_of(struct vb_device *device,
+                                                      struct vb_device **out, struct vb_error *err);
 
 /* From now on the device has no more than `bytes` in all. VB_E_INPUT: its context alone takes them.
  */

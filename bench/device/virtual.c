@@ -110,8 +110,8 @@ enum vb_status vb_device_open_boundless(const char *name, struct vb_device **out
     return VB_OK;
 }
 
-enum vb_status vb_device_open_unbounded(struct vb_device *device, struct vb_device **out,
-                                        struct vb_error *err)
+enum vb_status vb_device_open_boundless_of(struct vb_device *device, struct vb_device **out,
+                                           struct vb_error *err)
 {
     const char *name = device->info.name;
     if (device->kind != &vb_device_virtual)

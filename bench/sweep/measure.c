@@ -140,21 +140,21 @@ static void count_nccl(struct vb_record *record)
 }
 
 /* As planned with no limit. `compiled`: NULL where the program depends on the device's memory. */
-static enum vb_status measure_unbounded(const struct vb_compiled *compiled,
+static enum vb_status measure_boundless(const struct vb_compiled *compiled,
                                         const struct vb_point *point, struct vb_device *device,
                                         struct vb_arena *arena, struct vb_record *need,
                                         struct vb_error *err)
 {
-    struct vb_device *unbounded = NULL;
+    struct vb_device *boundless = NULL;
     struct vb_compiled own;
-    enum vb_status status = vb_device_open_unbounded(device, &unbounded, err);
+    enum vb_status status = vb_device_open_boundless_of(device, &boundless, err);
     if (status == VB_OK && compiled == NULL) {
-        status = compile_for(point, unbounded, arena, &own, err);
+        status = compile_for(point, boundless, arena, &own, err);
         compiled = &own;
     }
     if (status == VB_OK)
-        status = vb_measure_program(compiled, point, unbounded, false, arena, need, err);
-    vb_device_close(unbounded);
+        status = vb_measure_program(compiled, point, boundless, false, arena, need, err);
+    vb_device_close(boundless);
     return status;
 }
 
@@ -175,7 +175,7 @@ static enum vb_status measure_one(const struct measuring *how, const struct vb_c
     *need = *record;
     if (status != VB_OK || !how->with_need || record->state != VB_STATE_OOM)
         return status;
-    return measure_unbounded(point->workload == VB_AUTOBATCH ? NULL : compiled, point, how->device,
+    return measure_boundless(point->workload == VB_AUTOBATCH ? NULL : compiled, point, how->device,
                              how->arena, need, err);
 }
 

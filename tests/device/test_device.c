@@ -127,9 +127,9 @@ Test(device_open, says_which_devices_there_are)
 }
 
 /* One that borrows all but its memory from another, whose own memory stays as it is. */
-Test(device_open, an_unbounded_device_answers_as_the_one_that_it_is_of)
+Test(device_open, a_boundless_device_of_another_answers_as_that_does)
 {
-    struct vb_device *t4 = open_t4(), *unbounded = NULL, *cpu = NULL;
+    struct vb_device *t4 = open_t4(), *boundless = NULL, *cpu = NULL;
     struct vb_error err = { 0 };
     struct vb_segment segment;
     struct vb_conv_plan plan = { 0 }, same = { 0 };
@@ -148,19 +148,19 @@ Test(device_open, an_unbounded_device_answers_as_the_one_that_it_is_of)
     const struct vb_conv_rules rules = { true, true, false, false };
     cr_assert(eq(int, vb_device_limit(t4, VB_GIB(2), &err), VB_OK));
     cr_assert(eq(int, vb_device_reserve(t4, VB_GIB(1), &segment, &err), VB_OK));
-    cr_assert(eq(int, vb_device_open_unbounded(t4, &unbounded, &err), VB_OK), "%s", err.text);
-    cr_expect(eq(u64, vb_device_info(unbounded)->context_bytes, vb_device_info(t4)->context_bytes));
-    cr_expect(eq(str, (char *)vb_device_info(unbounded)->name, "virtual:t4"));
-    cr_expect(eq(int, vb_device_reserve(unbounded, VB_GIB(1000), &segment, &err), VB_OK));
+    cr_assert(eq(int, vb_device_open_boundless_of(t4, &boundless, &err), VB_OK), "%s", err.text);
+    cr_expect(eq(u64, vb_device_info(boundless)->context_bytes, vb_device_info(t4)->context_bytes));
+    cr_expect(eq(str, (char *)vb_device_info(boundless)->name, "virtual:t4"));
+    cr_expect(eq(int, vb_device_reserve(boundless, VB_GIB(1000), &segment, &err), VB_OK));
     cr_expect(eq(int, vb_device_reserve(t4, VB_GIB(1), &segment, &err), VB_E_NO_FIT));
-    cr_assert(eq(int, vb_device_plan(unbounded, &conv, &rules, &plan, &err), VB_OK), "%s",
+    cr_assert(eq(int, vb_device_plan(boundless, &conv, &rules, &plan, &err), VB_OK), "%s",
               err.text);
-    vb_device_close(unbounded);
+    vb_device_close(boundless);
     cr_assert(eq(int, vb_device_plan(t4, &conv, &rules, &same, &err), VB_OK), "%s", err.text);
     cr_expect(eq(u64, plan.workspace_bytes, same.workspace_bytes));
     vb_device_close(t4);
     cr_assert(eq(int, vb_device_open("cpu:1", &cpu, &err), VB_OK), "%s", err.text);
-    cr_expect(eq(int, vb_device_open_unbounded(cpu, &unbounded, &err), VB_E_INPUT));
+    cr_expect(eq(int, vb_device_open_boundless_of(cpu, &boundless, &err), VB_E_INPUT));
     vb_device_close(cpu);
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -21,24 +22,28 @@ enum { MAX_TASKS = 256, ALIGNMENT = 16 };
 /* From FIRST on it is to be begun: in the order of their numbers. */
 enum { WITHDRAWN, BEGUN, DONE, FIRST };
 
-/* In shared memory. */
-struct vb_ahead {
-    struct vb_ahead_work work;
-    pid_t process;
-    int socket;
-    size_t bytes, place_bytes, result_offset;
+/* What both processes see. */
+struct shared {
     atomic_size_t n;
     atomic_uint states[MAX_TASKS];
     _Alignas(
         ALIGNMENT) unsigned char places[]; /* each a task and, from the offset on, its result */
 };
 
-static unsigned char *task_at(struct vb_ahead *ahead, size_t place)
+struct vb_ahead {
+    struct vb_ahead_work work;
+    pid_t process;
+    int socket;
+    size_t shared_bytes, place_bytes, result_offset;
+    struct shared *shared;
+};
+
+static unsigned char *task_at(const struct vb_ahead *ahead, size_t place)
 {
-    return ahead->places + place * ahead->place_bytes;
+    return ahead->shared->places + place * ahead->place_bytes;
 }
 
-static unsigned char *result_at(struct vb_ahead *ahead, size_t place)
+static unsigned char *result_at(const struct vb_ahead *ahead, size_t place)
 {
     return task_at(ahead, place) + ahead->result_offset;
 }
@@ -68,18 +73,18 @@ static bool hear(int socket)
 static size_t begin_first(struct vb_ahead *ahead)
 {
     for (;;) {
-        const size_t n = atomic_load(&ahead->n);
+        const size_t n = atomic_load(&ahead->shared->n);
         size_t first = MAX_TASKS;
         unsigned least = UINT_MAX;
         for (size_t i = 0; i < n; i++) {
-            const unsigned state = atomic_load(&ahead->states[i]);
+            const unsigned state = atomic_load(&ahead->shared->states[i]);
             if (state >= FIRST && state < least) {
                 least = state;
                 first = i;
             }
         }
         if (first == MAX_TASKS ||
-            atomic_compare_exchange_strong(&ahead->states[first], &least, BEGUN))
+            atomic_compare_exchange_strong(&ahead->shared->states[first], &least, BEGUN))
             return first;
     }
 }
@@ -91,16 +96,16 @@ static bool work_on_first(struct vb_ahead *ahead)
     if (place == MAX_TASKS)
         return false;
     ahead->work.work(ahead->work.context, task_at(ahead, place), result_at(ahead, place));
-    atomic_store(&ahead->states[place], DONE);
+    atomic_store(&ahead->shared->states[place], DONE);
     return true;
 }
 
-static void serve(struct vb_ahead *ahead, int socket)
+static void serve(struct vb_ahead *ahead)
 {
     bool goes_on = true;
-    while (goes_on && hear(socket)) {
+    while (goes_on && hear(ahead->socket)) {
         while (goes_on && work_on_first(ahead))
-            goes_on = say_so(socket);
+            goes_on = say_so(ahead->socket);
     }
     ahead->work.end(ahead->work.context);
 }
@@ -110,35 +115,35 @@ static bool begin(struct vb_ahead *ahead)
     int sockets[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
         return false;
-    ahead->socket = sockets[0];
     ahead->process = fork();
-    if (ahead->process == 0) {
-        (void)close(sockets[0]);
-        serve(ahead, sockets[1]);
+    const bool is_other = ahead->process == 0;
+    ahead->socket = sockets[is_other ? 1 : 0];
+    (void)close(sockets[is_other ? 0 : 1]);
+    if (is_other) {
+        serve(ahead);
         _exit(0);
     }
-    (void)close(sockets[1]);
     if (ahead->process < 0)
-        (void)close(sockets[0]);
+        (void)close(ahead->socket);
     return ahead->process > 0;
 }
 
 struct vb_ahead *vb_ahead_open(const struct vb_ahead_work *work)
 {
-    const size_t result_offset = vb_round_up(work->task_bytes, ALIGNMENT);
-    const size_t place_bytes = result_offset + vb_round_up(work->result_bytes, ALIGNMENT);
-    const size_t bytes = sizeof(struct vb_ahead) + MAX_TASKS * place_bytes;
-    struct vb_ahead *ahead =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (ahead == MAP_FAILED)
+    struct vb_ahead *ahead = calloc(1, sizeof *ahead);
+    if (ahead == NULL)
         return NULL;
     ahead->work = *work;
-    ahead->bytes = bytes;
-    ahead->place_bytes = place_bytes;
-    ahead->result_offset = result_offset;
-    if (begin(ahead))
+    ahead->result_offset = vb_round_up(work->task_bytes, ALIGNMENT);
+    ahead->place_bytes = ahead->result_offset + vb_round_up(work->result_bytes, ALIGNMENT);
+    ahead->shared_bytes = sizeof *ahead->shared + MAX_TASKS * ahead->place_bytes;
+    ahead->shared =
+        mmap(NULL, ahead->shared_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (ahead->shared != MAP_FAILED && begin(ahead))
         return ahead;
-    (void)munmap(ahead, bytes);
+    if (ahead->shared != MAP_FAILED)
+        (void)munmap(ahead->shared, ahead->shared_bytes);
+    free(ahead);
     return NULL;
 }
 
@@ -146,27 +151,27 @@ struct vb_ahead *vb_ahead_open(const struct vb_ahead_work *work)
 static size_t find(struct vb_ahead *ahead, const void *task)
 {
     size_t place = 0;
-    while (place < ahead->n && !ahead->work.is_same(task_at(ahead, place), task))
+    while (place < ahead->shared->n && !ahead->work.is_same(task_at(ahead, place), task))
         place++;
-    return place < ahead->n ? place : MAX_TASKS;
+    return place < ahead->shared->n ? place : MAX_TASKS;
 }
 
 /* True: nobody was at it. */
 static bool withdraw(struct vb_ahead *ahead, size_t place)
 {
-    unsigned state = atomic_load(&ahead->states[place]);
+    unsigned state = atomic_load(&ahead->shared->states[place]);
     return state >= FIRST &&
-           atomic_compare_exchange_strong(&ahead->states[place], &state, WITHDRAWN);
+           atomic_compare_exchange_strong(&ahead->shared->states[place], &state, WITHDRAWN);
 }
 
 static size_t place_for(struct vb_ahead *ahead, const void *task)
 {
     size_t place = find(ahead, task);
-    if (place < MAX_TASKS || ahead->n == MAX_TASKS)
+    if (place < MAX_TASKS || ahead->shared->n == MAX_TASKS)
         return place;
-    place = ahead->n;
+    place = ahead->shared->n;
     memcpy(task_at(ahead, place), task, ahead->work.task_bytes);
-    atomic_store(&ahead->n, place + 1);
+    atomic_store(&ahead->shared->n, place + 1);
     return place;
 }
 
@@ -175,14 +180,14 @@ void vb_ahead_expect(struct vb_ahead *ahead, const void *tasks, size_t n)
     unsigned number = FIRST;
     if (ahead == NULL)
         return;
-    for (size_t i = 0; i < ahead->n; i++)
+    for (size_t i = 0; i < ahead->shared->n; i++)
         (void)withdraw(ahead, i);
     for (size_t i = 0; i < n; i++) {
         const unsigned char *task = (const unsigned char *)tasks + i * ahead->work.task_bytes;
         const size_t place = place_for(ahead, task);
         unsigned state = WITHDRAWN;
         if (place < MAX_TASKS &&
-            atomic_compare_exchange_strong(&ahead->states[place], &state, number))
+            atomic_compare_exchange_strong(&ahead->shared->states[place], &state, number))
             number++;
     }
     if (number > FIRST)
@@ -196,11 +201,11 @@ const void *vb_ahead_take(struct vb_ahead *ahead, const void *task)
     bool is_there = true;
     if (place == MAX_TASKS || withdraw(ahead, place))
         return NULL;
-    while (is_there && atomic_load(&ahead->states[place]) == BEGUN) {
+    while (is_there && atomic_load(&ahead->shared->states[place]) == BEGUN) {
         if (!work_on_first(ahead))
             is_there = hear(ahead->socket);
     }
-    return atomic_load(&ahead->states[place]) == DONE ? result_at(ahead, place) : NULL;
+    return atomic_load(&ahead->shared->states[place]) == DONE ? result_at(ahead, place) : NULL;
 }
 
 void vb_ahead_close(struct vb_ahead *ahead)
@@ -212,5 +217,6 @@ void vb_ahead_close(struct vb_ahead *ahead)
     while (waitpid(ahead->process, NULL, 0) < 0 && errno == EINTR)
         continue;
     (void)close(ahead->socket);
-    (void)munmap(ahead, ahead->bytes);
+    (void)munmap(ahead->shared, ahead->shared_bytes);
+    free(ahead);
 }

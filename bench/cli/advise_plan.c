@@ -120,6 +120,7 @@ struct planned {
     struct vb_error err; /* status not VB_OK */
     struct vb_advise_answer answer;
     struct vb_record record;
+    double need_bytes;             /* also where the answer was not to tell it; 0: not known */
     uint64_t need_allocated_bytes; /* as struct cli_answer has it */
 };
 
@@ -130,7 +131,9 @@ static bool is_same(const void *task, const void *other)
            memcmp(&a->candidate.point, &b->candidate.point, sizeof a->candidate.point) == 0;
 }
 
-/* In the process that it is called in, which has its own programs and devices. */
+/* In the process that it is called in, which has its own programs and devices. How much of a
+ * candidate that does not fit is planned depends on what was planned there before: where its need
+ * is not wanted it is not told, so that the answer does not depend on that. */
 static void plan_task(void *context, const void *what, void *result)
 {
     struct cli_advisor *self = context;
@@ -147,9 +150,10 @@ static void plan_task(void *context, const void *what, void *result)
         out->status = task->wants_need
                           ? cli_answer_plan(&asked, point, &arena, &answer, &out->err)
                           : cli_answer_within(&asked, point, &arena, &answer, &out->err);
-    if (out->status == VB_OK)
+    if (out->status == VB_OK && (task->wants_need || cli_answer_fits(&answer)))
         tell(&answer, &out->answer);
     out->record = answer.record;
+    out->need_bytes = answer.estimate.need_bytes;
     out->need_allocated_bytes = answer.need_allocated_bytes;
     vb_arena_clear(&arena);
 }
@@ -166,6 +170,12 @@ static void close_all(void *context)
     struct cli_advisor *self = context;
     close_gpus(self);
     vb_device_close(self->question->asked.device);
+}
+
+static void close_ahead(struct cli_advisor *self)
+{
+    vb_ahead_close(self->ahead);
+    self->ahead = NULL;
 }
 
 enum vb_status cli_advisor_open(struct cli_question *question, const char *calibration,
@@ -185,9 +195,12 @@ enum vb_status cli_advisor_open(struct cli_question *question, const char *calib
     enum vb_status status = cli_list_choices(out, keep, err);
     if (status != VB_OK)
         return status;
-    if (vb_host_threads() > 1)
+    if (vb_host_threads() > 1 && !vb_device_has_asked(question->asked.device))
         out->ahead = vb_ahead_open(&ahead);
     status = cli_answer_plan(&question->asked, &question->point, &question->arena, now, err);
+    /* The two would ask cuDNN much the same. */
+    if (vb_device_has_asked(question->asked.device))
+        close_ahead(out);
     if (status == VB_OK)
         keep_seen(out, &question->point, now->estimate.need_bytes, now->need_allocated_bytes,
                   &now->record);
@@ -196,7 +209,7 @@ enum vb_status cli_advisor_open(struct cli_question *question, const char *calib
 
 void cli_advisor_close(struct cli_advisor *advisor)
 {
-    vb_ahead_close(advisor->ahead);
+    close_ahead(advisor);
     close_gpus(advisor);
 }
 
@@ -234,7 +247,7 @@ static enum vb_status plan(struct cli_advisor *self, const struct vb_candidate *
     if (planned->status != VB_OK)
         return vb_fail(err, planned->status, "%s", planned->err.text);
     if (candidate->gpu == VB_ASKED_GPU)
-        keep_seen(self, &candidate->point, out->need_bytes, planned->need_allocated_bytes,
+        keep_seen(self, &candidate->point, planned->need_bytes, planned->need_allocated_bytes,
                   &planned->record);
     return VB_OK;
 }

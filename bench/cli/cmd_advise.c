@@ -177,6 +177,7 @@ static enum vb_status run(const struct options *options, int *exit_status, struc
     if (status == VB_OK)
         status = options->walk != NULL ? walk(advisor, options->walk, format, exit_status, err)
                                        : advise(advisor, format, exit_status, err);
+    (void)fflush(stdout); /* to close waits for what was planned ahead */
     if (advisor != NULL)
         cli_advisor_close(advisor);
     cli_question_close(&question);

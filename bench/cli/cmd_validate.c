@@ -126,7 +126,8 @@ static enum vb_status validate(const char *path, const struct options *options,
     size_t bytes = 0;
     double risk = 0;
     const char *formats = options->format != NULL ? options->format : "md";
-    enum vb_status status = read_number("jobs", options->jobs, 1, vb_host_threads(), &judge.jobs, err);
+    enum vb_status status =
+        read_number("jobs", options->jobs, 1, vb_host_threads(), &judge.jobs, err);
     if (status == VB_OK)
         status =
             read_number("max-instances", options->most_instances, 0, 0, &judge.most_instances, err);

@@ -263,6 +263,11 @@ void vb_conv_planner_close(struct vb_conv_planner *planner)
     free(planner);
 }
 
+bool vb_conv_planner_has_asked(const struct vb_conv_planner *planner)
+{
+    return planner->state == LIBRARY_OPEN;
+}
+
 uint64_t vb_conv_planner_version(const struct vb_conv_planner *planner)
 {
     if (planner->only != NULL)

@@ -96,6 +96,9 @@ VB_CHECKED enum vb_status vb_conv_planner_plan(struct vb_conv_planner *planner,
  */
 bool vb_conv_is_native(const struct vb_conv *conv);
 
+/* Whether cuDNN itself was opened. */
+bool vb_conv_planner_has_asked(const struct vb_conv_planner *planner);
+
 /* The version of the cuDNN whose answers these are, as 91900; 0: none (fitted). */
 uint64_t vb_conv_planner_version(const struct vb_conv_planner *planner);
 

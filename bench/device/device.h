@@ -77,6 +77,10 @@ VB_CHECKED enum vb_status vb_device_open_boundless(const char *name, struct vb_d
 VB_CHECKED enum vb_status vb_device_open_boundless_of(struct vb_device *device,
                                                       struct vb_device **out, struct vb_error *err);
 
+/* Whether a virtual device had to ask cuDNN itself, and has it open since: which takes time, and
+ * should not be inherited by another process. */
+bool vb_device_has_asked(const struct vb_device *device);
+
 /* From now on the device has no more than `bytes` in all. VB_E_INPUT: its context alone takes them.
  */
 VB_CHECKED enum vb_status vb_device_limit(struct vb_device *device, uint64_t bytes,

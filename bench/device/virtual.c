@@ -27,10 +27,10 @@ enum { GRANULARITY_BYTES = 2 << 20 }; /* as cuMemGetAllocationGranularity() give
 
 struct virtual_device {
     struct vb_device base;
-    struct vb_gpu_spec gpu;          /* owned; the planner borrows it */
-    struct vb_conv_planner *planner; /* owned */
-    bool borrows;                    /* both, from another device */
-    vb_address lowest;               /* of the segments so far */
+    struct vb_gpu_spec gpu; /* the planner borrows it */
+    struct vb_conv_planner *planner;
+    bool borrows;      /* both, from another device; else they are owned */
+    vb_address lowest; /* of the segments so far */
     uint64_t reserved_bytes;
     double seconds; /* modelled since the last virtual_elapsed() */
 };
@@ -127,6 +127,12 @@ enum vb_status vb_device_open_boundless_of(struct vb_device *device, struct vb_d
     self->seconds = 0;
     *out = &self->base;
     return VB_OK;
+}
+
+bool vb_device_has_asked(const struct vb_device *device)
+{
+    return device->kind == &vb_device_virtual &&
+           vb_conv_planner_has_asked(((const struct virtual_device *)device)->planner);
 }
 
 static uint64_t virtual_free_bytes(const struct vb_device *base)

@@ -13,6 +13,7 @@
 
 #include "fit/advise.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -267,7 +268,7 @@ static bool next_dearest(const struct search *self, const struct vb_chain *chain
 }
 
 /* What the settled changes leave of what the chain may cost bounds each of the others: made so weak
- * that it alone costs less. `*can_be`: something is left, and with that it still fits. */
+ * that it alone costs less. `*can_be`: it still fits. */
 static enum vb_status keep_below(struct search *self, struct vb_chain *chain, uint32_t settled,
                                  uint64_t below, bool *can_be, struct vb_error *err)
 {
@@ -278,14 +279,15 @@ static enum vb_status keep_below(struct search *self, struct vb_chain *chain, ui
             spent.levels[i] = 0;
     }
     const uint64_t cost = vb_chain_cost(self->grid, &spent);
-    *can_be = cost < below;
-    for (int i = 0; i < VB_N_CHANGES && *can_be; i++) {
+    assert(cost < below); /* each was bounded before it was settled */
+    *can_be = true;
+    for (int i = 0; i < VB_N_CHANGES; i++) {
         uint32_t *level = &chain->levels[i];
         while (*level > 0 && (settled >> i & 1) == 0 &&
                cost + vb_cost_alone(self->grid, (enum vb_change)i, *level) >= below)
             (*level)--;
     }
-    if (!*can_be || memcmp(&before, chain, sizeof before) == 0)
+    if (memcmp(&before, chain, sizeof before) == 0)
         return VB_OK;
     struct vb_advise_answer answer = { 0 };
     enum vb_status status = ask(self, chain, false, &answer, err);

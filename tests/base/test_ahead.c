@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Work by two processes: each result is of its task, whoever worked on it, and nothing is lost with
- * the other process. */
+/* Work by two processes: nothing is done twice, in vain or out of turn, and nothing is lost with
+ * the other process. No test waits for a time: a task says when it is begun, and one that is held
+ * goes on when it is let. */
 
 #include "base/ahead.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-enum { TASKS = 40, ROUNDS = 200 };
+enum { TASKS = 40, ROUNDS = 1000, MOST_RUNS = 4 * TASKS };
+
+/* What a task does in the process that is at it. */
+enum deed { PLAIN, HELD, LETS_GO, DEADLY };
 
 struct task {
-    uint32_t number, microseconds;
-    bool is_deadly; /* to the other process */
+    uint32_t number;
+    enum deed deed;
 };
 
 struct result {
@@ -21,7 +27,15 @@ struct result {
     pid_t process;
 };
 
-static pid_t own;
+/* What both processes write to and read from. */
+struct stage {
+    pid_t own;
+    int begun[2], gate[2], ended[2]; /* pipes */
+    struct {
+        atomic_uint n;
+        atomic_uint numbers[MOST_RUNS];
+    } * runs; /* tasks in the order in which they were begun, whoever did */
+};
 
 static bool is_same(const void *task, const void *other)
 {
@@ -31,125 +45,197 @@ static bool is_same(const void *task, const void *other)
 static void work(void *context, const void *what, void *result)
 {
     const struct task *task = what;
-    (void)context;
-    if (task->is_deadly && getpid() != own)
+    struct stage *stage = context;
+    char byte = 'b';
+    const unsigned n = atomic_fetch_add(&stage->runs->n, 1);
+    if (n < MOST_RUNS)
+        atomic_store(&stage->runs->numbers[n], task->number);
+    if (getpid() != stage->own)
+        (void)!write(stage->begun[1], &byte, 1);
+    if (task->deed == DEADLY && getpid() != stage->own)
         (void)raise(SIGKILL);
-    if (task->microseconds > 0)
-        (void)usleep(task->microseconds);
+    if (task->deed == LETS_GO)
+        (void)!write(stage->gate[1], &byte, 1);
+    if (task->deed == HELD) {
+        (void)alarm(30); /* lest it outlive a test that failed */
+        (void)!read(stage->gate[0], &byte, 1);
+    }
     *(struct result *)result = (struct result){ (uint64_t)task->number * task->number, getpid() };
 }
 
-/* Tells the pipe that it ended. */
 static void end(void *context)
 {
-    const int *pipe = context;
-    (void)!write(pipe[1], "e", 1);
+    const struct stage *stage = context;
+    (void)!write(stage->ended[1], "e", 1);
 }
 
-static struct vb_ahead *start(int *pipe)
+static struct vb_ahead *start(struct stage *stage)
 {
     const struct vb_ahead_work ahead = { .task_bytes = sizeof(struct task),
                                          .result_bytes = sizeof(struct result),
                                          .is_same = is_same,
                                          .work = work,
                                          .end = end,
-                                         .context = pipe };
-    own = getpid();
-    return vb_ahead_open(&ahead);
+                                         .context = stage };
+    stage->own = getpid();
+    cr_assert(pipe(stage->begun) == 0 && pipe(stage->gate) == 0 && pipe(stage->ended) == 0);
+    stage->runs =
+        mmap(NULL, sizeof *stage->runs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    cr_assert(stage->runs != MAP_FAILED);
+    struct vb_ahead *self = vb_ahead_open(&ahead);
+    cr_assert_not_null(self);
+    return self;
 }
 
-static bool has_ended(int *pipe)
+/* The other process has begun `n` more tasks. */
+static void wait_for(const struct stage *stage, int n)
 {
     char byte;
-    (void)close(pipe[1]);
-    const bool has = read(pipe[0], &byte, 1) == 1;
-    (void)close(pipe[0]);
-    return has;
+    while (n-- > 0)
+        cr_assert_eq(read(stage->begun[0], &byte, 1), 1);
 }
 
-Test(ahead, each_task_has_its_result)
+static void let_go(const struct stage *stage)
 {
-    struct task tasks[TASKS];
-    int ends[2], n_by_other = 0;
-    cr_assert_eq(pipe(ends), 0);
-    struct vb_ahead *ahead = start(ends);
-    cr_assert_not_null(ahead);
-    for (uint32_t i = 0; i < TASKS; i++)
-        tasks[i] = (struct task){ i, 1000, false };
-    for (uint32_t i = 0; i < TASKS; i++) {
-        struct result here, *result = &here;
-        vb_ahead_expect(ahead, &tasks[i + 1], i + 4 < TASKS ? 3 : TASKS - 1 - i);
-        const struct result *taken = vb_ahead_take(ahead, &tasks[i]);
-        if (taken == NULL)
-            work(ends, &tasks[i], &here);
-        else
-            *result = *taken;
-        cr_expect_eq(result->square, (uint64_t)i * i);
-        n_by_other += result->process != own;
-    }
+    cr_assert_eq(write(stage->gate[1], "g", 1), 1);
+}
+
+/* Closes it all. False: the other process was killed. */
+static bool finish(struct vb_ahead *ahead, struct stage *stage)
+{
+    int *const pipes[] = { stage->begun, stage->gate, stage->ended };
+    char byte;
     vb_ahead_close(ahead);
-    cr_expect(has_ended(ends));
-    cr_expect_geq(n_by_other, TASKS / 4, "the other process did %d of %d", n_by_other, TASKS);
+    (void)close(stage->ended[1]);
+    stage->ended[1] = -1;
+    const bool has_ended = read(stage->ended[0], &byte, 1) == 1;
+    for (size_t i = 0; i < 3; i++) {
+        (void)close(pipes[i][0]);
+        if (pipes[i][1] >= 0)
+            (void)close(pipes[i][1]);
+    }
+    return has_ended;
 }
 
-/* What is wanted at once is mostly being worked on: both come to the same task all the time. */
-Test(ahead, neither_takes_what_the_other_is_at)
+/* How often the task was begun. */
+static int runs_of(const struct stage *stage, uint32_t number)
 {
-    int ends[2];
-    cr_assert_eq(pipe(ends), 0);
-    for (uint32_t round = 0; round < ROUNDS; round++) {
-        struct vb_ahead *ahead = start(ends);
-        cr_assert_not_null(ahead);
-        struct task tasks[TASKS];
+    const unsigned n = atomic_load(&stage->runs->n);
+    int runs = 0;
+    cr_assert_leq(n, MOST_RUNS);
+    for (unsigned i = 0; i < n; i++)
+        runs += atomic_load(&stage->runs->numbers[i]) == number;
+    return runs;
+}
+
+/* Both come to the same task all the time. */
+Test(ahead, each_task_is_done_once, .timeout = 120)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        struct stage stage;
+        struct vb_ahead *ahead = start(&stage);
+        struct task tasks[TASKS] = { { 0 } };
         for (uint32_t i = 0; i < TASKS; i++)
-            tasks[i] = (struct task){ i, 0, false };
+            tasks[i].number = i;
         for (uint32_t i = 0; i < TASKS; i++) {
+            struct result here;
             vb_ahead_expect(ahead, &tasks[i], TASKS - i);
-            const struct result *taken = vb_ahead_take(ahead, &tasks[i]);
-            cr_assert(taken == NULL || taken->square == (uint64_t)i * i);
+            const struct result *result = vb_ahead_take(ahead, &tasks[i]);
+            if (result == NULL)
+                work(&stage, &tasks[i], &here);
+            cr_assert_eq(result != NULL ? result->square : here.square, (uint64_t)i * i);
         }
-        vb_ahead_close(ahead);
+        cr_assert(finish(ahead, &stage));
+        for (uint32_t i = 0; i < TASKS; i++)
+            cr_assert_eq(runs_of(&stage, i), 1, "round %d, task %u", round, i);
+        (void)munmap(stage.runs, sizeof *stage.runs);
     }
 }
 
-Test(ahead, what_was_not_expected_is_left_to_the_caller)
+Test(ahead, tasks_are_begun_in_the_order_of_the_last_word, .timeout = 60)
 {
-    int ends[2];
-    cr_assert_eq(pipe(ends), 0);
-    struct vb_ahead *ahead = start(ends);
-    const struct task slow = { 1, 100000, false }, next = { 2, 0, false }, other = { 3, 0, false };
-    const struct task expected[] = { slow, next };
-    cr_expect_null(vb_ahead_take(ahead, &other));
-    vb_ahead_expect(ahead, expected, 2);
-    vb_ahead_expect(ahead, &slow, 1); /* without the next */
-    cr_expect_null(vb_ahead_take(ahead, &next));
-    vb_ahead_close(ahead);
-    cr_expect(has_ended(ends));
+    const struct task held = { 1, HELD };
+    const struct task first[] = { { 2, PLAIN }, { 3, PLAIN }, { 4, PLAIN } };
+    const struct task last[] = { { 4, PLAIN }, { 2, PLAIN }, { 5, PLAIN } };
+    const uint32_t order[] = { 1, 4, 2, 5 };
+    struct stage stage;
+    struct vb_ahead *ahead = start(&stage);
+    vb_ahead_expect(ahead, &held, 1);
+    wait_for(&stage, 1);
+    vb_ahead_expect(ahead, first, 3);
+    vb_ahead_expect(ahead, last, 3);
+    let_go(&stage);
+    wait_for(&stage, 3);
+    for (size_t i = 0; i < 3; i++) {
+        const struct result *result = vb_ahead_take(ahead, &last[i]);
+        cr_assert_not_null(result);
+        cr_expect(result->square == last[i].number * last[i].number && result->process != getpid());
+    }
+    cr_expect(finish(ahead, &stage));
+    cr_assert_eq(atomic_load(&stage.runs->n), 4, "3 was withdrawn");
+    for (size_t i = 0; i < 4; i++)
+        cr_expect_eq(atomic_load(&stage.runs->numbers[i]), order[i]);
 }
 
-Test(ahead, a_process_that_is_killed_takes_nothing_with_it)
+/* The other process is held until this one has done the next task. */
+Test(ahead, this_process_works_while_it_waits, .timeout = 60)
 {
-    int ends[2];
-    cr_assert_eq(pipe(ends), 0);
-    struct vb_ahead *ahead = start(ends);
-    const struct task good = { 1, 0, false }, deadly = { 2, 0, true }, after = { 3, 0, false };
-    vb_ahead_expect(ahead, &good, 1);
-    (void)usleep(100000);
-    vb_ahead_expect(ahead, &deadly, 1);
-    (void)usleep(100000);
+    const struct task held = { 1, HELD };
+    const struct task tasks[] = { held, { 2, LETS_GO } };
+    struct stage stage;
+    struct vb_ahead *ahead = start(&stage);
+    vb_ahead_expect(ahead, &held, 1);
+    wait_for(&stage, 1);
+    vb_ahead_expect(ahead, tasks, 2);
+    const struct result *result = vb_ahead_take(ahead, &held);
+    cr_assert_not_null(result);
+    cr_expect(result->square == 1 && result->process != getpid());
+    result = vb_ahead_take(ahead, &tasks[1]);
+    cr_assert_not_null(result);
+    cr_expect(result->square == 4 && result->process == getpid());
+    cr_expect(finish(ahead, &stage));
+    cr_expect_eq(atomic_load(&stage.runs->n), 2);
+}
+
+Test(ahead, what_nobody_is_at_is_left_to_the_caller, .timeout = 60)
+{
+    const struct task held = { 1, HELD }, next = { 2, PLAIN };
+    const struct task other = { 3, PLAIN };
+    struct stage stage;
+    struct vb_ahead *ahead = start(&stage);
+    cr_expect_null(vb_ahead_take(ahead, &other));
+    vb_ahead_expect(ahead, &held, 1);
+    wait_for(&stage, 1);
+    vb_ahead_expect(ahead, &next, 1);
+    cr_expect_null(vb_ahead_take(ahead, &next));
+    vb_ahead_expect(ahead, &other, 1);
+    let_go(&stage);
+    wait_for(&stage, 1);
+    cr_expect(finish(ahead, &stage));
+    cr_expect_eq(runs_of(&stage, 2), 0, "it was taken back");
+}
+
+Test(ahead, a_process_that_is_killed_takes_nothing_with_it, .timeout = 60)
+{
+    const struct task good = { 1, PLAIN }, deadly = { 2, DEADLY };
+    const struct task after = { 3, PLAIN };
+    const struct task tasks[] = { good, deadly };
+    struct stage stage;
+    struct vb_ahead *ahead = start(&stage);
+    vb_ahead_expect(ahead, tasks, 2);
+    wait_for(&stage, 2);
     const struct result *result = vb_ahead_take(ahead, &good);
     cr_assert_not_null(result);
-    cr_expect(result->square == 1 && result->process != own);
+    cr_expect(result->square == 1 && result->process != getpid());
     cr_expect_null(vb_ahead_take(ahead, &deadly));
     vb_ahead_expect(ahead, &after, 1);
     cr_expect_null(vb_ahead_take(ahead, &after));
-    vb_ahead_close(ahead);
-    cr_expect_not(has_ended(ends));
+    cr_expect_not(finish(ahead, &stage));
 }
 
 Test(ahead, without_a_process_all_is_left_to_the_caller)
 {
-    const struct task task = { 1, 0, false };
+    const struct task task = { 1, PLAIN };
     vb_ahead_expect(NULL, &task, 1);
     cr_expect_null(vb_ahead_take(NULL, &task));
     vb_ahead_close(NULL);

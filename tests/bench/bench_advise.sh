@@ -20,7 +20,7 @@ seconds() {
     "$program" advise "$@" >"$folder/out" </dev/null || true
     if grep -q "^It fits as it is" "$folder/out"; then return; fi
     for _ in 1 2 3; do
-        { time "$program" advise "$@" >"$folder/out" </dev/null || true; } 2>&1
+        { time "$program" advise "$@" >"$folder/out" 2>"$folder/err" </dev/null || true; } 2>&1
     done | sort -n | awk 'NR == 2 { printf "%.3f %.3f %.3f", $1, $2 + $3, $3 }'
 }
 

@@ -119,7 +119,7 @@ done
 expect 0 "csv" "${article[@]}" --format csv
 head -1 "$folder/out" | grep -q '^kind,rank,cost,changes,gpu,fits,need_before_bytes,need_bytes,' || fail "csv: its header"
 
-# One processor answers as two do, the plans that were asked for included.
+# One processor answers as two do, the plans that were asked for included. Where there is but one this holds anyway.
 first=$(taskset -cp $$ | sed 's/.*: \([0-9]*\).*/\1/')
 for what in "--model yolov5x --batch 32 --imgsz 1280 --gpu rtx3090" "--model yolov8n --batch 64 --imgsz 640 --gpu gtx1050" \
     "--model yolov5s --batch 48 --imgsz 640 --gpu rtx3060 --optimizer adamw --keep batch"; do

@@ -170,7 +170,8 @@ char *vb_arena_join(struct vb_arena *arena, const char *const *texts, size_t n)
 
 struct vb_arena_place vb_arena_mark(const struct vb_arena *arena)
 {
-    return (struct vb_arena_place){ arena->chunks, arena->chunks != NULL ? arena->chunks->used : 0 };
+    return (struct vb_arena_place){ arena->chunks,
+                                    arena->chunks != NULL ? arena->chunks->used : 0 };
 }
 
 void vb_arena_rewind(struct vb_arena *arena, struct vb_arena_place mark)

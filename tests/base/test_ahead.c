@@ -129,7 +129,7 @@ static int runs_of(const struct stage *stage, uint32_t number)
 }
 
 /* Both come to the same task all the time. */
-Test(ahead, each_task_is_done_once, .timeout = 120)
+Test(ahead, each_task_is_done_once)
 {
     for (int round = 0; round < ROUNDS; round++) {
         struct stage stage;
@@ -152,7 +152,7 @@ Test(ahead, each_task_is_done_once, .timeout = 120)
     }
 }
 
-Test(ahead, tasks_are_begun_in_the_order_of_the_last_word, .timeout = 60)
+Test(ahead, tasks_are_begun_in_the_order_of_the_last_word)
 {
     const struct task held = { 1, HELD };
     const struct task first[] = { { 2, PLAIN }, { 3, PLAIN }, { 4, PLAIN } };
@@ -178,7 +178,7 @@ Test(ahead, tasks_are_begun_in_the_order_of_the_last_word, .timeout = 60)
 }
 
 /* The other process is held until this one has done the next task. */
-Test(ahead, this_process_works_while_it_waits, .timeout = 60)
+Test(ahead, this_process_works_while_it_waits)
 {
     const struct task held = { 1, HELD };
     const struct task tasks[] = { held, { 2, LETS_GO } };
@@ -197,7 +197,7 @@ Test(ahead, this_process_works_while_it_waits, .timeout = 60)
     cr_expect_eq(atomic_load(&stage.runs->n), 2);
 }
 
-Test(ahead, what_nobody_is_at_is_left_to_the_caller, .timeout = 60)
+Test(ahead, what_nobody_is_at_is_left_to_the_caller)
 {
     const struct task held = { 1, HELD }, next = { 2, PLAIN };
     const struct task other = { 3, PLAIN };
@@ -215,7 +215,7 @@ Test(ahead, what_nobody_is_at_is_left_to_the_caller, .timeout = 60)
     cr_expect_eq(runs_of(&stage, 2), 0, "it was taken back");
 }
 
-Test(ahead, a_process_that_is_killed_takes_nothing_with_it, .timeout = 60)
+Test(ahead, a_process_that_is_killed_takes_nothing_with_it)
 {
     const struct task good = { 1, PLAIN }, deadly = { 2, DEADLY };
     const struct task after = { 3, PLAIN };

@@ -26,8 +26,7 @@ enum { WITHDRAWN, BEGUN, DONE, FIRST };
 struct shared {
     atomic_size_t n;
     atomic_uint states[MAX_TASKS];
-    _Alignas(
-        ALIGNMENT) unsigned char places[]; /* each a task and, from the offset on, its result */
+    _Alignas(ALIGNMENT) unsigned char places[]; /* each: a task and, further on, its result */
 };
 
 struct vb_ahead {

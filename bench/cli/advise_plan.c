@@ -15,35 +15,36 @@
 
 #define SURE_SHARE 0.9 /* of what a point needs here, it needs on any GPU */
 
-static void identify(const struct vb_point *point, char id[17])
+static bool is_same_candidate(const struct vb_candidate *a, const struct vb_candidate *b)
 {
-    struct vb_point plain = *point;
-    plain.alloc_conf[0] = '\0';
-    vb_record_cell_id(&plain, "", id);
+    return a->gpu == b->gpu && memcmp(&a->point, &b->point, sizeof a->point) == 0;
 }
 
+/* What was planned of the point on the GPU asked about, whatever the allocator's settings. */
 static const struct cli_seen *find_seen(const struct cli_advisor *self,
                                         const struct vb_point *point)
 {
-    char id[17];
-    identify(point, id);
+    struct vb_point same = *point;
     for (size_t i = 0; i < self->n_seen; i++) {
-        if (strcmp(self->seen[i].id, id) == 0)
+        const struct vb_point *seen = &self->seen[i].record.point;
+        memcpy(same.alloc_conf, seen->alloc_conf, sizeof same.alloc_conf);
+        if (memcmp(&same, seen, sizeof same) == 0)
             return &self->seen[i];
     }
     return NULL;
 }
 
-static void keep_seen(struct cli_advisor *self, const struct vb_point *point, double need_bytes,
-                      uint64_t allocated_bytes, const struct vb_record *record)
+static struct cli_seen seen_of(const struct cli_answer *answer)
 {
-    if (self->n_seen == CLI_MOST_SEEN || need_bytes <= 0 || find_seen(self, point) != NULL)
-        return;
-    struct cli_seen *seen = &self->seen[self->n_seen++];
-    identify(point, seen->id);
-    seen->need_bytes = need_bytes;
-    seen->allocated_bytes = (double)allocated_bytes;
-    seen->record = *record;
+    return (struct cli_seen){ answer->estimate.need_bytes, (double)answer->need_allocated_bytes,
+                              answer->record };
+}
+
+static void keep_seen(struct cli_advisor *self, const struct cli_seen *seen)
+{
+    if (self->n_seen < CLI_MOST_SEEN && seen->need_bytes > 0 &&
+        find_seen(self, &seen->record.point) == NULL)
+        self->seen[self->n_seen++] = *seen;
 }
 
 /* Whether `small` is `large`, or that with less in it; how many batches are summed, and how the
@@ -109,8 +110,7 @@ static void tell(const struct cli_answer *answer, struct vb_advise_answer *out)
 
 /* What is planned, here or by another process. */
 struct task {
-    struct vb_candidate candidate;
-    bool wants_need;  /* as a vb_advise_plan has it */
+    struct vb_foreseen question;
     bool skips_start; /* as struct cli_asked has it */
 };
 
@@ -119,16 +119,14 @@ struct planned {
     enum vb_status status;
     struct vb_error err; /* status not VB_OK */
     struct vb_advise_answer answer;
-    struct vb_record record;
-    double need_bytes;             /* also where the answer was not to tell it; 0: not known */
-    uint64_t need_allocated_bytes; /* as struct cli_answer has it */
+    struct cli_seen seen; /* its need also where the answer was not to tell it */
 };
 
 static bool is_same(const void *task, const void *other)
 {
-    const struct task *a = task, *b = other;
-    return a->wants_need == b->wants_need && a->candidate.gpu == b->candidate.gpu &&
-           memcmp(&a->candidate.point, &b->candidate.point, sizeof a->candidate.point) == 0;
+    const struct vb_foreseen *a = &((const struct task *)task)->question;
+    const struct vb_foreseen *b = &((const struct task *)other)->question;
+    return a->wants_need == b->wants_need && is_same_candidate(&a->candidate, &b->candidate);
 }
 
 /* In the process that it is called in, which has its own programs and devices. How much of a
@@ -138,23 +136,22 @@ static void plan_task(void *context, const void *what, void *result)
 {
     struct cli_advisor *self = context;
     const struct task *task = what;
+    const struct vb_foreseen *question = &task->question;
+    const struct vb_point *point = &question->candidate.point;
     struct planned *out = result;
-    const struct vb_point *point = &task->candidate.point;
     struct vb_arena arena = { 0 };
     struct cli_answer answer = { 0 };
     struct cli_asked asked;
     out->answer = (struct vb_advise_answer){ 0 };
-    out->status = ask_of(self, &task->candidate, &asked, &out->err);
+    out->status = ask_of(self, &question->candidate, &asked, &out->err);
     asked.skips_start = task->skips_start;
     if (out->status == VB_OK)
-        out->status = task->wants_need
+        out->status = question->wants_need
                           ? cli_answer_plan(&asked, point, &arena, &answer, &out->err)
                           : cli_answer_within(&asked, point, &arena, &answer, &out->err);
-    if (out->status == VB_OK && (task->wants_need || cli_answer_fits(&answer)))
+    if (out->status == VB_OK && (question->wants_need || cli_answer_fits(&answer)))
         tell(&answer, &out->answer);
-    out->record = answer.record;
-    out->need_bytes = answer.estimate.need_bytes;
-    out->need_allocated_bytes = answer.need_allocated_bytes;
+    out->seen = seen_of(&answer);
     vb_arena_clear(&arena);
 }
 
@@ -201,9 +198,9 @@ enum vb_status cli_advisor_open(struct cli_question *question, const char *calib
     /* The two would ask cuDNN much the same. */
     if (vb_device_has_asked(question->asked.device))
         close_ahead(out);
+    const struct cli_seen seen = seen_of(now);
     if (status == VB_OK)
-        keep_seen(out, &question->point, now->estimate.need_bytes, now->need_allocated_bytes,
-                  &now->record);
+        keep_seen(out, &seen);
     return status;
 }
 
@@ -222,21 +219,21 @@ const char *cli_advisor_gpu(const struct cli_advisor *advisor, size_t gpu)
     return colon != NULL ? colon + 1 : own;
 }
 
-static struct task task_of(const struct cli_advisor *self, const struct vb_candidate *candidate,
-                           bool wants_need)
+static struct task task_of(const struct cli_advisor *self, const struct vb_foreseen *question)
 {
-    struct task task = { *candidate, wants_need, false };
-    /* What it needs has been compared with another GPU's memory already: is_hopeless(). */
-    task.skips_start = self->now.record.state == VB_STATE_OK || candidate->gpu != VB_ASKED_GPU ||
-                       runs_through(self, &candidate->point);
-    return task;
+    const struct vb_candidate *candidate = &question->candidate;
+    /* What it needs has been compared with another GPU's memory already: cli_advisor_knows(). */
+    return (struct task){ *question, self->now.record.state == VB_STATE_OK ||
+                                         candidate->gpu != VB_ASKED_GPU ||
+                                         runs_through(self, &candidate->point) };
 }
 
 /* Here, unless it has been planned ahead. */
 static enum vb_status plan(struct cli_advisor *self, const struct vb_candidate *candidate,
                            bool wants_need, struct vb_advise_answer *out, struct vb_error *err)
 {
-    const struct task task = task_of(self, candidate, wants_need);
+    const struct vb_foreseen question = { *candidate, wants_need };
+    const struct task task = task_of(self, &question);
     const struct planned *planned = vb_ahead_take(self->ahead, &task);
     struct planned here;
     if (planned == NULL) {
@@ -247,18 +244,23 @@ static enum vb_status plan(struct cli_advisor *self, const struct vb_candidate *
     if (planned->status != VB_OK)
         return vb_fail(err, planned->status, "%s", planned->err.text);
     if (candidate->gpu == VB_ASKED_GPU)
-        keep_seen(self, &candidate->point, planned->need_bytes, planned->need_allocated_bytes,
-                  &planned->record);
+        keep_seen(self, &planned->seen);
     return VB_OK;
 }
 
-/* Whether it is known without a plan that the candidate does not fit. `seen`: its point on the GPU
- * asked about; NULL: that is not known. */
-static bool is_hopeless(const struct cli_advisor *self, const struct vb_candidate *candidate,
-                        const struct cli_seen *seen)
+static bool is_asked(const struct cli_advisor *self, const struct vb_candidate *candidate)
+{
+    const struct vb_candidate asked = { self->question->point, VB_ASKED_GPU };
+    return is_same_candidate(candidate, &asked);
+}
+
+/* Whether it is known without a plan that the candidate does not fit: by its point on the GPU asked
+ * about, if that was planned. */
+static bool is_hopeless(const struct cli_advisor *self, const struct vb_candidate *candidate)
 {
     const struct cli_asked *asked = &self->question->asked;
     const struct vb_device_info *info = vb_device_info(asked->device);
+    const struct cli_seen *seen = find_seen(self, &candidate->point);
     if (seen == NULL)
         return false;
     if (candidate->gpu == VB_ASKED_GPU)
@@ -268,17 +270,10 @@ static bool is_hopeless(const struct cli_advisor *self, const struct vb_candidat
                                SURE_SHARE * seen->need_bytes, (double)gpu->capacity_bytes);
 }
 
-static bool is_asked(const struct cli_advisor *self, const struct vb_candidate *candidate)
-{
-    const struct vb_point *asked = &self->question->point;
-    return candidate->gpu == VB_ASKED_GPU && memcmp(&candidate->point, asked, sizeof *asked) == 0;
-}
-
 bool cli_advisor_knows(const struct cli_advisor *self, const struct vb_candidate *candidate,
                        bool wants_need)
 {
-    return is_asked(self, candidate) ||
-           (!wants_need && is_hopeless(self, candidate, find_seen(self, &candidate->point)));
+    return is_asked(self, candidate) || (!wants_need && is_hopeless(self, candidate));
 }
 
 /* The point on the GPU asked about, planned for that if it was not yet. */
@@ -310,7 +305,7 @@ void cli_advisor_expect(struct cli_advisor *self, const struct vb_foreseen *fore
     size_t n_tasks = 0;
     for (size_t i = 0; i < n && n_tasks < CLI_MOST_EXPECTED; i++) {
         if (!cli_advisor_knows(self, &foreseen[i].candidate, foreseen[i].wants_need))
-            tasks[n_tasks++] = task_of(self, &foreseen[i].candidate, foreseen[i].wants_need);
+            tasks[n_tasks++] = task_of(self, &foreseen[i]);
     }
     vb_ahead_expect(self->ahead, tasks, n_tasks);
 }

@@ -24,8 +24,7 @@ struct cli_advisor {
         struct vb_device *device; /* NULL until it is asked */
     } gpus[CLI_MOST_GPUS];        /* with more memory than the one asked about, least first */
     struct cli_seen {
-        char id[17]; /* of the point without its allocator's settings */
-        double need_bytes, allocated_bytes;
+        double need_bytes, allocated_bytes; /* 0: not known */
         struct vb_record record;
     } * seen; /* on the GPU asked about; the question's arena's */
     size_t n_seen;
